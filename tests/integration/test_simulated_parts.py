@@ -41,8 +41,10 @@ async def pair(founded: Founded) -> AsyncIterator[Pair]:
 async def test_a_random_sequence_of_steps_has_the_same_effects_on_both(
     pair: Pair, seed: int
 ) -> None:
-    await pair.random_steps(Random(seed), count=60)
-    assert pair.done >= 60
+    await pair.random_steps(Random(seed), count=80)
+    # The sequence meets what it is about: slots go all their way, and something is held.
+    assert pair.effects["claim"] > 1
+    assert pair.effects["post"] > 0
 
 
 async def test_what_postgresql_forbids_the_simulated_store_forbids_too(pair: Pair) -> None:

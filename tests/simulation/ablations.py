@@ -23,6 +23,7 @@ from venue.settler.lanes import Lane, SlotProgress
 from venue.settler.lease import SettlerLease
 from venue.settler.pipeline import Driver, Follower
 from venue.signer import logs
+from venue.signer.protocol import SigningRefusedError
 
 Patch = Callable[[], contextlib.AbstractContextManager[Any]]
 
@@ -116,7 +117,7 @@ def _sign_whatever_the_mode() -> contextlib.AbstractContextManager[Any]:
     check = logs._check_slot
 
     async def lenient(connection: Any, request: Any, digest: bytes) -> None:
-        with contextlib.suppress(logs.SigningRefusedError):
+        with contextlib.suppress(SigningRefusedError):
             await check(connection, request, digest)
 
     return mock.patch.object(logs, "_check_slot", lenient)

@@ -91,12 +91,14 @@ class Actors:
         wanted = Reservation(
             id=UUID(bytes=people.randbytes(16)),
             customer_id=customer,
+            bucket=it.bucket,
             source_network=NETWORK,
+            network=NETWORK,
+            asset=asset,
             amount=amount,
             value_micro=value_micro,
             size=size_of(it.policy, value_micro),
             destination=destination,
-            **place,
             **accounts_of(place, customer),
         )
         for _ in range(_TRIES):

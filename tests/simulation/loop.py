@@ -25,7 +25,7 @@ async def nap(seconds: float) -> None:
     """
     loop = _current
     assert loop is not None, "no virtual loop runs"
-    future: asyncio.Future[None] = asyncio.Future(loop=loop)
+    future: asyncio.Future[None] = asyncio.Future(loop=loop._as_asyncio_sees_it)
     timer = loop.call_at(loop._now + seconds, _wake, future)
     try:
         await future
@@ -74,14 +74,15 @@ class _Handle:
             self._within.run(self._call, *self._given)
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
-    """The loop; its clock begins at zero.
+class VirtualLoop:
+    """The loop; its clock begins at zero. It has what asyncio asks of one without files.
 
     ``born`` is called with every task that is made, within the context of its maker.
     """
 
     def __init__(self, *, born: Callable[[asyncio.Task[Any]], None] = lambda _: None) -> None:
         self._now = 0.0
+        self._as_asyncio_sees_it: Any = self
         self._ready: deque[_Handle] = deque()
         self._timers: list[tuple[float, int, _Handle]] = []
         self._order = itertools.count()
@@ -117,7 +118,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this loop."""
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self._as_asyncio_sees_it)
 
     def create_task(
         self,
@@ -127,7 +128,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         context: Context | None = None,
     ) -> asyncio.Task[Any]:
         """A task of this loop."""
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
+        task: asyncio.Task[Any] = asyncio.Task(
+            coro, loop=self._as_asyncio_sees_it, name=name, context=context
+        )
         self._born(task)
         return task
 
@@ -150,7 +153,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end. Raises :class:`DeadlockError`."""
         global _current  # noqa: PLW0603 - as asyncio's own running loop
-        asyncio.events._set_running_loop(self)
+        asyncio.events._set_running_loop(self._as_asyncio_sees_it)
         _current = self
         try:
             task = self.create_task(main)

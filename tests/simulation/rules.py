@@ -7,7 +7,7 @@ rule is a function of the transaction, the old row and the new one, and raises w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -121,13 +121,14 @@ def _refund(tx: Transaction, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 def _resolved(tx: Transaction, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if "resolution on record" in tx.without:
         return
-    way = {
+    ways: dict[str, Callable[[Stored], bool]] = {
         "posted": lambda each: each["state"] == "paid",
         "voided": lambda each: (each["state"], each["decision"]) == ("cancelled", "void"),
         "reserved": lambda each: (
             (each["state"], each["decision"]) == ("cancelled", "pay") and new["seq"] != old["seq"]
         ),
-    }[new["state"]]
+    }
+    way = ways[new["state"]]
     key = (old["id"], old["seq"])
     if not any(
         (each["withdrawal_id"], each["seq"]) == key and way(each) for each in tx.rows("resolutions")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import coincurve
 import httpx
 from coincurve import PrivateKey
-from coincurve._libsecp256k1 import ffi
 from pydantic import ValidationError
 
 from seawall.errors import ServiceError
@@ -24,6 +24,7 @@ from tests.simulation.trace import Trace
 from venue.signer.protocol import Refused, SigningRefusedError, SignRequest
 from venue.signer.service import SigningService
 
+_ffi: Any = vars(coincurve.keys)["ffi"]
 _TIMEOUT_S = 0.25
 _STATUS_REFUSED = 503
 
@@ -52,9 +53,9 @@ class KeyProvider:
             self.trace.reach("fault: key provider slow")
             await nap(0.9 * self.random.random())
             await pass_through()
-        entropy = ffi.new("unsigned char[32]", self.random.randbytes(32))
+        entropy = _ffi.new("unsigned char[32]", self.random.randbytes(32))
         key = PrivateKey(self.secrets[wallet])
-        return key.sign(digest, hasher=None, custom_nonce=(ffi.NULL, entropy))
+        return key.sign(digest, hasher=None, custom_nonce=(_ffi.NULL, entropy))
 
 
 @dataclass(kw_only=True)

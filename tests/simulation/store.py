@@ -427,9 +427,9 @@ class Connection:
         """Its request travels, it happens, its answer travels; any of it may be lost."""
         weather = self._database.weather
         if not tx.own and not tx.notes:  # nothing that could be lost
-            over, _ = tx.over, tx.end()
-            if over:
-                raise _gone()
+            over = tx.over
+            tx.end()
+            self._lose_if(over, None)
             return
         self._committing, before = True, self._tx
         self._tx = tx

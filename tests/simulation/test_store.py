@@ -35,7 +35,7 @@ async def _read(tx: Transaction) -> list[Row]:
 
 
 def in_virtual_time(
-    main: Callable[[Database], Coroutine[Any, Any, Any]], **weather: float
+    main: Callable[[Database], Coroutine[Any, Any, Any]], **weather: Any
 ) -> tuple[Any, Database]:
     """What ``main`` gives, and the store after it."""
     loop = VirtualLoop()

@@ -25,7 +25,7 @@ import tests.simulation.sql.settling  # noqa: F401 - the four register what stat
 from seawall.errors import SeawallError
 from seawall.invariants import Violation
 from tests.simulation.actors import Actors
-from tests.simulation.chain import NATIVE, Chain, Pool, State
+from tests.simulation.chain import Chain, Pool, State
 from tests.simulation.faults import Faults, drawn
 from tests.simulation.loop import DeadlockError, VirtualLoop
 from tests.simulation.nodes import Endpoint, Moods, Nodes
@@ -39,6 +39,7 @@ from tests.simulation.store import Database
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from venue import crash_points
+from venue.contracts.calls import NATIVE
 from venue.crash_points import Moment, Step
 from venue.process import start_over
 from venue.settler import agreement

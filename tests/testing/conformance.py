@@ -6,8 +6,9 @@ given, numbers of rows start at one on both, and times are left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
 _ACCOUNTS = """
     select asset, kind, id from accounts
     where (bucket, network) = ('customer', 'aster') and (customer_id = 1 or customer_id is null)"""
+_NAMES = {
+    "customer": ("source_account",),
+    "reserved": ("reserved_account",),
+    "clearing": ("source_clearing", "clearing"),
+}
+"""What a reservation calls the accounts of each kind."""
 _TOPUP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values ($1, $2, $3, $4, $5, $6, 'requested', 'test')"""
@@ -79,12 +86,17 @@ class Pair:
     real: Side
     simulated: Side
     done: int = 0
+    effects: Counter[str] = field(default_factory=Counter)
+    """Steps that changed something, by the first word of their names."""
+    _rows: dict[str, Any] = field(default_factory=dict)
 
     async def both(self, name: str, step: Step) -> Any:
         """Do ``step`` on both and compare what it gives and what it leaves; what it gives."""
         found = [await _outcome(step, side) for side in (self.real, self.simulated)]
         assert found[0] == found[1], f"{name}: {found[0]} on PostgreSQL, {found[1]} simulated"
-        rows = [await side.rows() for side in (self.real, self.simulated)]
+        before, self._rows = self._rows, await self.real.rows()
+        rows = [self._rows, await self.simulated.rows()]
+        self.effects[name.split(maxsplit=1)[0]] += before != self._rows
         for table, real in rows[0].items():
             assert real == rows[1][table], f"{name}: {table} differ"
         self.done += 1
@@ -142,9 +154,7 @@ async def pair_of(founded: Founded, owner: Connection, pool: Pool) -> Pair:
     reserve = policy.reserve_of(hot)
     accounts: dict[str, dict[str, Any]] = {}
     for row in await owner.fetch(_ACCOUNTS):
-        names = {"customer": ("source_account",), "reserved": ("reserved_account",)}
-        names["clearing"] = ("source_clearing", "clearing")
-        for name in names.get(row["kind"], ()):
+        for name in _NAMES.get(row["kind"], ()):
             accounts.setdefault(row["asset"], {})[name] = row["id"]
     return Pair(
         real=_real(founded, owner, pool, accounts, hot, reserve),
@@ -236,7 +246,7 @@ async def _copied(owner: Connection) -> Database:
            join accounts a on a.id = b.account_id where a.customer_id = 1 and a.network = $1""",
         NETWORK,
     ):
-        tables["balances"][account(row, "customer", 1)] = {"available": row["available"]}
+        tables["balances"][account(dict(row), "customer", 1)] = {"available": row["available"]}
     mode = await owner.fetchrow("select epoch, tier from mode")
     assert mode is not None
     tables["mode"]["only"] = dict(mode)

@@ -317,8 +317,8 @@ async def _second_slot(side: Side, slot: Slot) -> Any:
 
 
 async def _other_epoch(side: Side, slot: Slot) -> Any:
-    old = replace(slot.lane, epoch=slot.lane.epoch - 1)
-    return await side.claims.claim_payouts(old, base_fee_wei=10**9)
+    other = replace(slot.lane, epoch=slot.lane.epoch + 1)
+    return await side.claims.claim_payouts(other, base_fee_wei=10**9)
 
 
 async def _other_holder(side: Side, slot: Slot) -> Any:
@@ -382,7 +382,7 @@ async def _second_topup(side: Side, slot: Slot) -> Any:
 
 _FORBIDDEN = {
     "a second slot for a nonce": _second_slot,
-    "a claim under an old epoch": _other_epoch,
+    "a claim under another epoch": _other_epoch,
     "a claim by another holder": _other_holder,
     "a signature under an old epoch": _old_signature,
     "a signature of what no slot says": _foreign_digest,

@@ -106,7 +106,7 @@ async def pauses(tx: Transaction, network: str) -> Iterable[Row]:
 
 @statement(claims._HELD)
 async def held(tx: Transaction, chain_id: int, address: str, limit: int) -> Iterable[Row]:
-    found = []
+    found: list[Row] = []
     for row, withdrawal in sorted(_requested(tx), key=lambda pair: pair[0]["id"]):
         slot = tx.get("slots", withdrawal["slot_id"])
         if slot is None or (slot["chain_id"], slot["address"]) != (chain_id, address):

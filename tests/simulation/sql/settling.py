@@ -18,7 +18,7 @@ async def book(
 ) -> int:
     """Insert a posting with its entries; amounts by account; how many entries there are."""
     number = tx.database.number("postings")
-    row = {"id": number, "kind": kind, "withdrawal_id": None, "topup_id": None} | of
+    row = {"id": number, "kind": kind, "withdrawal_id": None, "topup_id": None} | dict(of)
     await tx.insert("postings", number, row, (kind == "topup", *sorted(of.items())))
     entries = [
         {"posting_id": number, "account": account, "amount": amount}
