@@ -66,6 +66,7 @@ _COLUMNS = {
     "asset_pauses": "asset",
     "topups": "id asset amount state slot_id",
     "floats": "wallet asset available",
+    "mode": "epoch tier",
     "sign_log": "nonce digest epoch region raw tx_hash signed_by",
 }
 """What is compared of each table: everything but times."""
@@ -107,7 +108,7 @@ class Pair:
         await self.both("take", take)
         draw = Draw(random=random)
         while self.done <= count:
-            name, step = draw.step(self.real)
+            name, step = draw.step(self.real, self._rows)
             await self.both(name, step)
 
     async def forbidden_steps(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from seawall.controls.admission import size_of
@@ -210,6 +210,17 @@ def _settling(
     return settle
 
 
+_STEPS_OF_SLOT = ("record", "keep", "sign", "broadcast", "include", "post", "admit")
+_NEXT = {
+    "open": ("record", "keep", "sign", "sign", "admit"),
+    "signed": ("broadcast",),
+    "broadcast": ("include",),
+    "included": ("include", "post", "post"),
+}
+_IN_ORDER = 0.7
+"""How often a slot takes its next step; else it is asked for any, which may be refused."""
+
+
 @dataclass(kw_only=True)
 class Draw:
     """Draws the next step from what is possible now."""
@@ -217,19 +228,20 @@ class Draw:
     random: Random
     number: int = 100
 
-    def step(self, side: Side) -> tuple[str, Step]:
+    def step(self, side: Side, rows: Mapping[str, Any]) -> tuple[str, Step]:
         """The next step, by its name."""
         random = self.random
         self.number += 1
         kinds = ["reserve", "reserve", "claim", "claim", "topup", "flip", "lease", "given out"]
-        kinds += ["cancel", "decide", "in flight"] * 2 + ["slot"] * 12
+        kinds += ["cancel", "decide", "decide", "in flight"] + ["slot"] * 14
         kind = random.choice(kinds)
         asset = random.choice(("USDX", side.policy.networks[NETWORK].native))
-        each = UUID(int=random.randint(101, max(101, self.number)))
+        each = self._withdrawal(rows)
         if kind == "slot" and side.slots:
-            return self._of_slot(side, random.choice(sorted(side.slots)))
+            open_ = sorted(each for each, slot in side.slots.items() if slot.state != "final")
+            return self._of_slot(side, random.choice(open_[:2] or sorted(side.slots)))
         if kind == "claim":
-            return kind, claiming(random.choice(("payout", "payout", "topup", "cancel")))
+            return kind, claiming(random.choice(("payout", "payout", "topup", "cancel", "cancel")))
         if kind == "topup":
             return kind, topping(UUID(int=10_000 + self.number), asset, 7_000_000)
         if kind == "flip":
@@ -252,13 +264,19 @@ class Draw:
         again = random.random() < 0.2
         return "reserve", reserving(each if again else UUID(int=self.number), asset, amount)
 
+    def _withdrawal(self, rows: Mapping[str, Any]) -> UUID:
+        """One that is there, mostly one that is held."""
+        known = rows.get("withdrawals", [])
+        held = [row[0] for row in known if row[2] == "unknown"]
+        if held and self.random.random() < _IN_ORDER:
+            return cast("UUID", self.random.choice(held))
+        return cast("UUID", self.random.choice([row[0] for row in known] or [UUID(int=101)]))
+
     def _of_slot(self, side: Side, number: int) -> tuple[str, Step]:
         random = self.random
-        what = random.choice(
-            ("record", "keep", "sign", "sign", "broadcast", "broadcast", "include", "include")
-            + ("post",) * 4
-            + ("admit",)
-        )
+        what = random.choice(_STEPS_OF_SLOT)
+        if random.random() < _IN_ORDER:
+            what = random.choice(_NEXT.get(side.slots[number].state, (what,)))
         block, salt = random.randint(1, 99), random.randint(1, 2)
         shares = {"paid": 6.0, "failed": 1.0, "unclear": 1.0, "untried": 1.0}
         shares |= {"above_cap": 0.5, "blameless": 0.5}
