@@ -82,15 +82,18 @@ def test_a_restored_database_is_noticed_before_anything_is_claimed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The chain has used nonces and numbers that it never gave out, and would give out again."""
-    seeds = [seed for seed in range(1, 13) if run_with_restored_database(seed)[1]]
-    assert len(seeds) >= 4
+    runs = {seed: run_with_restored_database(seed) for seed in range(1, 9)}
+    seeds = [seed for seed, (_, lost, _) in runs.items() if lost]
+    assert len(seeds) >= 3
     for seed in seeds:
-        outcome, _, claimed = run_with_restored_database(seed)
+        outcome, _, claimed = runs[seed]
         assert [each for each in outcome.violations if not each.seen.endswith(_LOST)] == []
         assert claimed == 0
     monkeypatch.setattr(settle, "disagreements", _agreed_unseen)
     names = {
-        each.invariant for seed in seeds for each in run_with_restored_database(seed)[0].violations
+        each.invariant
+        for seed in seeds[:3]
+        for each in run_with_restored_database(seed)[0].violations
     }
     assert "I6" in names
 

@@ -84,5 +84,5 @@ def _slot(wallet: str) -> Slot:
 
 def test_a_paused_token_is_paid_and_moved_once_it_moves_again() -> None:
     """The run in which the above was found, and others of its kind."""
-    for seed in range(1, 13):
+    for seed in range(1, 7):
         assert run(seed, Plan(faults=Faults(asset_paused=1.0, large=0.6))).violations == ()

@@ -30,7 +30,9 @@ def test_without_faults_everything_is_paid_and_nothing_else_happens() -> None:
     }
 
 
-@pytest.mark.parametrize("seed", [3, 22, 44])
+@pytest.mark.parametrize(
+    "seed", [3, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in (22, 44, 49))]
+)
 def test_a_seed_has_one_trace_in_every_process(seed: int) -> None:
     """Sets of texts are in another order in each process of Python, unless told otherwise."""
     here = run(seed, plan_of(seed))
@@ -55,7 +57,7 @@ def test_two_seeds_have_two_traces() -> None:
     assert run(1).digest != run(2).digest
 
 
-@pytest.mark.parametrize("crashes", [1, 2])
+@pytest.mark.parametrize("crashes", [1, pytest.param(2, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(("step", "moment"), CRASH_POINTS)
 def test_a_process_may_die_at_every_crash_point_once_and_twice(
     step: Step, moment: Moment, crashes: int
