@@ -22,12 +22,14 @@ from seawall.errors import SeawallError
 from tests.simulation.rules import RULES
 from tests.simulation.sql.reserving import accounts_of
 from tests.simulation.sql.settling import account
-from tests.simulation.store import Database
+from tests.simulation.store import Database, Row, Transaction, statement
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from tests.testing.conformance_steps import (
     FIRST,
+    FORCE,
     NETWORK,
+    OVERWRITE,
     Draw,
     Side,
     Step,
@@ -78,6 +80,19 @@ _ENTRIES = """
 _BALANCES = """
     select a.asset, b.available from balances b join accounts a on a.id = b.account_id
     where a.customer_id = 1 and a.network = 'aster'"""
+
+
+@statement(OVERWRITE)
+async def _overwrite(tx: Transaction, slot: int, raw: bytes, tx_hash: str) -> list[Row]:
+    await tx.update("slots", slot, raw=raw, tx_hash=tx_hash)
+    return []
+
+
+@statement(FORCE)
+async def _force(tx: Transaction, each: UUID, state: str, slot: int) -> list[Row]:
+    changes = {"state": state, "slot_id": slot, "held_because": None, "reason": "test"}
+    await tx.update("withdrawals", each, **changes)
+    return []
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from seawall.controls.admission import size_of
+from seawall.errors import InternalError
 from seawall.ethereum.values import Receipt
 from seawall.policy import Policy
 from venue.api import reservations
@@ -23,6 +24,7 @@ from venue.operator import held as held_
 from venue.operator.held import decide
 from venue.settler import claims as claims_
 from venue.settler import lease as lease_
+from venue.settler import posting as posting_
 from venue.settler.agreement import given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Cancellation, Resolver
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
     from venue.database import Connection, Pool
 
 NETWORK = "aster"
+OVERWRITE = "update slots set raw = $2, tx_hash = $3 where id = $1"
+FORCE = """
+    update withdrawals set state = $2, slot_id = $3, held_because = null, reason = 'test'
+    where id = $1"""
+"""Two statements that nothing of the venue sends, because the schema must refuse them."""
 FIRST = UUID(int=1)
 """The first withdrawal of the forbidden steps."""
 
@@ -398,6 +405,42 @@ async def _second_topup(side: Side, slot: Slot) -> Any:
     return await side.topup(UUID(int=98), "USDX", 1)
 
 
+async def _claim_what_is_slotted(side: Side, slot: Slot) -> Any:
+    async with side.connection() as connection, connection.transaction():
+        if not await connection.fetchval(claims_._SLOT_WITHDRAWALS, slot.id, [FIRST]):
+            raise InternalError("nothing waited")
+
+
+async def _second_signature(side: Side, slot: Slot) -> Any:
+    """The signer keeps the first one and returns it for ever."""
+    log = SignLog(pool=side.pool, region="here")
+    request = _request(slot, slot.lane.epoch)
+    await log.record(request)
+    for salt in (1, 2):
+        signed = _signed_as(slot, salt)
+        kept = await log.keep(request, raw=signed.raw, tx_hash=signed.tx_hash)
+        if kept.raw != signed.raw:
+            raise InternalError("the first one is kept")
+
+
+async def _overwritten_bytes(side: Side, slot: Slot) -> Any:
+    await SlotProgress(pool=side.pool).signed(slot, _signed_as(slot, 1))
+    async with side.connection() as connection, connection.transaction():
+        await connection.execute(OVERWRITE, slot.id, b"other", "0x" + "22" * 32)
+
+
+async def _straight_to_posted(side: Side, slot: Slot) -> Any:
+    async with side.connection() as connection, connection.transaction():
+        await connection.execute(claims_._RELEASE, [FIRST])
+        await connection.execute(FORCE, FIRST, "posted", slot.id)
+
+
+async def _given_back_without_resolution(side: Side, slot: Slot) -> Any:
+    async with side.connection() as connection, connection.transaction():
+        await connection.execute(posting_._HOLD, slot.id, [1], "refused", "test")
+        await connection.execute(FORCE, FIRST, "voided", slot.id)
+
+
 _FORBIDDEN = {
     "a second slot for a nonce": _second_slot,
     "a claim under another epoch": _other_epoch,
@@ -412,6 +455,11 @@ _FORBIDDEN = {
     "a second attempt of one slot": _second_attempt,
     "a decision about what is not held": _decision_about_what_is_not_held,
     "a second top-up at a time": _second_topup,
+    "claiming what is slotted": _claim_what_is_slotted,
+    "posting what waits": _straight_to_posted,
+    "giving back what is held, without a resolution": _given_back_without_resolution,
+    "a second signature": _second_signature,
+    "other bytes over the first": _overwritten_bytes,
     "other bytes": _other_bytes,
 }
 
