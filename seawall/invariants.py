@@ -203,7 +203,8 @@ def _moved_twice(books: Books) -> Iterator[str]:
 
 
 def _posted_and_paid(books: Books) -> Iterator[str]:
-    paid = {each for each, all_ in _payments_by_withdrawal(books).items() if all_[0].final}
+    found = _payments_by_withdrawal(books)
+    paid = {each for each, payments in found.items() if each is not None and payments[0].final}
     posted = {each for each, of in books.withdrawals.items() if of.state == "posted"}
     yield from (f"{each} is posted, and not paid at finality" for each in posted - paid)
     if books.settled:
