@@ -49,6 +49,8 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 RPC_REQUESTS = "seawall_rpc_requests_total"
 # gauge; settler; labels network, wallet: 1 while the chain knows of the lane what we do not
 LANE_DISPUTED = "seawall_lane_disputed"
+# gauge; settler; labels network, wallet: 1 while fees are too low and may not be raised any more
+LANE_STUCK = "seawall_lane_stuck"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 TICKET: Final = "info"
 """Severity of an alert that wakes nobody."""
@@ -59,6 +61,7 @@ ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
 ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
+ALERT_LANE_STUCK = "SeawallLaneStuck"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)

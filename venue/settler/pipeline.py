@@ -4,7 +4,8 @@
 A slot is final when its transaction is in the block in which it was last seen and that block is on
 the canonical chain, at or below the block that the network calls finalized. All of that is read
 through one view of the chain; answers that disagree are read again and decide nothing. A
-transaction that no block contains for some blocks is broadcast again, with the same bytes.
+transaction that no block contains for some blocks is broadcast again, with the same bytes; one that
+no block takes for its fees is replaced: the same nonce, the same intent, higher fees.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from functools import partial
 
 from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
-from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
+from seawall.ethereum.answers import Cause
+from seawall.ethereum.rpc import (
+    AsyncRpcClient,
+    ChainView,
+    NodeRefusedError,
+    ReceiptDisputedError,
+    ViewLostError,
+)
 from seawall.ethereum.values import Receipt
-from venue.chain.transaction import affordable
+from venue.chain.transaction import affordable, raised, too_cheap
 from venue.process import pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
@@ -36,6 +44,11 @@ _MISSING_BLOCKS = 3
 """A transaction that is in none of so many blocks is broadcast again.
 
 Full blocks delay a transaction by one or two blocks; after three, the pool has probably lost it.
+"""
+_PASSED_OVER_MAX = 2
+"""A lane's next transaction that was looked for so often in vain is replaced by a dearer one.
+
+It is looked for every three blocks. Those behind it wait for it, not for higher fees.
 """
 _STANDS_STILL_S = 15.0
 """An endpoint that has shown no new block for so long is left: it answers, but follows no chain.
@@ -55,8 +68,9 @@ _log = logging.getLogger(__name__)
 class Follower:
     """Follows broadcast slots of one network; ``on_final`` is called for each that is final.
 
-    ``homes`` are, by wallet, an address of the venue that could be paid from it. ``payer`` is the
-    lane that pays customers.
+    ``on_stuck`` is called for each that no block takes unless its fees are raised. ``homes`` are,
+    by wallet, an address of the venue that could be paid from it. ``payer`` is the lane that pays
+    customers.
     """
 
     rpc: AsyncRpcClient
@@ -68,6 +82,7 @@ class Follower:
     homes: Mapping[str, str]
     payer: Lane
     on_final: Callable[[Slot], None]
+    on_stuck: Callable[[Slot], None]
     head_number: int = 0
     base_fee_wei: int | None = None
     _following: dict[int, Slot] = field(default_factory=dict)
@@ -158,20 +173,52 @@ class Follower:
         return agreed
 
     async def _receipt(self, slot: Slot, view: ChainView) -> Receipt | None:
-        receipt = await view.receipt(slot.tx_hash or "")
-        if receipt is not None:
-            self._dispute(slot, disputed=False)
+        """The receipt of whichever of the slot's transactions a block contains."""
+        for tx_hash in slot.hashes:
+            receipt = await view.receipt(tx_hash)
+            if receipt is not None:
+                slot.mined_hash, slot.passed_over = tx_hash, 0
+                self._dispute(slot, disputed=False)
+                self.show_stuck(slot.lane, slot, stuck=False)
+                return receipt
         slot.sent_at_block = min(slot.sent_at_block, self.head_number)  # it may have been made up
-        if receipt is None and self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
+        if self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
             used = await view.nonce(slot.lane.address)
             self._dispute(slot, disputed=slot.nonce < used)
-            _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
-            try:  # a transaction that no node takes must not keep the others from being followed
-                await self.rpc.broadcast(slot.raw or b"")
-            except ServiceError as error:
-                _log.warning("slot %s was not broadcast again: %s", slot.id, error)
-            slot.sent_at_block = self.head_number
-        return receipt
+            await self._offer_again(slot)
+        return None
+
+    async def _offer_again(self, slot: Slot) -> None:
+        """Broadcast the slot's newest transaction again, and ask for a dearer one if it is stuck.
+
+        It is not known whether the pool lost it or no block took it; to offer it again costs
+        nothing.
+        """
+        _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
+        slot.passed_over += 1
+        slot.sent_at_block = self.head_number
+        try:  # a transaction that no node takes must not keep the others from being followed
+            await self.rpc.broadcast(slot.raw or b"")
+        except ServiceError as error:
+            _log.warning("slot %s was not broadcast again: %s", slot.id, error)
+        first = min(
+            each.nonce
+            for each in self._following.values()
+            if each is slot or (each.lane is slot.lane and each.block_number is None)
+        )
+        passed_over = slot.nonce <= first and slot.passed_over >= _PASSED_OVER_MAX
+        if passed_over or too_cheap(slot.fees, base_fee_wei=self.base_fee_wei or 0):
+            self.on_stuck(slot)
+
+    def show_stuck(self, lane: Lane, slot: Slot | None = None, *, stuck: bool) -> None:
+        """Show whether the network asks for higher fees than are allowed.
+
+        For the transaction of ``slot``, or without one for any that would be sent now.
+        """
+        what = None if slot is None else slot.id
+        if stuck != (what in lane.stuck):
+            (lane.stuck.add if stuck else lane.stuck.discard)(what)
+            self.metrics.stuck(lane.wallet, stuck=bool(lane.stuck))
 
     def _dispute(self, slot: Slot, *, disputed: bool) -> None:
         """Hold the lane while the chain says that another transaction has used a slot's nonce."""
@@ -243,7 +290,7 @@ class Follower:
         if other is None:
             return
         try:
-            receipt = await other.receipt(slot.tx_hash or "")
+            receipt = await other.receipt(slot.mined_hash or "")
             if receipt is None:
                 return
             theirs = await read(other, receipt)
@@ -268,6 +315,11 @@ With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
 _CLAIM_EVERY_S = CLAIM_POLL_MS / 1_000
 _SEND_AGAIN_S = 0.3
+_UNDERPRICED_MAX = 3
+"""A transaction that no node takes for its fees so often in a row is replaced by a dearer one.
+
+A node's price rises and falls with its pool; some networks demand a priority fee above ours.
+"""
 _TOO_DEAR_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -287,6 +339,13 @@ class Driver:
     rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
+    _to_replace: set[int] = field(default_factory=set)
+
+    def replace(self, slot: Slot) -> None:
+        """Replace the transaction of ``slot``, after what waits to be sent, by a dearer one."""
+        if slot.id not in self._to_replace:
+            self._to_replace.add(slot.id)
+            self._queue.put_nowait(slot)
 
     def resume(self, slots: Iterable[Slot]) -> None:
         """Continue with slots that an earlier holder left; they come lowest nonce first."""
@@ -304,7 +363,9 @@ class Driver:
             base_fee_wei = self.follower.base_fee_wei
             if self.lane.in_flight >= IN_FLIGHT_MAX or base_fee_wei is None:
                 continue
-            if not affordable(base_fee_wei):
+            dear = not affordable(base_fee_wei)
+            self.follower.show_stuck(self.lane, stuck=dear)
+            if dear:
                 _log.warning(
                     "%s: a base fee of %d wei is too high to send", self.lane.network, base_fee_wei
                 )
@@ -337,12 +398,66 @@ class Driver:
                 if signed is None:
                     return
                 await self.progress.signed(slot, signed)
-            while not stop.is_set() and not await self._sent(slot):
-                await pause(stop, _SEND_AGAIN_S)
-            if stop.is_set() and not slot.sent_at_block:
-                return
-            await self.progress.broadcast(slot)
-            self.follower.follow(slot)
+            if slot.state == "signed":
+                if not await self._send(slot, stop):
+                    return
+                await self.progress.broadcast(slot)
+                self.follower.follow(slot)
+            else:
+                self._to_replace.discard(slot.id)
+                await self._replace(slot, stop)
+
+    async def _send(self, slot: Slot, stop: asyncio.Event) -> bool:
+        """Hand the bytes to a node until one takes them, dearer ones if need be.
+
+        Returns false if ``stop`` came first.
+        """
+        underpriced = 0
+        while not stop.is_set():
+            refused = await self._offer(slot)
+            if refused is None:
+                return True
+            underpriced = underpriced + 1 if refused is Cause.UNDERPRICED else 0
+            if underpriced >= _UNDERPRICED_MAX:
+                underpriced = 0
+                await self._replace(slot, stop)
+            await pause(stop, _SEND_AGAIN_S)
+        return False
+
+    async def _replace(self, slot: Slot, stop: asyncio.Event) -> None:
+        """Replace the transaction of ``slot`` by one with higher fees, if the ceiling allows it.
+
+        As with the first one, each step is committed before the next: the fees before a signer is
+        asked, the bytes before a node is. All transactions of a nonce have one intent, and one of
+        them at most is ever in a block, so it does not matter which.
+        """
+        if slot.state == "final" or self.lane.disputed:
+            return
+        fees = raised(slot.fees, base_fee_wei=self.follower.base_fee_wei or 0)
+        if fees is None:
+            self.follower.show_stuck(self.lane, slot, stuck=True)
+            _log.error(
+                "slot %s is stuck: %d wei per gas are too little, and no more is allowed",
+                slot.id,
+                slot.fees.max_fee_wei,
+            )
+            return
+        if (fees := await self.progress.replacing(slot, fees)) is None:
+            return
+        signed = await self.routes.sign(slot, stop, fees=fees)
+        if signed is None:
+            return
+        await self.progress.replaced(slot, fees, signed)
+        self.follower.show_stuck(self.lane, slot, stuck=False)
+        _log.warning(
+            "slot %s is replaced by %s, with %d wei per gas and a priority fee of %d",
+            slot.id,
+            slot.tx_hash,
+            fees.max_fee_wei,
+            fees.priority_fee_wei,
+        )
+        if slot.state != "signed":
+            await self._offer(slot)
 
     async def _sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
         while not stop.is_set():
@@ -367,14 +482,15 @@ class Driver:
             return None
         return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
 
-    async def _sent(self, slot: Slot) -> bool:
+    async def _offer(self, slot: Slot) -> Cause | None:
+        """Hand the newest bytes to a node; None if it took them, else why not."""
         try:
             await self.rpc.broadcast(slot.raw or b"")
         except ServiceError as error:
             _log.warning("slot %s was not broadcast: %s", slot.id, error)
-            return False
+            return error.cause if isinstance(error, NodeRefusedError) else Cause.OTHER
         slot.sent_at_block = max(self.follower.head_number, 1)
-        return True
+        return None
 
     async def _rest(self, seconds: float) -> None:
         try:
