@@ -55,6 +55,12 @@ _STANDS_STILL_S = 15.0
 
 Ethereum's slots take 12 s, and about one in a hundred is empty; leaving in vain costs nothing.
 """
+_UNFINALIZED_MAX = 128
+"""An endpoint whose finalized block stays while so many new ones come is left as well.
+
+Ethereum finalizes every 32 blocks, 64 to 95 behind the newest (ethereum.org, "Gasper"); what an
+endpoint never finalizes would be paid and never posted.
+"""
 _AFTER_REVERT_S = 5.0
 """Pause of a lane after a whole batch reverted.
 
@@ -88,6 +94,9 @@ class Follower:
     _following: dict[int, Slot] = field(default_factory=dict)
     _unread: bool = False
     _highest: int = -1
+    _finalized: int = -1
+    _finalized_at_block: int = 0
+    _unclear: set[int] = field(default_factory=set)
     _rose_at_s: float = field(default_factory=time.monotonic)
 
     def follow(self, slot: Slot) -> None:
@@ -129,6 +138,19 @@ class Follower:
             self.rpc.leave()
             self._highest, self._rose_at_s = -1, now_s  # it may have been made up
 
+    def _leave_what_finalizes_nothing(self, finalized: int) -> None:
+        """Ask another endpoint next time if this one's finalized block stays where it is."""
+        if finalized > self._finalized:
+            self._finalized, self._finalized_at_block = finalized, self.head_number
+        elif self.head_number - self._finalized_at_block >= _UNFINALIZED_MAX:
+            _log.warning(
+                "%s: no block after %d is final; another endpoint is asked",
+                self.rpc.network,
+                finalized,
+            )
+            self.rpc.leave()
+            self._finalized, self._finalized_at_block = -1, self.head_number
+
     async def _resume(self, view: ChainView, paused: Mapping[str, str]) -> None:
         """Let payments of an asset be claimed again once it moves out of the paying wallet."""
         for asset, token in paused.items():
@@ -147,6 +169,7 @@ class Follower:
         if not (self._following or paused):
             return True
         view = await self.rpc.view()
+        self._leave_what_finalizes_nothing(view.finalized.number)
         await self._resume(view, paused)
         found = [
             (slot, receipt)
@@ -178,7 +201,7 @@ class Follower:
             receipt = await view.receipt(tx_hash)
             if receipt is not None:
                 slot.mined_hash, slot.passed_over = tx_hash, 0
-                self._dispute(slot, disputed=False)
+                self._dispute(slot, disputed=slot.id in self._unclear)
                 self.show_stuck(slot.lane, slot, stuck=False)
                 return receipt
         slot.sent_at_block = min(slot.sent_at_block, self.head_number)  # it may have been made up
@@ -221,15 +244,15 @@ class Follower:
             self.metrics.stuck(lane.wallet, stuck=bool(lane.stuck))
 
     def _dispute(self, slot: Slot, *, disputed: bool) -> None:
-        """Hold the lane while the chain says that another transaction has used a slot's nonce."""
+        """Hold the lane while the chain contradicts itself, or our records, about a slot."""
         lane = slot.lane
         if disputed == (slot.id in lane.disputed):
             return
         if disputed:
             lane.disputed.add(slot.id)
             _log.error(
-                "nonce %d of %s is used up, and not by the transaction of slot %s: nothing more is"
-                " claimed",
+                "nonce %d of %s is used up, and the chain does not say that it did what slot %s was"
+                " for: nothing more is claimed",
                 slot.nonce,
                 lane.wallet,
                 slot.id,
@@ -260,6 +283,14 @@ class Follower:
         settlement = await settling(view, receipt)
         if not settlement.all_paid:
             await self._confirm(slot, view, settling, settlement)
+        if slot.purpose == "topup" and settlement.unclear:
+            # No customer waits for it, so it may be read until the nodes agree; it must not be
+            # final, for nothing would ever settle it again.
+            self._unclear.add(slot.id)
+            self._dispute(slot, disputed=True)
+            raise ReceiptDisputedError("event and bit of a top-up disagree")
+        self._unclear.discard(slot.id)
+        self._dispute(slot, disputed=False)
         # Set before the commit: a claim could take the released withdrawals at once.
         if receipt.succeeded:
             slot.lane.ran()

@@ -435,3 +435,38 @@ async def test_a_slot_is_posted_whichever_of_its_transactions_is_mined(
     await bench.blocks(3)
     assert bench.ledger.posted == [PAID]
     assert bench.slot.mined_hash == hash_of(mined)
+
+
+async def test_an_unclear_top_up_is_read_until_event_and_bit_agree(bench: Bench) -> None:
+    """It holds its lane meanwhile; once final and unclear it would end that wallet's top-ups."""
+    bench.slot.purpose = "topup"
+    bench.pay()
+    silent = receipt(TX, bench.chain.blocks[TX], [])
+    spoil: Spoil = lambda method, _: (  # noqa: E731
+        result(silent) if method == "eth_getTransactionReceipt" else None
+    )
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(4, turns=2)
+    assert bench.ledger.posted == []
+    assert bench.lane.disputed == {1}
+
+    bench.primary.spoil = bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+    assert bench.lane.disputed == set()
+
+
+async def test_a_node_that_finalizes_nothing_more_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows new blocks, and would keep what they pay from ever being posted."""
+    monkeypatch.setattr(pipeline, "_UNFINALIZED_MAX", 5)
+    stuck = result({"number": hex(8), "hash": FakeChain.hash(8), "baseFeePerGas": "0x7"})
+    bench.primary.spoil = lambda method, params: (
+        stuck if method == "eth_getBlockByNumber" and params[0] == "finalized" else None
+    )
+    bench.pay()
+    await bench.blocks(5)
+    assert bench.ledger.posted == []
+    await bench.blocks(2)
+    assert bench.ledger.posted == [PAID]
