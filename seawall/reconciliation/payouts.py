@@ -158,9 +158,15 @@ def _shared(case: Case, found: Explained) -> Iterator[tuple[Recorded | None, Seq
         ]
     ordered = sorted(case.recorded, key=lambda each: _rank(each.withdrawal))
     shares: list[list[Seen]] = [[] for _ in ordered]
-    for number, payment in enumerate(case.seen):
-        shares[number if number < len(shares) else 0].append(payment)
+    for payment in case.seen:
+        free = [number for number, share in enumerate(shares) if not share]
+        fitting = [number for number in free if _fits(ordered[number].withdrawal, payment.payment)]
+        shares[(*fitting, *free, 0)[0]].append(payment)
     yield from zip(ordered, shares, strict=True)
+
+
+def _fits(asked: Withdrawal, paid: Payment) -> bool:
+    return (asked.destination, asked.amount) == (paid.to, paid.amount)
 
 
 def _rank(withdrawal: Withdrawal) -> int:

@@ -11,6 +11,7 @@ A source that cannot be read is missing, with its reason; the others are read al
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ import httpx
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.evidence.ports import chain_sources, finality_s_max, offers_of, read_source, records_of
-from seawall.formats.deployment import Deployment
+from seawall.formats.deployment import Deployment, Source
 from seawall.policy import Policy
 from seawall.reconciliation.chain import PinnedNetwork
 from seawall.reconciliation.facts import (
@@ -162,8 +163,22 @@ class Gathering:
                     started_at=0.0,
                     ended_at=found.read_at,
                 )
+                if port == "ledger":
+                    self._copy_postings(source)
             except EvidenceError as error:
                 found.missing[port] = str(error)
+
+    def _copy_postings(self, source: Source) -> None:
+        """The ledger by posting, from the folder in which the ledger lies; it may be left out."""
+        if source.file is None:
+            return
+        postings = source.file / Path(POSTINGS_FILE).name
+        if not postings.exists():
+            return
+        try:
+            shutil.copyfile(postings, self._folder / POSTINGS_FILE)
+        except OSError as error:
+            raise EvidenceError(f"{postings} cannot be read: {error.strerror}") from error
 
     def _load_records(self) -> None:
         spool, found = self._spool, self._found
