@@ -111,7 +111,7 @@ def decoding(network: str) -> Iterator[None]:
     """What does not decode is nonsense of the node: evidence that is missing, and no crash."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise EvidenceError(
             f"the node of {network} answered what no node can say ({type(error).__name__})"
         ) from error

@@ -469,7 +469,8 @@ def judge_top_up(
         slot: Its slot.
         movements: What the transaction with the slot's nonce moved.
         target: Address of the wallet that it refills.
-        sight: How far the network was seen; None if it was not read.
+        sight: How far the network was seen; None if it was not read, and then it is in no doubt by
+            itself.
     """
     found = Moved(stage=top_up.state if slot is None else slot.state)
     ids = ids_of(
@@ -481,11 +482,15 @@ def judge_top_up(
     what = f"the top-up of {top_up.amount} {top_up.asset} to {top_up.to_wallet}"
     if not movements:
         if top_up.state == "posted":
+            found.stage = "not_seen"
             block = None if slot is None else slot.block_number
-            if sight is None or not sight.complete or (block or 0) > (sight.until or 0):
+            if sight is None:
+                return found
+            if not sight.complete or (block or 0) > (sight.until or 0):
                 text = f"{what} ({top_up.id}) is posted, its movement could not be seen"
                 found.doubts.append(Doubt(proof="top_ups", text=text))
             else:
+                found.stage = "contradicted"
                 found.findings.append(
                     Finding(
                         name="top-up-without-movement",
@@ -505,6 +510,7 @@ def judge_top_up(
         )
     wanted = (top_up.network, top_up.asset, top_up.amount, target)
     if more or (first.network, first.asset, first.amount, first.to) != wanted:
+        found.stage = "contradicted"
         moved = ", ".join(f"{each.amount} {each.asset} to {each.to}" for each in movements)
         found.findings.append(
             Finding(

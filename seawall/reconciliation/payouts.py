@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from seawall.errors import EvidenceError
 from seawall.reconciliation.facts import Failure, Payment, Sight, Signature, Slot, Withdrawal
 from seawall.reconciliation.findings import Doubt, Finding, FindingName, ids_of
 
@@ -49,10 +48,11 @@ STAGES: Mapping[Stage, str] = {
 }
 """What each says, in the order in which people read them."""
 
+STATES = ("posted", "slotted", "unknown", "voided", "reserved")
+"""States of a withdrawal; where several are alike, payments are taken for theirs in this order."""
 OPEN = frozenset({"reserved", "slotted", "unknown"})
 """States whose amount the ledger still reserves."""
-_ORDER = ("posted", "slotted", "unknown", "voided", "reserved")
-"""Where several withdrawals are alike, payments are taken for theirs in this order."""
+SLOT_STATES = ("open", "signed", "broadcast", "included", "final")
 _IN_FLIGHT = {
     "open": Stage.SLOTTED,
     "signed": Stage.SIGNED,
@@ -118,8 +118,6 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
         sights: How far payments were seen, by network; one that was not read is absent, and what
             was posted there is not seen.
         slots: Whether the venue's slots are known, so that a payment without one is a finding.
-
-    Raises :class:`EvidenceError` for a state that no withdrawal can have.
     """
     found = Explained()
     for recorded, seen in _shared(case, found):
@@ -156,7 +154,7 @@ def _shared(case: Case, found: Explained) -> Iterator[tuple[Recorded | None, Seq
             )
             for other in others
         ]
-    ordered = sorted(case.recorded, key=lambda each: _rank(each.withdrawal))
+    ordered = sorted(case.recorded, key=lambda each: STATES.index(each.withdrawal.state))
     shares: list[list[Seen]] = [[] for _ in ordered]
     for payment in case.seen:
         free = [number for number, share in enumerate(shares) if not share]
@@ -167,15 +165,6 @@ def _shared(case: Case, found: Explained) -> Iterator[tuple[Recorded | None, Seq
 
 def _fits(asked: Withdrawal, paid: Payment) -> bool:
     return (asked.destination, asked.amount) == (paid.to, paid.amount)
-
-
-def _rank(withdrawal: Withdrawal) -> int:
-    if withdrawal.state not in _ORDER:
-        raise EvidenceError(
-            f"withdrawal {withdrawal.id} is on record as {withdrawal.state!r}, which is no state of"
-            " a withdrawal"
-        )
-    return _ORDER.index(withdrawal.state)
 
 
 @dataclass(frozen=True)
@@ -311,9 +300,7 @@ class _One:
             for each in self.failures
         ):
             return Stage.FAILED
-        stage = _IN_FLIGHT.get(slot.state)
-        if stage is None:
-            raise EvidenceError(f"slot {slot.id} is on record as {slot.state!r}, which is no state")
+        stage = _IN_FLIGHT[slot.state]
         signature = self.recorded.signature
         if stage is Stage.SLOTTED and signature is not None and signature.tx_hash is not None:
             return Stage.SIGNED

@@ -44,6 +44,8 @@ NEEDS: dict[Proof, tuple[Port, ...]] = {
     "ledger": ("ledger",),
 }
 """By proof: the kinds of evidence without which it is not claimed."""
+_USES: dict[Proof, tuple[Port, ...]] = {"holdings": ("surpluses",)}
+"""By proof: what it uses where it is offered."""
 _OF_NETWORKS: frozenset[Proof] = frozenset({"payouts", "slots", "nonces", "top_ups", "holdings"})
 """What is not proven as long as a network is dark."""
 _NOTED: dict[Stage, NoticeName] = {
@@ -455,7 +457,15 @@ class _Explaining:
 
     def _claimed(self, proof: Proof) -> bool:
         """Whether everything that ``proof`` needs was read."""
-        return self._gathered.has(*NEEDS[proof]) and self._unclaimed(proof) is None
+        return self._unclaimed(proof) is None and not self._unread_of(proof)
+
+    def _unread_of(self, proof: Proof) -> list[str]:
+        missing = self._gathered.missing
+        return [
+            f"{port} could not be read: {missing[port]}"
+            for port in (*NEEDS[proof], *_USES.get(proof, ()))
+            if port in missing
+        ]
 
     def _unclaimed(self, proof: Proof) -> str | None:
         """What the venue does not offer and ``proof`` needs; None where it offers all."""
@@ -469,11 +479,7 @@ class _Explaining:
     def _proof(self, name: Proof) -> ProofLine:
         lacking = self._unclaimed(name)
         checked = self._checked[name]
-        unread = [
-            f"{port} could not be read: {self._gathered.missing[port]}"
-            for port in NEEDS[name]
-            if port in self._gathered.missing
-        ]
+        unread = self._unread_of(name)
         outcome: Outcome | None = None
         if lacking is not None:
             reason = f"needs {lacking}"

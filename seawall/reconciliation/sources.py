@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from seawall.reconciliation.facts import (
     TopUp,
     Withdrawal,
 )
+from seawall.reconciliation.payouts import SLOT_STATES, STATES
 from seawall.reconciliation.spool import Spool
 from seawall.scorecard.readers import instant, read_document, read_table, stream_table
 from seawall.scorecard.rows import LedgerFaults, Payout
@@ -200,18 +201,17 @@ class Gathering:
 
     def _withdrawals(self) -> Iterator[Withdrawal]:
         for each in self._stream("withdrawals", Withdrawal):
+            _require_state(f"withdrawal {each.id}", each.state, STATES)
             yield replace(each, destination=each.destination.lower())
 
+    def _slots(self) -> Iterator[Slot]:
+        for each in self._stream("slots", Slot):
+            _require_state(f"slot {each.id}", each.state, SLOT_STATES)
+            tx_hash = None if each.tx_hash is None else each.tx_hash.lower()
+            yield replace(each, address=each.address.lower(), tx_hash=tx_hash)
+
     def _load_signatures(self, network_of: dict[int, str]) -> None:
-        slots = self._stream("slots", Slot)
-        self._spool.slots(
-            replace(
-                each,
-                address=each.address.lower(),
-                tx_hash=None if each.tx_hash is None else each.tx_hash.lower(),
-            )
-            for each in slots
-        )
+        self._spool.slots(self._slots())
         signatures = self._stream("signatures", Signature)
         self._spool.signatures(
             (replace(each, address=each.address.lower()) for each in signatures),
@@ -341,6 +341,11 @@ class Gathering:
                 paying=lambda each: each.wallet is None or each.wallet in contracts,
             )
             self._spool.failures(activity.failures)
+
+
+def _require_state(what: str, state: str, known: Collection[str]) -> None:
+    if state not in known:
+        raise EvidenceError(f"{what} is on record as {state!r}, which is no state that it can have")
 
 
 def _known(network: str, sights: Mapping[str, Sight]) -> str:

@@ -33,6 +33,8 @@ _TOP_UP_STAGES = {
     "not_posted": "moved and final, not posted yet",
     "posted": "moved and posted",
     "final": "moved and posted",
+    "not_seen": "posted, its movement could not be seen",
+    "contradicted": "contradicted",
 }
 
 

@@ -73,6 +73,7 @@ class ReconciledVenue:
     newest: int = UNTIL
     spans: list[tuple[int, int]] = field(default_factory=list)
     span_max: int = 10**9
+    chain_id: int = CHAIN_ID
     dark: bool = False
     forked: bool = False
 
@@ -216,6 +217,16 @@ class ReconciledVenue:
             for (bucket, asset, kind), total in sums.items()
         ]
 
+    def evidence(self) -> dict[str, Any]:
+        """Where a deployment file finds the records, below its folder."""
+        return {
+            "withdrawals": {"file": "files/withdrawals.csv"},
+            "signatures": {"file": "files"},
+            "top_ups": {"file": "files/topups.csv"},
+            "surpluses": {"file": "files/surpluses.csv"},
+            "ledger": {"file": "files"},
+        }
+
     def write(self, folder: Path, **changes: Any) -> Deployment:
         """Write all files below ``folder``; ``changes`` replace parts of the deployment file."""
         records = folder / "files"
@@ -240,13 +251,7 @@ class ReconciledVenue:
                     },
                 }
             },
-            "evidence": {
-                "withdrawals": {"file": str(records / "withdrawals.csv")},
-                "signatures": {"file": str(records)},
-                "top_ups": {"file": str(records / "topups.csv")},
-                "surpluses": {"file": str(records / "surpluses.csv")},
-                "ledger": {"file": str(records)},
-            },
+            "evidence": self.evidence(),
         }
         return load_deployment(write_deployment(folder, **(fields | changes)))
 
@@ -266,7 +271,7 @@ class ReconciledVenue:
 
     def _result(self, method: str, params: list[Any]) -> Any:
         answers: dict[str, Callable[[], Any]] = {
-            "eth_chainId": lambda: hex(CHAIN_ID),
+            "eth_chainId": lambda: hex(self.chain_id),
             "eth_blockNumber": lambda: hex(self.newest),
             "eth_getBlockByNumber": lambda: self._block(params[0]),
             "eth_getLogs": lambda: self._logs(params[0]),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from seawall.reconciliation import sources
 from seawall.reconciliation.findings import PROOFS, TABLE, FindingName
 from seawall.reconciliation.payouts import Stage
-from seawall.reconciliation.run import Reconciliation, reconcile
+from seawall.reconciliation.run import Reconciliation
 from seawall.scorecard.outcome import Outcome
 from tests.testing.reconciled_venue import (
     HOT,
@@ -30,21 +28,6 @@ from tests.testing.reconciled_venue import (
 
 Spoil = Callable[[ReconciledVenue], Any]
 Reconciling = Callable[..., Reconciliation]
-
-
-@pytest.fixture
-def reconciling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reconciling:
-    """Writes a venue's files and reconciles it; waiting takes no time."""
-    now = [0.0]
-    monkeypatch.setattr(sources.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-
-    def run(venue: ReconciledVenue, **changes: Any) -> Reconciliation:
-        monkeypatch.setattr(sources.httpx, "Client", venue.client)
-        deployment = venue.write(tmp_path, **changes)
-        return reconcile(deployment, venue.policy, report=lambda _: None)
-
-    return run
 
 
 def names(found: Reconciliation) -> list[str]:
