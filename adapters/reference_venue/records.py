@@ -100,6 +100,14 @@ EXPORTS: dict[str, str] = {
         from entries e join accounts a on a.id = e.account_id
         group by a.bucket, a.network, a.asset, a.kind
         order by a.bucket, a.network, a.asset, a.kind""",
+    # By what each balance came about: opening funds, reservations, payouts, top-ups, surpluses.
+    "ledger_by_posting": """
+        select a.bucket, a.network, a.asset, a.kind, p.kind as posting, sum(e.amount) as amount
+        from entries e
+        join accounts a on a.id = e.account_id
+        join postings p on p.id = e.posting_id
+        group by a.bucket, a.network, a.asset, a.kind, p.kind
+        order by a.bucket, a.network, a.asset, a.kind, p.kind""",
 }
 """By file name: the query whose rows become ``<name>.csv``."""
 
