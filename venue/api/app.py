@@ -6,6 +6,7 @@ Those are served by :class:`venue.api.front.Front`, which wraps this app.
 from __future__ import annotations
 
 import secrets
+from fractions import Fraction
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -186,6 +187,13 @@ def _tradable(services: Services, network: str, *assets: str) -> None:
         raise RefusedError(Refusal(code="unknown_asset", reason="Choose two different assets."))
 
 
+async def _price(services: Services, *, sell: str, buy: str) -> Fraction:
+    price = await services.exchange.price(sell=sell, buy=buy)
+    if isinstance(price, Refusal):
+        raise RefusedError(price)
+    return price
+
+
 async def quote(
     request: Request,
     services: With,
@@ -198,7 +206,7 @@ async def quote(
 ) -> Response:
     """What a swap would buy now."""
     _tradable(services, network, sell, buy)
-    price = await services.exchange.price(sell=sell, buy=buy)
+    price = await _price(services, sell=sell, buy=buy)
     _count(request, "ok")
     buys = bought(services.policy, price, sell=sell, buy=buy, amount=int(amount))
     return answer(Quote(buy_amount=str(buys), valid_ms=QUOTE_VALID_MS))
@@ -207,7 +215,7 @@ async def quote(
 async def swap(request: Request, services: With, customer: Customer, body: SwapRequest) -> Response:
     """Trade with the house at the exchange's price."""
     _tradable(services, body.network, body.sell, body.buy)
-    price = await services.exchange.price(sell=body.sell, buy=body.buy)
+    price = await _price(services, sell=body.sell, buy=body.buy)
     trade = await _trade(
         services,
         customer,
