@@ -35,7 +35,7 @@ from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, Services, customer
 from venue.api.intake import STATUS_OF
 from venue.api.mode import read_mode
 from venue.api.reservations import NOT_FOUND, STATE, cancel_withdrawal
-from venue.api.swaps import Trade, bought, commit_swap
+from venue.api.swaps import Trade, bought, commit_swap, first_outcome
 from venue.database import FAILURES
 
 QUOTE_VALID_MS = 1_000
@@ -213,8 +213,12 @@ async def quote(
 
 
 async def swap(request: Request, services: With, customer: Customer, body: SwapRequest) -> Response:
-    """Trade with the house at the exchange's price."""
+    """Trade with the house at the exchange's price; a replay needs none, and gets no other."""
     _tradable(services, body.network, body.sell, body.buy)
+    known = await first_outcome(services.pool, customer, body)
+    if known is not None:
+        _count(request, "ok" if isinstance(known, SwapReceipt) else known.code)
+        return answer(known, status=201)
     price = await _price(services, sell=body.sell, buy=body.buy)
     trade = await _trade(
         services,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from seawall.formats.venue_config import Endpoint
     from seawall.policy import Policy
-    from venue.database import Connection
+    from venue.database import Connection, Pool
 
 
 TIMEOUT_S = 0.3
@@ -145,6 +145,21 @@ class Trade:
         return self.customer_sell, self.customer_buy, self.house_sell, self.house_buy
 
 
+async def first_outcome(
+    connection: Connection | Pool, customer_id: int, request: SwapRequest
+) -> SwapReceipt | Refusal | None:
+    """What became of the swap with this id; None if there is none yet."""
+    known = await connection.fetchrow(_KNOWN, request.id)
+    if known is None:
+        return None
+    content = (customer_id, request.network, request.sell, int(request.amount), request.buy)
+    if tuple(known)[:5] != content:
+        return Refusal(
+            code="id_reused", reason="This id was used for another swap; make a new one."
+        )
+    return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
+
+
 async def commit_swap(
     connection: Connection, policy: Policy, trade: Trade
 ) -> SwapReceipt | Refusal:
@@ -155,26 +170,15 @@ async def commit_swap(
     request = trade.request
     async with holding_mode(connection):
         mode = await read_mode(connection)
-        # Before `_KNOWN`: the lock may have waited for the same request, and only a later
-        # statement sees what that committed.
+        # Before the first outcome is looked for: the lock may have waited for the same request, and
+        # only a later statement sees what that committed.
         available = {
             row["account_id"]: row["available"]
             for row in await connection.fetch(_LOCK, sorted(trade.accounts))
         }
-        known = await connection.fetchrow(_KNOWN, request.id)
+        known = await first_outcome(connection, trade.customer_id, request)
         if known is not None:
-            content = (
-                trade.customer_id,
-                request.network,
-                request.sell,
-                trade.sell_amount,
-                request.buy,
-            )
-            if tuple(known)[:5] != content:
-                return Refusal(
-                    code="id_reused", reason="This id was used for another swap; make a new one."
-                )
-            return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
+            return known
         admission = admit(policy, mode.tier, "swaps")
         if admission.outcome != "allowed":
             return Refusal(code="suspended", reason=admission.reason or "")
