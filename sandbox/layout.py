@@ -160,6 +160,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
         sabotage_names.SABOTAGE_ASSET_REST: [
             components.settler_process(network) for network in policy.networks
         ],
+        sabotage_names.SABOTAGE_CUSTOMER_LIMITS: [components.API_PROCESS],
         sabotage_names.SABOTAGE_BULKHEAD: [
             components.signer_process(region)
             for region in (policy.regions.primary, policy.regions.standby)

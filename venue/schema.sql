@@ -271,6 +271,8 @@ create table withdrawals (
 create index withdrawals_claimable on withdrawals (network, asset, size, seq)
     where state = 'reserved';
 create index withdrawals_held on withdrawals (id) where state = 'unknown';
+-- What a customer has asked for lately: intake reads it for the limits of each customer.
+create index withdrawals_of_customer on withdrawals (customer_id, requested_at);
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
 create index withdrawals_open on withdrawals (queued_at)
     where state in ('reserved', 'slotted');

@@ -24,7 +24,8 @@ _US_PER_MS = 1_000
 class ModeState:
     """The tier in force, when it was entered, and since when its triggers have been calm.
 
-    Times are Unix microseconds. ``calm_since_us`` is None while a trigger is not calm.
+    Times are microseconds of a clock that never steps. ``calm_since_us`` is None while a trigger is
+    not calm.
     """
 
     tier: Tier

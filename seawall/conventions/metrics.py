@@ -8,6 +8,8 @@ from typing import Final
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
 VOIDED_VALUE = "seawall_voided_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
+# counter; api; labels side: primary | standby, why: stale | far
+PRICES_REFUSED = "seawall_prices_refused_total"
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
 TICKETS = "seawall_support_tickets_total"  # counter; api
 HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: drawdown is measured against it

@@ -33,17 +33,13 @@ from seawall.formats.drill_contract import (
     require_pools,
 )
 from seawall.policy import Policy
+from seawall.policy.drilling import LARGE_OVER_MIN
 
 STATUS_EVERY_S = 0.05
 SMALL_VALUE = Fraction(1)
 """Units of account that a small withdrawal or swap moves: too little to matter to the run.
 
 Of an asset whose smallest withdrawal is worth more, a withdrawal moves that.
-"""
-LARGE_OVER_MIN = Fraction(21, 20)
-"""A large transfer is this many times the smallest that the policy calls large.
-
-No more, because each is paid from the money that the run wants.
 """
 ACCEPTED = "accepted"
 NODE_EVERY_S = 0.05

@@ -212,11 +212,29 @@ class Approvals(Section):
 
 
 class Limits(Section):
-    """Bounds of single requests, as values in the unit of account."""
+    """Bounds of one customer, over all withdrawals that it asks for within ``window``.
 
+    Values are in the unit of account. No factor scales ``withdrawals_max``, because it counts what
+    people do.
+    """
+
+    window: DurationMs = Field(gt=0)
     small_withdrawal_value_max: Amount
     withdrawal_value_max: Amount
     large_transfer_value_min: Amount
+    withdrawals_max: Count = Field(gt=0)
+
+
+class Swaps(Section):
+    """At which prices swaps are made.
+
+    Attributes:
+        deviation_max: How far a price may be from the ratio of the reference prices, as a share.
+        price_age_max: How old a price may be.
+    """
+
+    deviation_max: Ratio = Field(gt=0, lt=1)
+    price_age_max: DurationMs = Field(gt=0)
 
 
 class IndicatorSettings(Section):
@@ -331,6 +349,7 @@ class Policy(Section):
     backup: Backup
     approvals: Approvals
     limits: Limits
+    swaps: Swaps
     indicators: dict[IndicatorName, IndicatorSettings]
     triggers: tuple[Trigger, ...]
     tiers: Tiers

@@ -220,8 +220,9 @@ approvals:
     cooling: 0s
     value_max: '250000'
     review_within: 24h
-limits: {small_withdrawal_value_max: '1000', withdrawal_value_max: '100000',
-  large_transfer_value_min: '1000'}
+limits: {window: 45s, small_withdrawal_value_max: '1000', withdrawal_value_max: '100000',
+  large_transfer_value_min: '1000', withdrawals_max: 120}
+swaps: {deviation_max: '0.10', price_age_max: 9s}
 indicators:
   drawdown_velocity: {window: 15s}
   queue_age_s: {}

@@ -25,11 +25,13 @@ from seawall.conventions.components import MODE_CONTROLLER_PROCESS
 from seawall.conventions.database import MODE_LOCK
 from seawall.errors import InternalError
 from seawall.policy import TIERS
+from venue.clock import monotonic_us, read_clock
 from venue.ledger.journal import append
 from venue.mode_controller.lease import Lease, LeaseLostError
 from venue.mode_controller.sampler import Sampler
 
 if TYPE_CHECKING:
+    from seawall.controls.steady import SteadyClock
     from seawall.indicators import Sample
     from seawall.policy import Policy
     from venue.database import Connection
@@ -49,7 +51,7 @@ _END_IDLE_HOLDERS = "select client, pid from end_idle_holders()"
 _CHANGE = """
     update mode set epoch = epoch + 1, tier = $1, reason = $2, since = clock_timestamp()
     where epoch = $3
-    returning epoch, (extract(epoch from since) * 1000000)::bigint as since_us"""
+    returning epoch"""
 _RECORD = """
     insert into mode_log
         (epoch, previous, tier, reason, trigger_name, indicators, sample_flow_id, sampled_at)
@@ -84,20 +86,28 @@ class InForce:
     state: ModeState
 
 
-async def mode_in_force(connection: Connection) -> InForce:
-    """The committed mode. Raises :class:`InternalError` if genesis has not run."""
+async def mode_in_force(connection: Connection, clock: SteadyClock) -> InForce:
+    """The committed mode, since when by ``clock``, which is read.
+
+    Raises :class:`InternalError` if genesis has not run.
+    """
+    await read_clock(connection, clock)
     row = await connection.fetchrow(_READ)
     if row is None:
         raise InternalError("the venue has no mode row: genesis has not run")
-    return InForce(epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=row["since_us"]))
+    return InForce(
+        epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=clock.of(row["since_us"]))
+    )
 
 
-async def expose_committed(connection: Connection) -> None:
+async def expose_committed(connection: Connection, clock: SteadyClock) -> None:
     """Show the committed mode and the holder's heartbeat, as a standby does.
 
-    Its indicators are of a time when it decided, so they are shown no longer.
+    Its indicators are of a time when it decided, so they are shown no longer. It reads ``clock``
+    each time: a step of the database's clock often makes a standby take over, which must have seen
+    it.
     """
-    in_force = await mode_in_force(connection)
+    in_force = await mode_in_force(connection, clock)
     beat_at = await connection.fetchval(_BEAT_AT)
     _show(in_force)
     HEARTBEAT.set(beat_at or 0)
@@ -161,7 +171,7 @@ async def _flip(
     wait (design section 5, ring 0).
     """
     levels = {name: str(level) for name, level in sample.levels.items()}
-    sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.at_us)
+    sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.shown_us)
     async with connection.transaction():
         await connection.execute(_WAIT_MS_MAX, str(wait_ms))
         await connection.execute(_LOCK, MODE_LOCK)
@@ -190,26 +200,32 @@ async def _flip(
             sample.newest_flow_id,
             sampled_at,
         )
-    return InForce(
-        epoch=row["epoch"], state=ModeState(tier=decision.tier, since_us=row["since_us"])
-    )
+    return InForce(epoch=row["epoch"], state=ModeState(tier=decision.tier, since_us=monotonic_us()))
 
 
 class ModeController:
     """Samples and decides over ``connection``, which no other task uses.
 
-    ``wake`` is set by notifications of commits; ``lease`` is held when work begins.
+    ``wake`` is set by notifications of commits; ``lease`` is held when work begins. ``clock`` is
+    the database's, as this process has read it since its start.
     """
 
     def __init__(
-        self, policy: Policy, connection: Connection, *, wake: asyncio.Event, lease: Lease
+        self,
+        policy: Policy,
+        connection: Connection,
+        *,
+        wake: asyncio.Event,
+        lease: Lease,
+        clock: SteadyClock,
     ) -> None:
         self._policy = policy
         self._connection = connection
         self._wake = wake
         self._lease = lease
-        self._sampler = Sampler(policy, connection)
         self._orders: list[TierOrder] = []
+        self._clock = clock
+        self._sampler = Sampler(policy, connection, clock)
 
     async def work(self, stop: asyncio.Event) -> None:
         """Control the mode until ``stop``.
@@ -217,7 +233,7 @@ class ModeController:
         Raises :class:`LeaseLostError` once another mode controller decides.
         """
         loop = asyncio.get_running_loop()
-        in_force = await mode_in_force(self._connection)
+        in_force = await mode_in_force(self._connection, self._clock)
         await self._sampler.start()
         renewed_at = ages_at = float("-inf")
         while not stop.is_set():

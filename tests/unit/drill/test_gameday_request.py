@@ -77,6 +77,7 @@ def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
         "signing-region-dark": ("failover", "mode-controller"),
         "calm": (),
         "slow-bleed": (),
+        "one-customer": ("customer-limits",),
         "rpc-dark": ("rpc-failover",),
         "signing-throttled": ("failover",),
         "signing-denied": ("failover",),

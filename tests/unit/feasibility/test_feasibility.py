@@ -167,6 +167,24 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
             "all hot targets) = 50"
         ),
     ),
+    "one customer forces a tier": (
+        "triggers.0.enter_at",
+        "0.05",
+        "limits.withdrawal_value_max",
+        (
+            "one customer does not force run-building, below 0.05: all of one customer 0.06 "
+            "(limits.withdrawal_value_max / all hot targets) = 0.06"
+        ),
+    ),
+    "one customer keeps up a tier": (
+        "limits.window",
+        "38s",
+        "limits.window",
+        (
+            "one customer does not keep up run-building, below 0.04: all of one customer 0.06 "
+            "(limits.withdrawal_value_max / all hot targets) = 0.06"
+        ),
+    ),
     "more failures than a dark region gives": (
         "triggers.2.enter_at",
         "5",

@@ -14,6 +14,9 @@ from tests.testing.policies import put, tree, write
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
 DRILL = "drills.signing-region-dark"
+_STORM = tree()["drills"]["signing-region-dark"] | {
+    "expects": {"avoids": ["protected"], "targets": ["failover_max", "recovery_max"]}
+}
 _FAULTS = tree()["drills"]["signing-region-dark"]["faults"]
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
@@ -35,6 +38,42 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "31s",
         "probing.gap_max",
         "protected mode may pass without a probe",
+    ),
+    "a customer may ask for everything twice within the velocity's window": (
+        "limits.window",
+        "14s",
+        "limits.window",
+        "write no less than the window of drawdown_velocity",
+    ),
+    "the prober asks more often than a customer may": (
+        "limits.withdrawals_max",
+        15,
+        "limits.withdrawals_max",
+        "where the prober asks 16 times within a window",
+    ),
+    "the prober asks for more than a customer may": (
+        "limits.large_transfer_value_min",
+        "6000",
+        "limits.withdrawal_value_max",
+        "where the prober's large transfers within a window are worth 100800",
+    ),
+    "a storm under a drill that avoids nothing": (
+        f"{DRILL}.flood.storm",
+        {"requests_per_s": 50, "value": "1050"},
+        f"{DRILL}.expects.avoids",
+        "name the tiers that one customer must not force",
+    ),
+    "a storm of small withdrawals": (
+        f"{DRILL}",
+        _STORM | {"flood": _STORM["flood"] | {"storm": {"requests_per_s": 50, "value": "1000"}}},
+        f"{DRILL}.flood.storm.value",
+        "would count as small withdrawals that were not paid",
+    ),
+    "a storm of which each request is too large": (
+        f"{DRILL}",
+        _STORM | {"flood": _STORM["flood"] | {"storm": {"requests_per_s": 50, "value": "100001"}}},
+        f"{DRILL}.flood.storm.value",
+        "or each request would be too large by itself",
     ),
     "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
