@@ -22,7 +22,7 @@ from venue.database import Pool
 from venue.signer.protocol import Signed
 
 Purpose = Literal["payout", "topup"]
-SlotPurpose = Literal["payout", "topup", "cancel"]
+SlotPurpose = Literal["payout", "topup", "cancel", "generation"]
 SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
@@ -37,6 +37,7 @@ class Lane:
     ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
     ``rest_until_s`` of the monotonic clock, none with more than ``items_max`` payments, and none at
     all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
+    While its contract has a generation ``to_open``, only that is claimed.
     """
 
     chain_id: int
@@ -51,6 +52,7 @@ class Lane:
     rest_until_s: float = 0.0
     items_max: int = ITEMS_MAX
     disputed: set[int] = field(default_factory=set)
+    to_open: bool = False
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""
@@ -66,9 +68,9 @@ class Lane:
 class Slot:
     """One nonce: its intent and the state of its transaction.
 
-    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, or cancel the numbers
-    of held withdrawals. ``items`` is how many of these it does; ``sent_at_block`` is the number of
-    the newest block when the transaction was last broadcast.
+    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, cancel the numbers of
+    held withdrawals, or open a generation. ``items`` is how many of these it does;
+    ``sent_at_block`` is the number of the newest block when the transaction was last broadcast.
     """
 
     id: int

@@ -218,6 +218,8 @@ class Follower:
             slot.lane.ran()
         elif settlement.untried or settlement.above_cap:
             slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
+        if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
+            self._opened(slot.lane, receipt)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -225,6 +227,15 @@ class Follower:
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
         self._done(slot)
+
+    def _opened(self, lane: Lane, receipt: Receipt) -> None:
+        """Let withdrawals be claimed once the lane's contract pays their generation."""
+        lane.to_open = not receipt.succeeded
+        if lane.to_open:
+            lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+            _log.error("the contract of %s did not open the ledger's generation", lane.wallet)
+        else:
+            _log.warning("the contract of %s pays the ledger's new generation", lane.wallet)
 
     async def _confirm(
         self,
@@ -356,6 +367,8 @@ class Driver:
     async def _claim(self, base_fee_wei: int) -> Slot | None:
         if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
             return None
+        if self.lane.to_open:
+            return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
         waiting = await self.claims.waiting()
