@@ -59,11 +59,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             ),
             "payouts": first(run.payouts, lambda row: row.seq == 9, seq=(1 << 40) + 9),
         },
-        {
-            "safety.nothing_voided_paid": FAIL,
-            "safety.chain_equals_posted": FAIL,
-            "customer.told_truth": FAIL,
-        },
+        {"safety.nothing_voided_paid": FAIL, "safety.chain_equals_posted": FAIL},
     ),
     "a payout went to another address": (
         lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
