@@ -124,6 +124,35 @@ def cancel_gas_limit(items: int) -> int:
     return CANCEL_GAS_BASE + CANCEL_GAS_PER_ITEM * items
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a call of the contract does: pay ``items``, cancel ``numbers``, or open a generation."""
+
+    items: tuple[Item, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    generation: int | None = None
+
+
+def read_call(data: bytes) -> Call:
+    """What calldata of this module does. Raises ValueError for any other."""
+    method, arguments = data[:4], data[4:]
+    if method == _PAY:
+        (rows,) = _decoded(("(uint256,bytes16,address,address,uint256)[]",), arguments)
+        return Call(
+            items=tuple(
+                Item(seq=seq, id=UUID(bytes=identity), to=to, token=token, amount=amount)
+                for seq, identity, to, token, amount in rows
+            )
+        )
+    if method == _CANCEL:
+        (rows,) = _decoded(("(uint256,bytes16)[]",), arguments)
+        return Call(numbers=tuple((seq, UUID(bytes=identity)) for seq, identity in rows))
+    if method == _OPEN_GENERATION:
+        (generation,) = _decoded(("uint256",), arguments)
+        return Call(generation=generation)
+    raise ValueError(f"0x{method.hex()} is no call that the venue makes")
+
+
 def open_generation(generation: int) -> bytes:
     """Calldata after which numbers of ``generation`` alone are paid, which must be a later one."""
     return _OPEN_GENERATION + encode(("uint256",), (generation,))

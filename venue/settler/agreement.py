@@ -65,11 +65,11 @@ async def given_out(connection: Any, lane: Lane) -> GivenOut:
 class Comparison:
     """What the chain knows of a lane and the database does not; ``disagreements`` are sentences.
 
-    ``to_open``: the ledger has opened a generation that the lane's contract does not pay yet.
+    ``to_open`` is the ledger's generation if the lane's contract does not pay it yet.
     """
 
     disagreements: Sequence[str]
-    to_open: bool
+    to_open: int | None
 
 
 async def compare(
@@ -100,7 +100,9 @@ async def compare(
         and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
     ]
     found = judge(lane, given, in_force=in_force, used=used, bits=bits, missing=missing)
-    return Comparison(disagreements=found, to_open=in_force < given.generation)
+    return Comparison(
+        disagreements=found, to_open=given.generation if in_force < given.generation else None
+    )
 
 
 def batched(seqs: Sequence[int], size: int) -> Iterator[Sequence[int]]:

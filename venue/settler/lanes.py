@@ -52,7 +52,7 @@ class Lane:
     rest_until_s: float = 0.0
     items_max: int = ITEMS_MAX
     disputed: set[int] = field(default_factory=set)
-    to_open: bool = False
+    to_open: int | None = None
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""

@@ -22,6 +22,7 @@ from seawall.errors import ServiceError
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import affordable
+from venue.contracts.calls import read_call
 from venue.process import pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
@@ -219,7 +220,7 @@ class Follower:
         elif settlement.untried or settlement.above_cap:
             slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
         if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
-            self._opened(slot.lane, receipt)
+            self._opened(slot, receipt)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -228,14 +229,15 @@ class Follower:
             )
         self._done(slot)
 
-    def _opened(self, lane: Lane, receipt: Receipt) -> None:
+    def _opened(self, slot: Slot, receipt: Receipt) -> None:
         """Let withdrawals be claimed once the lane's contract pays their generation."""
-        lane.to_open = not receipt.succeeded
-        if lane.to_open:
+        lane = slot.lane
+        if receipt.succeeded and read_call(slot.data).generation == lane.to_open:
+            _log.warning("the contract of %s pays generation %d", lane.wallet, lane.to_open)
+            lane.to_open = None
+        elif lane.to_open is not None:  # or the next one is opened: the ledger was restored again
             lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
-            _log.error("the contract of %s did not open the ledger's generation", lane.wallet)
-        else:
-            _log.warning("the contract of %s pays the ledger's new generation", lane.wallet)
+            _log.error("the contract of %s has not opened %d", lane.wallet, lane.to_open)
 
     async def _confirm(
         self,
@@ -367,7 +369,7 @@ class Driver:
     async def _claim(self, base_fee_wei: int) -> Slot | None:
         if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
             return None
-        if self.lane.to_open:
+        if self.lane.to_open is not None:
             return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)

@@ -14,7 +14,15 @@ from seawall.ethereum.keys import event_topic
 from seawall.evidence.chain import FAILED_TOPIC, PAID_TOPIC
 from tests.testing.nodes import CONTRACT, FAILED, PAID, id_topic, item, receipt
 from venue.contracts import calls
-from venue.contracts.calls import Events, decode_paid_many, generation_of, packed, read_events
+from venue.contracts.calls import (
+    Call,
+    Events,
+    decode_paid_many,
+    generation_of,
+    packed,
+    read_call,
+    read_events,
+)
 
 TX = "0x" + "01" * 32
 SEVEN = [f"0x{7:064x}", id_topic(UUID(int=7))]
@@ -104,3 +112,16 @@ def test_the_compiled_contract_has_the_events_that_are_read() -> None:
         calls._FAILED,
         calls._CANCELLED,
     ]
+
+
+def test_calldata_is_read_as_it_was_written() -> None:
+    """A restore learns from it what a lost ledger had the chain do."""
+    numbers = [item(7).number, item(packed(1, 8)).number]
+
+    assert read_call(calls.pay([item(7), item(8)])) == Call(items=(item(7), item(8)))
+    assert read_call(calls.cancel(numbers)) == Call(numbers=tuple(numbers))
+    assert read_call(calls.cancel([])) == Call()
+    assert read_call(calls.open_generation(3)) == Call(generation=3)
+    for other in (b"", calls.mint("0x" + "11" * 20, 5), calls.pay([item(7)])[:-1]):
+        with pytest.raises(ValueError, match=r".+"):
+            read_call(other)
