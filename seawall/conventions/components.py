@@ -32,6 +32,7 @@ API_PROCESS = "venue-api"
 MODE_CONTROLLER_PROCESS = "mode-controller"
 MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
+WAL_STREAM_PROCESS = "wal-stream"
 
 
 def settler_process(network: str) -> str:
