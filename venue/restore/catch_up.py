@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import asyncpg
+
 from seawall.errors import ExitCode, InternalError, SeawallError, ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import block_stamp, uint256
@@ -421,21 +423,30 @@ class _Writer:
                 if await self.connection.fetchval(_ON_SLOT, item.id, slot):
                     continue  # it was open, and only its signature was lost
                 done += 1
-                if await self.connection.fetchval(_TAKE_TOPUP, item.id, slot, item.seq):
-                    continue
-                await self.connection.execute(
-                    _ADD_TOPUP,
-                    item.id,
-                    lane.row["network"],
-                    self._asset(lane, item.token),
-                    lane.row["wallet"],
-                    wallets[item.to],
-                    item.amount,
-                    _WHY_TOPUP,
-                    slot,
-                    item.seq,
-                )
+                if item.to not in wallets:
+                    raise ServiceError(
+                        f"{lost.sent.tx_hash} of {lane.row['wallet']} paid {item.to}, which is no"
+                        " wallet that it refills",
+                        remedy="stop signing (runbook signing-procedures); nothing was changed",
+                    )
+                if not await self.connection.fetchval(_TAKE_TOPUP, item.id, slot, item.seq):
+                    await self._add_topup(lane, item, slot, wallets[item.to])
         return done
+
+    async def _add_topup(self, lane: _Lane, item: Item, slot: int, wallet: str) -> None:
+        asset = self._asset(lane, item.token)
+        try:
+            await self.connection.execute(
+                _ADD_TOPUP,
+                *(item.id, lane.row["network"], asset, lane.row["wallet"], wallet, item.amount),
+                *(_WHY_TOPUP, slot, item.seq),
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise ServiceError(
+                f"{wallet} was refilled with {asset} by {item.id}, and another top-up of it is open"
+                " here",
+                remedy="people must look; nothing has been changed",
+            ) from error
 
     def _asset(self, lane: _Lane, token: str) -> str:
         network = lane.row["network"]

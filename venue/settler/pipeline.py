@@ -230,14 +230,19 @@ class Follower:
         self._done(slot)
 
     def _opened(self, slot: Slot, receipt: Receipt) -> None:
-        """Let withdrawals be claimed once the lane's contract pays their generation."""
+        """Let withdrawals be claimed once the lane's contract pays their generation.
+
+        Not if the slot opened an earlier one, of a ledger that was lost before it was final.
+        """
         lane = slot.lane
-        if receipt.succeeded and read_call(slot.data).generation == lane.to_open:
+        if lane.to_open is None or read_call(slot.data).generation != lane.to_open:
+            return
+        if receipt.succeeded:
             _log.warning("the contract of %s pays generation %d", lane.wallet, lane.to_open)
             lane.to_open = None
-        elif lane.to_open is not None:  # or the next one is opened: the ledger was restored again
+        else:
+            _log.error("the contract of %s did not open %d", lane.wallet, lane.to_open)
             lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
-            _log.error("the contract of %s has not opened %d", lane.wallet, lane.to_open)
 
     async def _confirm(
         self,
