@@ -21,12 +21,13 @@ from coincurve import PrivateKey
 from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, Identity, create_identities
+from sandbox.parts import postgres
 from sandbox.parts.monitoring import PAGES_FILE
 from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
-from seawall.conventions import components, environment
+from seawall.conventions import aws, components, environment
 from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
@@ -44,6 +45,8 @@ OUTPUTS = "outputs.json"
 """In the data directory: the stack's outputs."""
 PRINCIPALS = "principals.config"
 """In the data directory, mode 0600: an AWS profile for each principal of the stack."""
+WAL = "wal"
+"""Folder in the data directory for the stream of the database's log."""
 AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
@@ -127,6 +130,7 @@ def bring_up(
     finally:
         roles.unlink()
     report("ledger opened")
+    _copy_ledger(sandbox, root=root, policy=policy, identities=identities)
     _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
     await_watched(sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports)
     if by_hand:
@@ -349,6 +353,45 @@ def _start_venue(
         },
         ready_line="ready",
         restarts=True,
+    )
+
+
+def _copy_ledger(sandbox: Sandbox, *, root: Path, policy: Policy, identities: Identities) -> None:
+    """Have commits wait for the stream of the log, then back the database up.
+
+    In this order, so that the stream has the log from the backup on.
+    """
+    url = sandbox.data_dir / "wal.url"
+    write_private(url, sandbox.database_url("wal") + "\n")
+    owner = {environment.DATABASE_VARIABLE: sandbox.database_url("owner")}
+    try:
+        _run(root, sandbox, "wal-role", ["venue.backups", "role", "--url-file", str(url)], **owner)
+    finally:
+        url.unlink()
+    own = {environment.DATABASE_VARIABLE: sandbox.database_url("wal")}
+    programs = ["--programs", str(postgres.binaries())]
+    into = ["--into", str(sandbox.data_dir / WAL)]
+    sandbox.spawn_all(
+        {
+            components.WAL_STREAM_PROCESS: (
+                [sys.executable, "-P", "-m", "venue.backups", "stream", *programs, *into],
+                own,
+            )
+        },
+        ready_line="ready",
+        restarts=True,
+    )
+    region = policy.regions.primary
+    bucket = aws.backup_bucket(policy.venue.name, region, policy.accounts[STACK])
+    where = ["--bucket", bucket, "--region", region, "--scratch", str(sandbox.data_dir)]
+    endpoint = ["--endpoint", sandbox.deployment.urls.required("aws")]
+    _run(
+        root,
+        sandbox,
+        "base-backup",
+        ["venue.backups", "base", *programs, *where, *endpoint],
+        **own,
+        **identities.backups.environment(),
     )
 
 

@@ -93,6 +93,17 @@ create table lane_log (
     foreign key (chain_id, address) references lanes
 );
 
+-- Generations of this ledger; insert only, and the last one is in force. A number in a contract is a
+-- generation and a number within it, packed (venue/contracts/calls.py), and contracts pay numbers of
+-- the generation in force alone. Whoever restores the ledger opens a later one, so that a number
+-- that the lost one gave out is never given out again.
+create table generations (
+    generation bigint primary key check (generation between 0 and (1 << 22) - 1),
+    reason     text   not null check (length(reason) > 0),
+    opened_at  timestamptz not null default clock_timestamp()
+);
+insert into generations (generation, reason) values (0, 'The venue was founded.');
+
 -- A slot is one nonce with one intent. Its transaction may be replaced by others with higher fees.
 create table slots (
     id            bigint generated always as identity primary key,
@@ -102,7 +113,8 @@ create table slots (
     epoch         bigint not null,      -- of the lane when the nonce was allocated
     mode_epoch    bigint not null,      -- of the mode when the slot was claimed
     admitted_epoch bigint not null,     -- of the mode that last allowed what the slot does
-    purpose       text   not null check (purpose in ('payout', 'topup', 'cancel')),
+    purpose       text   not null check (purpose in ('payout', 'topup', 'cancel',
+                                                     'generation')),
     to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     value         numeric(78, 0) not null check (value >= 0),
     data          bytea  not null,
@@ -245,7 +257,8 @@ create table proof_signatures (
 
 create table withdrawals (
     id             uuid primary key,    -- chosen by the client: a replay returns the first outcome
-    seq            bigint generated always as identity unique,  -- number of its bit in the contract
+    seq            bigint generated always as identity unique,  -- of its bit in the contract: with
+                                                                -- its generation
     customer_id    bigint not null references customers,
     bucket         text   not null,
     source_network text   not null,     -- whose balance pays; not network in a cross-rail transfer
@@ -402,8 +415,10 @@ create table topups (
     state        text not null check (state in ('requested', 'slotted', 'posted')),
     justification text not null check (length(justification) > 0),
     slot_id      bigint unique references slots,
+    seq          bigint,                -- of its bit in the reserve's contract
     requested_at timestamptz not null default clock_timestamp(),
-    check ((state = 'requested') = (slot_id is null))
+    check ((state = 'requested') = (slot_id is null)),
+    check ((seq is null) = (slot_id is null))
 );
 create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
 
@@ -647,7 +662,8 @@ declare t text;
 begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
                              'slot_events', 'journal', 'approvals', 'approved_moves',
-                             'attempts', 'orders', 'order_endings', 'operator_denials'] loop
+                             'attempts', 'generations', 'orders', 'order_endings',
+                             'operator_denials'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -696,7 +712,7 @@ grant insert (slot_id, n, max_fee_wei, priority_fee_wei) on replacements to seaw
 grant update (raw, tx_hash, signer_region) on replacements to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
-grant update (state, slot_id) on topups to seawall_settler;
+grant update (state, slot_id, seq) on topups to seawall_settler;
 grant update (state, reason, slot_id, held_because, seq, paid_to, queued_at) on withdrawals
     to seawall_settler;
 grant insert on attempts to seawall_settler;

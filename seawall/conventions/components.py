@@ -38,6 +38,7 @@ MODE_CONTROLLER_PROCESS = "mode-controller"
 MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
 OPERATOR_PROCESS = "venue-operator"
+WAL_STREAM_PROCESS = "wal-stream"
 
 
 def settler_process(network: str) -> str:

@@ -14,9 +14,10 @@ from seawall.conventions import metrics
 from seawall.conventions.components import settler_process
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import uint256
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port, venue_process
-from venue.contracts.calls import mint
+from venue.contracts.calls import generation_in_force, generation_of, mint, packed
 
 pytestmark = pytest.mark.integration
 
@@ -395,6 +396,49 @@ async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
     await venue.reserve(small(3))  # the numbers go on above what was lost
     await venue.all_posted()
     assert await venue.served(metrics.LANE_DISPUTED, by=name, **disputed) == 0.0
+    assert await venue.stop(process) == 0
+
+
+async def test_a_later_generation_is_opened_before_anything_is_paid(venue: Venue) -> None:
+    """What waits gets a number of that generation; top-ups are numbered in it as well."""
+    first = await venue.settler("aster")
+    await venue.reserve(small(5))
+    await venue.all_posted()
+    assert await venue.stop(first) == 0
+    await venue.reserve(small(4))
+    async with venue.owner.transaction():
+        await venue.owner.execute("insert into generations values (3, 'as after a restore')")
+        await venue.owner.execute(
+            f"alter table withdrawals alter column seq restart with {packed(3, 1)}"
+        )
+    await venue.reserve(small(4))
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
+           'customer-aster-hot', 1000000, 'requested', 'test')"""
+    )
+
+    process = await venue.settler("aster")
+    await venue.all_posted()
+    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
+
+    rows = await venue.owner.fetch("select seq from withdrawals order by seq")
+    assert [generation_of(row["seq"]) for row in rows] == [0] * 5 + [3] * 8
+    topup = await venue.owner.fetchval("select seq from topups")
+    nonce = await venue.owner.fetchval(
+        "select s.nonce from slots s join topups t on t.slot_id = s.id"
+    )
+    assert topup == packed(3, nonce)
+    purposes = await venue.owner.fetch(
+        "select purpose, count(*) from slots group by purpose order by purpose"
+    )
+    assert ("generation", 2) in [tuple(row) for row in purposes]
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        for contract in (*site.payout_contracts.values(), *site.reserve_contracts.values()):
+            assert await rpc.read(contract, generation_in_force(), uint256) == 3
+    await chain_equals_ledger(venue)
     assert await venue.stop(process) == 0
 
 

@@ -8,7 +8,7 @@ read see a flip that committed during the wait for the lock (design section 5, r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
@@ -21,9 +21,13 @@ from venue.chain.transaction import Fees, Intent, fees
 from venue.contracts.calls import (
     ITEMS_MAX,
     NATIVE,
+    OPEN_GAS_LIMIT,
     Item,
     cancel,
     cancel_gas_limit,
+    generation_of,
+    open_generation,
+    packed,
     pay,
     pay_gas_limit,
 )
@@ -81,7 +85,7 @@ def select_batch(
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
-    select m.epoch, m.tier,
+    select m.epoch, m.tier, (select max(generation) from generations) as generation,
            exists (select 1 from mode_controller_lease l
                    where clock_timestamp() - l.renewed_at
                          between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled,
@@ -111,6 +115,7 @@ _HELD = """
     join slots s on s.id = w.slot_id
     where r.state = 'requested' and (s.chain_id, s.address) = ($1, $2)
     order by r.id limit $3 for no key update of r skip locked"""
+_RENUMBER = "update withdrawals set seq = default where id = any($1::uuid[]) returning id, seq"
 _ATTEMPT = """
     insert into attempts (slot_id, withdrawal_id, seq)
     select $1, * from unnest($2::uuid[], $3::bigint[])"""
@@ -121,6 +126,9 @@ _TOPUP = """
     select id, asset, to_wallet, amount from topups
     where network = $1 and from_wallet = $2 and state = 'requested'
     order by requested_at limit 1 for no key update skip locked"""
+_OPENING = """
+    select exists (select 1 from slots where (chain_id, address) = ($1, $2) and state <> 'final'
+                   and purpose = 'generation')"""
 _OPEN = """
     insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
                        to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
@@ -148,7 +156,7 @@ _CHANGE_FLOATS = """
     update floats f set available = f.available + d.amount
     from unnest($2::text[], $3::numeric[]) as d (asset, amount)
     where f.wallet = $1 and f.asset = d.asset"""
-_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
+_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1, seq = $3 where id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +218,7 @@ class Claims:
             )
             if not chosen:
                 return None
+            chosen = await self._renumbered(connection, claim, chosen)
             items = self._items(chosen)
             slot = await self._open(
                 connection,
@@ -236,6 +245,31 @@ class Claims:
         lane.in_flight += 1
         return slot
 
+    async def claim_generation(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """Claim the slot that opens the ledger's generation in the lane's contract.
+
+        None if nothing may be claimed now, or if it is on its way.
+
+        Raises :class:`LaneLostError`.
+        """
+        async with self.pool.acquire() as connection, connection.transaction():
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return None
+            if await connection.fetchval(_OPENING, lane.chain_id, lane.address):
+                return None
+            slot = await self._open(
+                connection,
+                lane,
+                claim,
+                purpose="generation",
+                data=open_generation(claim.generation),
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=OPEN_GAS_LIMIT),
+                items=1,
+            )
+        lane.in_flight += 1
+        return slot
+
     async def claim_topup(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
         """Claim one slot for the oldest requested top-up out of the lane's wallet, or None.
 
@@ -248,10 +282,11 @@ class Claims:
             row = await connection.fetchrow(_TOPUP, self.network, lane.wallet)
             if row is None:
                 return None
-            # The nonce serves as the sequence number: it is unique in this wallet's contract,
-            # because only this lane calls the contract.
+            # The nonce serves as the number within the generation: it is unique in this wallet's
+            # contract, because only this lane calls the contract.
             item = Item(
-                seq=claim.next_nonce,
+                seq=packed(claim.generation, claim.next_nonce),
+                id=row["id"],
                 to=self.contracts[row["to_wallet"]],
                 token=self._token(row["asset"]),
                 amount=row["amount"],
@@ -265,7 +300,7 @@ class Claims:
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(1)),
                 items=1,
             )
-            await connection.execute(_SLOT_TOPUP, slot.id, row["id"])
+            await connection.execute(_SLOT_TOPUP, slot.id, row["id"], item.seq)
         lane.in_flight += 1
         return slot
 
@@ -286,7 +321,7 @@ class Claims:
                 lane,
                 claim,
                 purpose="cancel",
-                data=cancel([row["seq"] for row in rows]),
+                data=cancel([(row["seq"], row["withdrawal_id"]) for row in rows]),
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=cancel_gas_limit(len(rows))),
                 items=len(rows),
             )
@@ -350,9 +385,28 @@ class Claims:
         return _Claim(
             mode_epoch=mode["epoch"],
             tier=mode["tier"],
+            generation=mode["generation"],
             next_nonce=row["next_nonce"],
             lane_epoch=row["epoch"],
         )
+
+    async def _renumbered(
+        self, connection: Any, claim: _Claim, chosen: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """``chosen`` with new numbers for those whose number is of an earlier generation.
+
+        No transaction with their old numbers can pay any more: the contract pays numbers of the
+        generation in force alone, and what waits is in no slot.
+        """
+        old = [each.id for each in chosen if generation_of(each.seq) != claim.generation]
+        if not old:
+            return list(chosen)
+        seqs = {row["id"]: row["seq"] for row in await connection.fetch(_RENUMBER, old)}
+        if any(generation_of(seq) != claim.generation for seq in seqs.values()):
+            raise InternalError(
+                f"new numbers of withdrawals are not of generation {claim.generation}"
+            )
+        return [replace(each, seq=seqs.get(each.id, each.seq)) for each in chosen]
 
     async def _open(
         self,
@@ -419,7 +473,11 @@ class Claims:
     def _items(self, chosen: Iterable[Candidate]) -> list[Item]:
         return [
             Item(
-                seq=each.seq, to=each.destination, token=self._token(each.asset), amount=each.amount
+                seq=each.seq,
+                id=each.id,
+                to=each.destination,
+                token=self._token(each.asset),
+                amount=each.amount,
             )
             for each in chosen
         ]
@@ -439,5 +497,6 @@ class Claims:
 class _Claim:
     mode_epoch: int
     tier: Tier
+    generation: int
     next_nonce: int
     lane_epoch: int

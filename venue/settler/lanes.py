@@ -22,7 +22,7 @@ from venue.database import Pool
 from venue.signer.protocol import Signed
 
 Purpose = Literal["payout", "topup"]
-SlotPurpose = Literal["payout", "topup", "cancel"]
+SlotPurpose = Literal["payout", "topup", "cancel", "generation"]
 SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
@@ -39,6 +39,7 @@ class Lane:
     all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
     ``stuck`` are slots whose fees are too low and may not be raised any more, and None if that is
     so of whatever would be sent now.
+    While its contract has a generation ``to_open``, only that is claimed.
     """
 
     chain_id: int
@@ -54,6 +55,7 @@ class Lane:
     items_max: int = ITEMS_MAX
     disputed: set[int] = field(default_factory=set)
     stuck: set[int | None] = field(default_factory=set)
+    to_open: int | None = None
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""
@@ -69,9 +71,9 @@ class Lane:
 class Slot:
     """One nonce: its intent and the state of its transaction.
 
-    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, or cancel the numbers
-    of held withdrawals. ``items`` is how many of these it does; ``sent_at_block`` is the number of
-    the newest block when the transaction was last broadcast.
+    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, cancel the numbers of
+    held withdrawals, or open a generation. ``items`` is how many of these it does;
+    ``sent_at_block`` is the number of the newest block when the transaction was last broadcast.
 
     ``fees``, ``tx_hash``, ``raw`` and ``signer_region`` are of its newest transaction,
     ``replaced`` are the hashes of earlier ones with lower fees: any of them may still be the one

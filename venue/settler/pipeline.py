@@ -30,6 +30,7 @@ from seawall.ethereum.rpc import (
 )
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import affordable, raised, too_cheap
+from venue.contracts.calls import read_call
 from venue.process import pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
@@ -296,6 +297,8 @@ class Follower:
             slot.lane.ran()
         elif settlement.untried or settlement.above_cap:
             slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
+        if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
+            self._opened(slot, receipt)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -303,6 +306,21 @@ class Follower:
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
         self._done(slot)
+
+    def _opened(self, slot: Slot, receipt: Receipt) -> None:
+        """Let withdrawals be claimed once the lane's contract pays their generation.
+
+        Not if the slot opened an earlier one, of a ledger that was lost before it was final.
+        """
+        lane = slot.lane
+        if lane.to_open is None or read_call(slot.data).generation != lane.to_open:
+            return
+        if receipt.succeeded:
+            _log.warning("the contract of %s pays generation %d", lane.wallet, lane.to_open)
+            lane.to_open = None
+        else:
+            _log.error("the contract of %s did not open %d", lane.wallet, lane.to_open)
+            lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
 
     async def _confirm(
         self,
@@ -502,6 +520,8 @@ class Driver:
     async def _claim(self, base_fee_wei: int) -> Slot | None:
         if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
             return None
+        if self.lane.to_open is not None:
+            return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
         waiting = await self.claims.waiting()

@@ -90,7 +90,7 @@ def settlement_of(
             unclear.append(item.seq)
         elif not succeeded:
             untried.append(item.seq)
-        elif item.seq in events.failed:
+        elif item.number in events.failed:
             failed.append(item.seq)
         else:
             unclear.append(item.seq)
@@ -193,9 +193,9 @@ DISPUTED = (
 _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' returning id"
 _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'final', $2)"
 _ITEMS = """
-    select seq, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
+    select seq, id, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
     where slot_id = $1 order by seq"""
-_TOPUP_ITEM = "select to_wallet, asset, amount from topups where slot_id = $1"
+_TOPUP_ITEM = "select id, seq, to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
         update withdrawals set state = 'posted', held_because = null
@@ -258,9 +258,9 @@ _POST_TOPUP = """
         returning 1
     )
     select (select count(*) from resolved) as topups, (select count(*) from entered) as entries"""
-_ASK_AGAIN = (
-    "update topups set state = 'requested', slot_id = null where slot_id = $1 and state = 'slotted'"
-)
+_ASK_AGAIN = """
+    update topups set state = 'requested', slot_id = null, seq = null
+    where slot_id = $1 and state = 'slotted'"""
 
 _log = logging.getLogger(__name__)
 
@@ -306,12 +306,19 @@ class Poster:
                 raise InternalError(f"slot {slot.id} has no top-up")
             to = self.contracts[row["to_wallet"]]
             return [
-                Item(seq=slot.nonce, to=to, token=self._token(row["asset"]), amount=row["amount"])
+                Item(
+                    seq=row["seq"],
+                    id=row["id"],
+                    to=to,
+                    token=self._token(row["asset"]),
+                    amount=row["amount"],
+                )
             ]
         rows = await self.pool.fetch(_ITEMS, slot.id)
         return [
             Item(
                 seq=row["seq"],
+                id=row["id"],
                 to=row["destination"],
                 token=self._token(row["asset"]),
                 amount=row["amount"],

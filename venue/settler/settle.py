@@ -19,7 +19,7 @@ from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool, while_open
 from venue.process import pause
-from venue.settler.agreement import disagreements, given_out
+from venue.settler.agreement import compare, given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
@@ -205,11 +205,12 @@ async def _agreed(
         agreed = True
         for lane in held.lanes:
             own = [slot for slot in slots if slot.lane is lane]
-            found = await disagreements(rpc, view, lane, await given_out(held.pool, lane), own)
-            metrics.disputed(lane.wallet, disputed=bool(found))
-            for each in found:
+            found = await compare(rpc, view, lane, await given_out(held.pool, lane), own)
+            lane.to_open = found.to_open
+            metrics.disputed(lane.wallet, disputed=bool(found.disagreements))
+            for each in found.disagreements:
                 _log.error("nothing is claimed on %s: %s", lane.network, each)
-            agreed = agreed and not found
+            agreed = agreed and not found.disagreements
         if agreed:
             return slots
         rpc.leave()

@@ -30,7 +30,7 @@ from tests.testing.nodes import (
     result,
 )
 from venue.chain.transaction import Fees
-from venue.contracts.calls import NATIVE, Item
+from venue.contracts.calls import NATIVE, Item, open_generation
 from venue.settler import pipeline
 from venue.settler.lanes import Lane, Slot
 from venue.settler.pipeline import Follower
@@ -46,12 +46,13 @@ class _Ledger:
 
     def __init__(self) -> None:
         self.posted: list[Settlement] = []
+        self.due = [item(7), item(8)]
 
     async def paused(self, network: str) -> dict[str, str]:
         return {}
 
     async def items(self, slot: Slot) -> list[Item]:
-        return [item(7), item(8)]
+        return self.due
 
     async def post(self, slot: Slot, settlement: Settlement) -> bool:
         self.posted.append(settlement)
@@ -136,6 +137,13 @@ class Bench:
         """The transaction is in the newest block, which becomes final two blocks later."""
         self.chain.pay(TX, [7, 8])
 
+    def opens(self, generation: int, *, wanted: int) -> None:
+        """The transaction opens ``generation``, and ``wanted`` is to be opened."""
+        self._slot.purpose, self._slot.data = "generation", open_generation(generation)
+        self.lane.to_open = wanted
+        self.ledger.due = []
+        self.chain.pay(TX, [])
+
     async def blocks(self, count: int, *, turns: int = 1) -> None:
         """So many new blocks, and after each so many turns of the follower."""
         for _ in range(count):
@@ -186,6 +194,19 @@ async def test_a_payout_is_posted_when_its_block_is_final(bench: Bench) -> None:
     assert bench.ledger.posted == []
     await bench.blocks(1)
     assert bench.ledger.posted == [PAID]
+
+
+@pytest.mark.parametrize(("wanted", "left"), [(2, None), (3, 3)])
+async def test_nothing_else_is_claimed_until_the_ledgers_own_generation_is_open_at_finality(
+    bench: Bench, wanted: int, left: int | None
+) -> None:
+    """One that an earlier ledger had opened is not the one that is wanted."""
+    bench.opens(2, wanted=wanted)
+    await bench.blocks(1)
+    assert bench.lane.to_open == wanted
+    await bench.blocks(1)
+    assert bench.lane.to_open == left
+    assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=())]
 
 
 @pytest.mark.parametrize(

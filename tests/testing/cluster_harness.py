@@ -1,0 +1,139 @@
+"""A PostgreSQL server of its own, with the stream of its log and a bucket for its backups.
+
+Unlike the session's server it can be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from moto import mock_aws
+
+from sandbox import unprivileged
+from sandbox.parts.postgres import as_server, binaries
+from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port
+from venue.backups.bucket import BackupBucket
+from venue.backups.role import ROLE
+from venue.backups.stream import stream
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "dynamic_shared_memory_type": "mmap",
+    "shared_buffers": "32MB",
+    "track_commit_timestamp": "on",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server with its cluster in ``files``; it trusts whoever reaches its port."""
+
+    files: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, role: str = "postgres") -> str:
+        """Where ``role`` finds it."""
+        return f"postgresql://{role}:secret@127.0.0.1:{self.port}/postgres"
+
+    def lose(self) -> None:
+        """Kill it and remove its cluster, as if its machine were gone."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=HANGS_AFTER_S)
+        shutil.rmtree(self.files)
+
+    def stop(self) -> None:
+        """Let it end in order."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=HANGS_AFTER_S)
+
+
+def make_cluster_files(files: Path) -> None:
+    """A new cluster."""
+    files.mkdir(mode=0o700)
+    given_to_server(files)
+    initdb = (binaries() / "initdb", "-D", files, "-U", "postgres", "--auth=trust", "--no-sync")
+    subprocess.run(
+        [str(word) for word in as_server(*initdb)], check=True, stdout=subprocess.DEVNULL
+    )
+    with (files / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        settings.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
+
+
+def given_to_server(files: Path) -> None:
+    """Make the account that the server runs in the owner of its cluster."""
+    if unprivileged.is_root():
+        who = unprivileged.account()
+        for each in (files, *files.rglob("*")):
+            os.chown(each, who.pw_uid, who.pw_gid)
+
+
+@contextmanager
+def serving(files: Path, *options: str, log: Path) -> Iterator[Server]:
+    """A server on the cluster in ``files``, until the block ends; see :func:`until_open`."""
+    port = free_port()
+    argv = as_server(binaries() / "postgres", "-D", files, "-c", f"port={port}", *options)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Server(files=files, port=port, process=process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=HANGS_AFTER_S)
+
+
+async def until_open(server: Server) -> None:
+    """Wait until it takes writes: a cluster that is restored applies its log first."""
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while True:
+            try:
+                async with connected(server.url()) as owner:
+                    if not await owner.fetchval("select pg_is_in_recovery()"):
+                        return
+            except Exception:  # noqa: BLE001, S110 - it is starting
+                pass
+            assert server.process.poll() is None, "the server ended"
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def streaming(server: Server, into: Path) -> AsyncIterator[None]:
+    """The log of ``server`` goes to ``into``, and commits wait for that, until the block ends."""
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(
+        stream(server.url(ROLE), programs=binaries(), into=into, stop=stop, ready=ready.set)
+    )
+    try:
+        async with asyncio.timeout(HANGS_AFTER_S):
+            await ready.wait()
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+@contextmanager
+def backup_bucket() -> Iterator[BackupBucket]:
+    """A bucket in memory."""
+    with mock_aws():
+        client = boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_bucket(Bucket="backups")
+        yield BackupBucket(client=client, bucket="backups")
