@@ -11,15 +11,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 from moto import mock_aws
 
-from sandbox import unprivileged
+from sandbox import reaper, unprivileged
 from sandbox.parts.postgres import as_server, binaries
 from tests.testing.venue_harness import HANGS_AFTER_S, connected
 from venue.backups.bucket import BackupBucket
@@ -55,9 +56,22 @@ class Server:
 
     def lose(self) -> None:
         """Kill it and remove its cluster, as if its machine were gone."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=HANGS_AFTER_S)
+        self.kill()
         shutil.rmtree(self.files)
+
+    def kill(self) -> None:
+        """Kill it with all its processes, each of which leads a session of its own."""
+        self.process.send_signal(signal.SIGSTOP)  # it starts no more of them
+        own = {
+            each for each, (parent, _) in reaper.processes().items() if parent == self.process.pid
+        }
+        for pid, _ in own:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(timeout=HANGS_AFTER_S)
+        while own & reaper.processes().keys():
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Let it end in order."""
@@ -108,12 +122,12 @@ def serving(files: Path, socket: Path, *options: str, log: Path) -> Iterator[Ser
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    server = Server(files=files, socket=socket, process=process)
     try:
-        yield Server(files=files, socket=socket, process=process)
+        yield server
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=HANGS_AFTER_S)
+            server.kill()
 
 
 async def until_open(server: Server) -> None:

@@ -121,6 +121,7 @@ async def _receive(
         f"--slot={NAME}",
         "--synchronous",
         "--no-loop",
+        "--status-interval=1",
         "--no-password",
         f"--dbname=application_name={NAME}",
         stdin=asyncio.subprocess.DEVNULL,
