@@ -174,8 +174,11 @@ async def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(
         name = await take_backup(server.url(ROLE), **arguments)
     with pytest.raises(UsageError, match="is not empty"):
         await make_cluster(server.files, log=log, **arguments)
-    with pytest.raises(UsageError, match="nothing after the backup"):
-        await make_cluster(tmp_path / "new", log=tmp_path / "elsewhere", **arguments)
+    with pytest.raises(UsageError, match="cannot be read"):
+        await make_cluster(tmp_path / "nowhere", log=tmp_path / "elsewhere", **arguments)
+    folder_of(tmp_path / "empty", 1).mkdir(parents=True)
+    with pytest.raises(ServiceError, match="lacks every file"):
+        await make_cluster(tmp_path / "gap", log=tmp_path / "empty", **arguments)
 
     key = f"{name.folder}base.tar.gz"
     packed = bucket.client.get_object(Bucket=bucket.bucket, Key=key)["Body"].read()

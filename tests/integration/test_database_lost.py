@@ -32,7 +32,6 @@ from tests.testing.venue_harness import connected, heartbeat
 from venue.backups.base import take_backup
 from venue.backups.bucket import BackupBucket
 from venue.backups.role import ROLE, create_role
-from venue.backups.stream import folder_of
 from venue.database import FAILURES
 from venue.restore.catch_up import LossError, catch_up
 from venue.restore.cluster import make_cluster
@@ -106,15 +105,11 @@ class Loaded:
         await loading
         return lost_at
 
-    async def restored(self) -> Path:
-        """A cluster made of the newest backup and the log."""
+    async def restored(self, *, log: Path | None) -> Path:
+        """A cluster made of the newest backup and ``log``."""
         files = self.folder / "restored"
         await make_cluster(
-            files,
-            programs=binaries(),
-            bucket=self.bucket,
-            log=self.folder / "wal",
-            scratch=self.folder,
+            files, programs=binaries(), bucket=self.bucket, log=log, scratch=self.folder
         )
         given_to_server(files)
         return files
@@ -160,7 +155,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_paid_twice(loaded: Lo
     acknowledged = set(loaded.acknowledged)
     assert len(acknowledged) > 100
 
-    files = await loaded.restored()
+    files = await loaded.restored(log=loaded.folder / "wal")
     made_at = time.monotonic()
     with socket_folder() as aside, serving(files, aside, *WITHOUT_STANDBY, log=log) as restored:
         await until_open(restored)
@@ -206,12 +201,11 @@ async def test_without_the_stream_the_loss_is_listed_withdrawal_by_withdrawal(
     """What was paid and is on no record is on the chain, under the id that its customer has."""
     await loaded.accept(5)
     await loaded.back_up(loaded.server)
-    folder_of(loaded.folder / "wal", 1).mkdir(parents=True)  # where nothing was received
     await loaded.lose()
     received = await loaded.paid()
     paid = {identity for identity, to in loaded.acknowledged.items() if received[to]}
 
-    files = await loaded.restored()
+    files = await loaded.restored(log=None)
     with (
         socket_folder() as aside,
         serving(files, aside, *WITHOUT_STANDBY, log=loaded.folder / "pg.log") as restored,

@@ -74,7 +74,6 @@ async def stream(
     said = False
 
     async def work() -> None:
-        nonlocal said
         connection = await connect(url, name="wal-stream", bounded=False)
         try:
             folder = await _prepare(connection, into)
