@@ -130,9 +130,13 @@ def bring_up(
     finally:
         roles.unlink()
     report("ledger opened")
-    _copy_ledger(sandbox, root=root, policy=policy, identities=identities)
-    _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports)
+    _stream_log(sandbox, root=root)
+    with _base_backup(sandbox, root=root, policy=policy, identities=identities) as backing_up:
+        _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
+        await_watched(
+            sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports
+        )
+        backing_up.finish()
     if by_hand:
         # For `locust -f`; a drill plans its own flood.
         drill = policy.gamedays[0].drills[0]
@@ -356,11 +360,8 @@ def _start_venue(
     )
 
 
-def _copy_ledger(sandbox: Sandbox, *, root: Path, policy: Policy, identities: Identities) -> None:
-    """Have commits wait for the stream of the log, then back the database up.
-
-    In this order, so that the stream has the log from the backup on.
-    """
+def _stream_log(sandbox: Sandbox, *, root: Path) -> None:
+    """Have every commit wait until its log is in the folder of the stream."""
     url = sandbox.data_dir / "wal.url"
     write_private(url, sandbox.database_url("wal") + "\n")
     owner = {environment.DATABASE_VARIABLE: sandbox.database_url("owner")}
@@ -368,31 +369,33 @@ def _copy_ledger(sandbox: Sandbox, *, root: Path, policy: Policy, identities: Id
         _run(root, sandbox, "wal-role", ["venue.backups", "role", "--url-file", str(url)], **owner)
     finally:
         url.unlink()
-    own = {environment.DATABASE_VARIABLE: sandbox.database_url("wal")}
-    programs = ["--programs", str(postgres.binaries())]
+    stream = ["venue.backups", "stream", "--programs", str(postgres.binaries())]
     into = ["--into", str(sandbox.data_dir / WAL)]
     sandbox.spawn_all(
         {
             components.WAL_STREAM_PROCESS: (
-                [sys.executable, "-P", "-m", "venue.backups", "stream", *programs, *into],
-                own,
+                [sys.executable, "-P", "-m", *stream, *into],
+                {environment.DATABASE_VARIABLE: sandbox.database_url("wal")},
             )
         },
         ready_line="ready",
         restarts=True,
     )
+
+
+def _base_backup(sandbox: Sandbox, *, root: Path, policy: Policy, identities: Identities) -> Task:
+    """Back the database up into the stack's bucket; the stream has its log from before on."""
     region = policy.regions.primary
     bucket = aws.backup_bucket(policy.venue.name, region, policy.accounts[STACK])
-    where = ["--bucket", bucket, "--region", region, "--scratch", str(sandbox.data_dir)]
-    endpoint = ["--endpoint", sandbox.deployment.urls.required("aws")]
-    _run(
-        root,
-        sandbox,
-        "base-backup",
-        ["venue.backups", "base", *programs, *where, *endpoint],
-        **own,
-        **identities.backups.environment(),
-    )
+    module = [
+        *("venue.backups", "base", "--programs", str(postgres.binaries())),
+        *("--bucket", bucket, "--region", region),
+        *("--endpoint", sandbox.deployment.urls.required("aws")),
+        *("--scratch", str(sandbox.data_dir)),
+    ]
+    own = {environment.DATABASE_VARIABLE: sandbox.database_url("wal")}
+    own |= identities.backups.environment()
+    return Task(sandbox, root=root, name="base-backup", module=module, **own)
 
 
 def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: str) -> None:

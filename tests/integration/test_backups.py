@@ -15,11 +15,13 @@ import pytest
 from sandbox.parts.postgres import binaries
 from seawall.errors import ServiceError, UsageError
 from tests.testing.cluster_harness import (
+    WITHOUT_STANDBY,
     Server,
     backup_bucket,
     given_to_server,
     make_cluster_files,
     serving,
+    socket_folder,
     streaming,
     until_open,
 )
@@ -45,7 +47,10 @@ def bucket() -> Iterator[BackupBucket]:
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     """A server with a table of what was committed, and the role that copies it."""
     make_cluster_files(tmp_path / "pg")
-    with serving(tmp_path / "pg", log=tmp_path / "pg.log") as running:
+    with (
+        socket_folder() as socket,
+        serving(tmp_path / "pg", socket, log=tmp_path / "pg.log") as running,
+    ):
         await until_open(running)
         async with connected(running.url()) as owner:
             await owner.execute("create table committed (n bigint primary key)")
@@ -91,7 +96,7 @@ async def test_whatever_was_acknowledged_is_there_after_the_loss_of_the_database
     assert len(acknowledged) > 100
 
     files = await restored_files(server, bucket, tmp_path)
-    with serving(files, "-c", "synchronous_standby_names=", log=tmp_path / "pg2.log") as second:
+    with serving(files, server.socket, *WITHOUT_STANDBY, log=tmp_path / "pg2.log") as second:
         await until_open(second)
         async with connected(second.url()) as owner:
             rows = await owner.fetch("select n from committed")
@@ -101,7 +106,7 @@ async def test_whatever_was_acknowledged_is_there_after_the_loss_of_the_database
         )
         assert later.timeline == 2
         second.stop()
-    with serving(files, log=tmp_path / "pg3.log") as third:
+    with serving(files, server.socket, log=tmp_path / "pg3.log") as third:
         await until_open(third)
         async with streaming(third, tmp_path / "wal"):
             async with connected(third.url()) as client:
@@ -112,7 +117,7 @@ async def test_whatever_was_acknowledged_is_there_after_the_loss_of_the_database
     again.mkdir()
     (again / "wal").symlink_to(tmp_path / "wal")
     files = await restored_files(third, bucket, again)
-    with serving(files, "-c", "synchronous_standby_names=", log=tmp_path / "pg4.log") as fourth:
+    with serving(files, server.socket, *WITHOUT_STANDBY, log=tmp_path / "pg4.log") as fourth:
         await until_open(fourth)
         async with connected(fourth.url()) as owner:
             rows = await owner.fetch("select n from committed")
@@ -169,8 +174,11 @@ async def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(
         name = await take_backup(server.url(ROLE), **arguments)
     with pytest.raises(UsageError, match="is not empty"):
         await make_cluster(server.files, log=log, **arguments)
-    with pytest.raises(UsageError, match="nothing after the backup"):
-        await make_cluster(tmp_path / "new", log=tmp_path / "elsewhere", **arguments)
+    with pytest.raises(UsageError, match="cannot be read"):
+        await make_cluster(tmp_path / "nowhere", log=tmp_path / "elsewhere", **arguments)
+    folder_of(tmp_path / "empty", 1).mkdir(parents=True)
+    with pytest.raises(ServiceError, match="lacks every file"):
+        await make_cluster(tmp_path / "gap", log=tmp_path / "empty", **arguments)
 
     key = f"{name.folder}base.tar.gz"
     packed = bucket.client.get_object(Bucket=bucket.bucket, Key=key)["Body"].read()

@@ -189,6 +189,7 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
             "update lanes set wallet = 'x'",
             "update topups set amount = 1",
             "update floats set wallet = 'x'",
+            "insert into generations (generation, reason) values (1, 'x')",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await settler.execute(statement)

@@ -10,47 +10,68 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 from moto import mock_aws
 
-from sandbox import unprivileged
+from sandbox import reaper, unprivileged
 from sandbox.parts.postgres import as_server, binaries
-from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port
+from tests.testing.venue_harness import HANGS_AFTER_S, connected
 from venue.backups.bucket import BackupBucket
 from venue.backups.role import ROLE
 from venue.backups.stream import stream
 
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
+    "listen_addresses": "",
     "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "32MB",
     "track_commit_timestamp": "on",
 }
 
 
+WITHOUT_STANDBY = ("-c", "synchronous_standby_names=")
+"""Options of a server that is not used by the venue yet, so that no commit waits."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running server with its cluster in ``files``; it trusts whoever reaches its port."""
+    """A running server with its cluster in ``files``.
+
+    It trusts whoever reaches its socket in the folder ``socket``.
+    """
 
     files: Path
-    port: int
+    socket: Path
     process: subprocess.Popen[bytes]
 
     def url(self, role: str = "postgres") -> str:
         """Where ``role`` finds it."""
-        return f"postgresql://{role}:secret@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://{role}:secret@/postgres?host={self.socket}"
 
     def lose(self) -> None:
         """Kill it and remove its cluster, as if its machine were gone."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=HANGS_AFTER_S)
+        self.kill()
         shutil.rmtree(self.files)
+
+    def kill(self) -> None:
+        """Kill it with all its processes, each of which leads a session of its own."""
+        self.process.send_signal(signal.SIGSTOP)  # it starts no more of them
+        own = {
+            each for each, (parent, _) in reaper.processes().items() if parent == self.process.pid
+        }
+        for pid, _ in own:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(timeout=HANGS_AFTER_S)
+        while own & reaper.processes().keys():
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Let it end in order."""
@@ -79,10 +100,21 @@ def given_to_server(files: Path) -> None:
 
 
 @contextmanager
-def serving(files: Path, *options: str, log: Path) -> Iterator[Server]:
+def socket_folder() -> Iterator[Path]:
+    """A folder for a server's socket, whose path must be short."""
+    folder = Path(tempfile.mkdtemp(prefix="seawall-pg-"))
+    given_to_server(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving(files: Path, socket: Path, *options: str, log: Path) -> Iterator[Server]:
     """A server on the cluster in ``files``, until the block ends; see :func:`until_open`."""
-    port = free_port()
-    argv = as_server(binaries() / "postgres", "-D", files, "-c", f"port={port}", *options)
+    where = ("-c", f"unix_socket_directories={socket}")
+    argv = as_server(binaries() / "postgres", "-D", files, *where, *options)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(word) for word in argv],
@@ -90,12 +122,12 @@ def serving(files: Path, *options: str, log: Path) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    server = Server(files=files, socket=socket, process=process)
     try:
-        yield Server(files=files, port=port, process=process)
+        yield server
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=HANGS_AFTER_S)
+            server.kill()
 
 
 async def until_open(server: Server) -> None:

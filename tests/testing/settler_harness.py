@@ -127,8 +127,11 @@ class Venue:
     providers: dict[str, LocalKeys]
     settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def reserve(self, wanted: Sequence[Wanted]) -> None:
-        """Accept withdrawals as intake would, in one transaction, and wake the settlers."""
+    async def reserve(self, wanted: Sequence[Wanted]) -> list[uuid.UUID]:
+        """Accept withdrawals as intake would, in one transaction, and wake the settlers.
+
+        Their ids, once that is acknowledged.
+        """
         rows = [
             (
                 uuid.uuid4(),
@@ -144,6 +147,7 @@ class Venue:
         async with self.owner.transaction():
             await self.owner.execute(_RESERVE, *map(list, zip(*rows, strict=True)))
             await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
+        return [row[0] for row in rows]
 
     async def set_mode(self, tier: str) -> None:
         """Flip as the mode controller does."""

@@ -74,7 +74,6 @@ async def stream(
     said = False
 
     async def work() -> None:
-        nonlocal said
         connection = await connect(url, name="wal-stream", bounded=False)
         try:
             folder = await _prepare(connection, into)
@@ -121,6 +120,7 @@ async def _receive(
         f"--slot={NAME}",
         "--synchronous",
         "--no-loop",
+        "--status-interval=1",
         "--no-password",
         f"--dbname=application_name={NAME}",
         stdin=asyncio.subprocess.DEVNULL,

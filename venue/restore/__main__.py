@@ -1,7 +1,7 @@
 """``python -m venue.restore cluster|catch-up ...``: restore a ledger that was lost.
 
     cluster  --files DIR --programs DIR --bucket NAME --region NAME [--endpoint URL]
-             --log DIR --scratch DIR
+             (--log DIR | --without-log) --scratch DIR
     catch-up --config FILE --reason WHY [--accept-losses WHO_AND_WHY]
 
 ``cluster`` makes a database cluster of the newest backup and the stream of the log. Start a server
@@ -69,7 +69,9 @@ def _arguments() -> argparse.Namespace:
     cluster.add_argument("--bucket", required=True, help="where the base backups are")
     cluster.add_argument("--region", required=True)
     cluster.add_argument("--endpoint", help="where S3 is, if not at AWS")
-    cluster.add_argument("--log", type=Path, required=True, help="folder of the stream of the log")
+    log = cluster.add_mutually_exclusive_group(required=True)
+    log.add_argument("--log", type=Path, help="folder of the stream of the log")
+    log.add_argument("--without-log", action="store_true", help="the stream is lost as well")
     cluster.add_argument("--scratch", type=Path, required=True, help="folder with room for it")
     cluster.set_defaults(work=_cluster)
     catching = commands.add_parser("catch-up", help="bring the ledger to what the chains say")

@@ -17,6 +17,7 @@ from venue.backups.bucket import LAST, BackupBucket, BackupName
 from venue.backups.programs import libpq_environment
 from venue.chain.transaction import Fees, Intent, encode_signed, signing_hash, transaction_hash
 from venue.contracts.calls import pay
+from venue.restore.cluster import end_of, first_gap
 from venue.restore.losses import transactions
 
 SECRET = keccak256(b"the lane's key")
@@ -129,3 +130,42 @@ def test_a_password_reaches_a_program_by_its_environment() -> None:
         "PGHOST": "/run/pg",
         "PGUSER": "owner",
     }
+
+
+MIB = 1 << 20
+WHOLE = ["0000000100000000000000FE", "0000000100000000000000FF", "000000010000000100000000.partial"]
+
+
+@pytest.mark.parametrize(
+    ("names", "end", "gap"),
+    [
+        pytest.param(WHOLE, 0xFE * 16 * MIB + 1, None, id="whole"),
+        pytest.param(WHOLE, 0xFF * 16 * MIB, None, id="the backup ended with a file"),
+        pytest.param(WHOLE[1:], 0xFE * 16 * MIB + 1, WHOLE[0], id="it begins too late"),
+        pytest.param([WHOLE[0], WHOLE[2]], 0xFE * 16 * MIB + 1, WHOLE[1], id="one is missing"),
+        pytest.param(
+            WHOLE, 0x101 * 16 * MIB + 1, "000000010000000100000001", id="it ends before the backup"
+        ),
+        pytest.param([], 1, "every file", id="empty"),
+        pytest.param(["00000002.history"], 1, "every file", id="nothing of it"),
+    ],
+)
+def test_a_log_with_a_gap_is_not_taken_for_one_that_ends_there(
+    names: list[str], end: int, gap: str | None
+) -> None:
+    """The server would stop at the gap, and what came after it would be lost without a word."""
+    assert first_gap(names, end=end, segment_bytes=16 * MIB) == gap
+
+
+def test_where_a_backup_ended_is_read_from_its_manifest(tmp_path: Path) -> None:
+    manifest = tmp_path / LAST
+    manifest.write_text(
+        '{"WAL-Ranges": [{"Timeline": 1, "Start-LSN": "0/28", "End-LSN": "0/F0"},'
+        ' {"Timeline": 2, "Start-LSN": "0/F0", "End-LSN": "1/10"}]}',
+        encoding="utf-8",
+    )
+    assert end_of(manifest) == (1 << 32) + 16
+    for wrong in ("", "[]", "{}", '{"WAL-Ranges": [{"End-LSN": "1"}]}', '{"WAL-Ranges": []}'):
+        manifest.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ServiceError, match="manifest cannot be read"):
+            end_of(manifest)
