@@ -103,7 +103,7 @@ def plan(
         ):
             identity, request, to = named[position]
             lines.append((request.at_us + delay_us, phase, 2, identity, request, to))
-    storming = Random(f"{seed}/{name}/{earlier}/storm")  # the others ask as they would without it
+    storming = Random(f"{seed}/{name}/{earlier}/storm")
     lines += [
         (request.at_us, "run", 1, _identity(storming), request, _address(storming))
         for request in storm

@@ -86,7 +86,10 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accept:
-    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None."""
+    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None.
+
+    ``size`` is that of all that the customer withdraws within the window, up to this one.
+    """
 
     size: Size
     reason: str | None
