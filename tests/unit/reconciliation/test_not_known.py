@@ -332,11 +332,18 @@ def test_what_a_statement_cannot_show_yet_is_not_known(reconciling: Reconciling)
     assert "the statement of payments ends before that" in found.doubts.each[0].text
 
 
-def test_a_statement_of_an_unknown_network_is_missing(reconciling: Reconciling) -> None:
-    found = _statement(
-        reconciling, lambda lines: lines.__setitem__(0, lines[0].replace(NETWORK, "elm"))
-    )
+def test_a_statement_of_an_unknown_network_is_missing_from_its_first_line_on(
+    reconciling: Reconciling,
+) -> None:
+    """Half a statement would accuse whoever is in the other half."""
+
+    def spoil(lines: list[str]) -> None:
+        lines.insert(0, lines[0].replace(destination(1), STRANGER))
+        lines.append(lines[0].replace(NETWORK, "elm"))
+
+    found = _statement(reconciling, spoil)
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
+    assert found.findings.count == 0
 
 
 # --- bounds

@@ -236,6 +236,10 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         _top_up(1, amount=501),
         {"top-up-differs", "postings-differ", "deficit", "surplus"},
     ),
+    "a top-up that moved twice": (
+        lambda venue: venue.paid(7, 500, block=4, slot=21, to=venue.addresses[HOT], wallet=RESERVE),
+        {"top-up-differs"},
+    ),
     "a wallet that lacks a base unit": (
         lambda venue: venue.balances.update({(RESERVE, "USDX"): -1}),
         {"deficit"},
@@ -308,3 +312,14 @@ def test_a_finding_says_where_to_look_and_what_to_do(reconciling: Reconciling) -
     assert (found.network, found.asset, found.amount) == (NETWORK, "AST", 1_001)
     assert "stop payouts" in found.remedy
     assert destination(1) in found.text
+
+
+@pytest.mark.parametrize(("given", "signed"), [(tx_hash(6), 2), ("", 1)])
+def test_what_the_signer_has_signed_is_signed_before_the_venue_knows(
+    given: str, signed: int, reconciling: Reconciling
+) -> None:
+    """It may be sent at any moment, so it does not merely wait; asked for is not signed."""
+    venue = reconciled_venue()
+    of_open = {"nonce": 5, "digest": f"{6:064x}", "tx_hash": given}
+    venue.sign_log.append(venue.one("sign_log", address=HOT_KEY, nonce=4) | of_open)
+    assert reconciling(venue).stages[NETWORK, "AST"][Stage.SIGNED].count == signed
