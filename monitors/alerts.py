@@ -79,6 +79,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _held(policy),
         _gas_low(policy),
         _lane_disputed(policy),
+        _signer_capped(policy),
         _metrics_absent(policy),
     ]
 
@@ -274,6 +275,26 @@ def _lane_disputed(policy: Policy) -> Alert:
         summary="The chain knows of {{ $labels.wallet }} what the venue's records do not",
         customer_impact="Nothing is paid from this wallet until people have looked.",
         runbook=f"{RUNBOOKS}/lane-disputed.md",
+    )
+
+
+def _signer_capped(policy: Policy) -> Alert:
+    """The alert on the signer's velocity caps: settlers leave room, so somebody else asks."""
+    capped = grown(
+        f'{metrics.SIGN_REQUESTS}{{outcome="capped"}}', window_ms=policy.caps.signer.window
+    )
+    return Alert(
+        name=metrics.ALERT_SIGNER_CAPPED,
+        expression=f"sum by (region) ({capped}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary=(
+            "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times for more"
+            " than it may sign away in one window"
+        ),
+        customer_impact="Payouts of the wallet wait until its window allows more.",
+        runbook=f"{RUNBOOKS}/signer-capped.md",
     )
 
 

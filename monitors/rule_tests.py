@@ -88,6 +88,7 @@ def cases_of(policy: Policy) -> list[Case]:
         *_ledger(policy),
         *_gas(policy),
         _disputed(policy),
+        _capped(policy),
         *_absent(policy),
     ]
 
@@ -219,6 +220,18 @@ def _disputed(policy: Policy) -> Case:
         silent_at=(CALM, CALM + 11),
         firing_at=(CALM + 1 + _pending(policy),),
         labels=labels,
+    )
+
+
+def _capped(policy: Policy) -> Case:
+    region = policy.regions.primary
+    return Case(
+        alert=metrics.ALERT_SIGNER_CAPPED,
+        story="more is asked for once than a window of the signer's caps has room for",
+        series={f'{metrics.SIGN_REQUESTS}{{outcome="capped",region="{region}"}}': _step(1)},
+        silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
+        firing_at=(CALM + 1 + _pending(policy),),
+        labels=(("region", region),),
     )
 
 

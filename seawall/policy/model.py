@@ -166,6 +166,32 @@ class Signing(Section):
     completed_min: Ratio
 
 
+class ContractCap(Section):
+    """What a wallet's contract pays in one window at most: a share of the wallet's target.
+
+    Windows begin at fixed times, one after the other.
+    """
+
+    window: DurationMs = Field(gt=0)
+    of_target: Ratio
+
+
+class SignerCap(ContractCap):
+    """What a signer signs away of a wallet within any window: the share, and ``transactions``.
+
+    Its window slides: it is the time before each signature.
+    """
+
+    transactions: Count = Field(gt=0)
+
+
+class Caps(Section):
+    """What leaves a wallet in one window at most, even if everything else is wrong."""
+
+    contract: ContractCap
+    signer: SignerCap
+
+
 class Stress(Section):
     """One declared cycle of stress: what customers may withdraw while no person acts.
 
@@ -327,6 +353,7 @@ class Policy(Section):
     rails: dict[Name, Rail]
     served: dict[Name, ServedName]
     signing: Signing
+    caps: Caps
     stress: Stress
     backup: Backup
     approvals: Approvals

@@ -14,7 +14,7 @@ import pytest
 
 from seawall.conventions import metrics as metrics_names
 from seawall.policy_file import load_policy
-from tests.integration.test_signer import open_slot, request_for
+from tests.integration.test_signer import cancelling, open_slot, request_for
 from tests.testing.signer_harness import Region, region
 from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, connected
 from venue.signer.protocol import SignRequest
@@ -39,7 +39,7 @@ async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Regi
                 return await client.post("/sign", content=wanted(**change).model_dump_json())
 
             signed, replayed = await sign(), await sign()
-            conflict = await sign(data="0x07")
+            conflict = await sign(data=cancelling(7))
             for nonce in range(1, 31):
                 assert (await sign(nonce=nonce)).status_code == 200
             region.aws.send_signal(signal.SIGSTOP)

@@ -49,6 +49,7 @@ from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.velocity import caps_of
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
@@ -310,7 +311,11 @@ async def venue_bench(
             pools.append(pool)
             service = SigningService(
                 region=region,
-                log=SignLog(pool=pool, region=region),
+                log=SignLog(
+                    pool=pool,
+                    region=region,
+                    caps=caps_of(config, policy, config.contracts(policy, secrets)),
+                ),
                 proofs=ProofLog(pool=pool, region=region),
                 provider=provider,
                 bulkhead=Bulkhead.of_policy(

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from seawall.controls.sizing import window_cap, window_seconds
+from seawall.controls.sizing import contract_caps, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
@@ -119,10 +119,8 @@ def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, in
     """What the contract of ``wallet`` may pay per window: base units by token address."""
     network = policy.networks[policy.wallets[wallet].network]
     return {
-        NATIVE if asset == network.native else tokens[asset]: policy.base_units(
-            asset, window_cap(holding)
-        )
-        for asset, holding in policy.wallets[wallet].holdings.items()
+        NATIVE if asset == network.native else tokens[asset]: cap
+        for asset, cap in contract_caps(policy, wallet).items()
     }
 
 

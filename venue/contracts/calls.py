@@ -58,6 +58,11 @@ _PAY = selector("pay((uint256,address,address,uint256)[])")
 _CANCEL = selector("cancel(uint256[])")
 _PAID_MANY = selector("paid_many(uint256[])")
 _CAP = selector("cap(address)")
+_METHOD_BYTES = 4
+_WORD = 32
+_PADDING = 12
+"""Zeros before the 20 bytes of an address."""
+_WORDS_PER_PAYMENT = 4
 _TRANSFER = selector("transfer(address,uint256)")
 _MINT = selector("mint(address,uint256)")
 _SET_PAUSED = selector("set_paused(bool)")
@@ -85,6 +90,36 @@ def cancel(seqs: Sequence[int]) -> bytes:
 def cancel_gas_limit(items: int) -> int:
     """Gas limit of a `cancel` of ``items`` sequence numbers."""
     return CANCEL_GAS_BASE + CANCEL_GAS_PER_ITEM * items
+
+
+def outflow(data: bytes) -> dict[str, int]:
+    """What a call moves out of its contract at most: base units by token address.
+
+    Calls are read in the one layout in which they are written here. Others that the contract might
+    take as well are not read, so that both always see the same payments.
+
+    Raises ValueError for any call that is neither `pay` nor `cancel` in that layout.
+    """
+    method, words = data[:_METHOD_BYTES], data[_METHOD_BYTES:]
+    per_item = {_PAY: _WORDS_PER_PAYMENT, _CANCEL: 1}.get(method)
+    if per_item is None:
+        raise ValueError("a call of neither pay nor cancel")
+    offset, count = (int.from_bytes(words[at : at + _WORD], "big") for at in (0, _WORD))
+    items = words[2 * _WORD :]
+    if offset != _WORD or count > ITEMS_MAX or len(items) != count * per_item * _WORD:
+        raise ValueError(f"{len(data)} bytes are no list of items as it is written here")
+    moved: dict[str, int] = {}
+    if method == _PAY:
+        for at in range(0, len(items), _WORDS_PER_PAYMENT * _WORD):
+            _, to, token, amount = (
+                items[at + word * _WORD : at + (word + 1) * _WORD]
+                for word in range(_WORDS_PER_PAYMENT)
+            )
+            if any(to[:_PADDING]) or any(token[:_PADDING]):
+                raise ValueError("an address of more than 20 bytes")
+            key = "0x" + token[_PADDING:].hex()
+            moved[key] = moved.get(key, 0) + int.from_bytes(amount, "big")
+    return moved
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:

@@ -177,6 +177,8 @@ async def _settle_lanes(
     slots = await _agreed(held, rpc, metrics=metrics, stop=stop)
     if slots is None:
         return
+    for driver in drivers:
+        await driver.claims.recall(driver.lane)
     _resume(drivers, slots)
     listener = await connect(database_url(), name=f"settler-{rpc.network}-wake")
     try:

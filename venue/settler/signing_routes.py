@@ -56,6 +56,17 @@ class StaleModeError(Exception):
     """The mode has changed since it allowed what a slot does: look again before it is signed."""
 
 
+class OverCapError(Exception):
+    """The signer's caps have no room for a slot now; it is signed later, or with less in it."""
+
+
+_LOOK_AGAIN: Mapping[SignRefusalCode, type[Exception]] = {
+    "stale_mode": StaleModeError,
+    "over_cap": OverCapError,
+}
+"""Refusals after which the caller looks again at what the slot does."""
+
+
 @dataclass(kw_only=True)
 class SigningRoutes:
     """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
@@ -80,7 +91,7 @@ class SigningRoutes:
     async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
         """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
 
-        Raises :class:`LaneLostError`, :class:`StaleModeError`.
+        Raises :class:`LaneLostError`, :class:`StaleModeError`, :class:`OverCapError`.
         """
         failures = unlogged = 0
         while not stop.is_set():
@@ -95,8 +106,8 @@ class SigningRoutes:
                         continue
                 if error.code == "stale_epoch":
                     raise LaneLostError(error.reason) from error
-                if error.code == "stale_mode":
-                    raise StaleModeError from error
+                if error.code in _LOOK_AGAIN:
+                    raise _LOOK_AGAIN[error.code](error.reason) from error
                 unlogged = unlogged + 1 if error.code == "log_unavailable" else 0
                 if error.code in _WAIT_S and unlogged < _UNLOGGED_MAX:
                     _log.info("%s did not sign: %s", region, error.reason)

@@ -16,6 +16,7 @@ from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.velocity import caps_of
 
 _DATABASE_CONNECTIONS = 12
 """Twice what one bucket may have in flight, so a flood of one leaves connections to others."""
@@ -71,9 +72,10 @@ async def _main(stop: asyncio.Event) -> None:
         KmsProvider.open(region, site, profiles=who, threads=bulkhead.in_flight_max),
         open_pool(database_url(), name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
     )
+    contracts = config.contracts(policy, site.keys)
     service = SigningService(
         region=region,
-        log=SignLog(pool=pool, region=region),
+        log=SignLog(pool=pool, region=region, caps=caps_of(config, policy, contracts)),
         proofs=ProofLog(pool=pool, region=region),
         provider=provider,
         bulkhead=bulkhead,
@@ -81,7 +83,7 @@ async def _main(stop: asyncio.Event) -> None:
             wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys
         },
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
-        contracts=config.contracts(policy, site.keys),
+        contracts=contracts,
         metrics=SignerMetrics(region=region),
     )
     refreshing = asyncio.create_task(_refresh(provider, stop))

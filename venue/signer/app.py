@@ -23,6 +23,7 @@ _STATUS: dict[SignRefusalCode, int] = {
     "stale_mode": 409,
     "no_slot": 409,
     "digest_conflict": 409,
+    "over_cap": 429,
     "provider_unavailable": 503,
     "log_unavailable": 503,
     "throttled": 429,

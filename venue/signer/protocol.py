@@ -15,6 +15,7 @@ SignRefusalCode: TypeAlias = Literal[
     "stale_mode",
     "no_slot",
     "digest_conflict",
+    "over_cap",
     "provider_unavailable",
     "log_unavailable",
     "throttled",

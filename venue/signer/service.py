@@ -22,7 +22,7 @@ from venue.chain.transaction import (
     signing_hash,
     transaction_hash,
 )
-from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
+from venue.contracts.calls import ITEMS_MAX, outflow, pay_gas_limit
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -35,12 +35,15 @@ from venue.signer.protocol import (
 )
 from venue.signer.provider import Provider
 
-SignResult = Literal["signed", "replayed", "refused", "unavailable", "unlogged", "throttled"]
+SignResult = Literal[
+    "signed", "replayed", "refused", "unavailable", "unlogged", "throttled", "capped"
+]
 _RESULTS: tuple[SignResult, ...] = get_args(SignResult)
 _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
     "log_unavailable": "unlogged",
     "throttled": "throttled",
+    "over_cap": "capped",
 }
 """How a refusal is counted; all others are ``refused``."""
 GAS_LIMIT_MAX = pay_gas_limit(ITEMS_MAX)
@@ -162,6 +165,10 @@ class SigningService:
                     request.to == self.contracts.get(request.wallet),
                     f"{request.wallet} calls its own contract alone, not {request.to}",
                 ),
+                (
+                    _is_readable(request.data),
+                    f"{request.wallet} calls pay and cancel alone, as the venue writes them",
+                ),
                 (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
                 (
                     request.gas_limit <= GAS_LIMIT_MAX,
@@ -205,3 +212,12 @@ class SigningService:
             raise SigningRefusedError("provider_unavailable", str(error)) from error
         self.metrics.seconds.labels(self.region).observe(time.perf_counter() - began)
         return der
+
+
+def _is_readable(data: bytes) -> bool:
+    """Whether what a call moves can be read, and so counted."""
+    try:
+        outflow(data)
+    except ValueError:
+        return False
+    return True

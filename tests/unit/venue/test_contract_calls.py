@@ -8,7 +8,17 @@ import pytest
 from eth_abi.abi import encode
 
 from tests.testing.nodes import CONTRACT, FAILED, PAID, item, receipt
-from venue.contracts.calls import Events, decode_paid_many, read_events
+from venue.contracts.calls import (
+    ITEMS_MAX,
+    NATIVE,
+    Events,
+    Item,
+    cancel,
+    decode_paid_many,
+    outflow,
+    pay,
+    read_events,
+)
 
 TX = "0x" + "01" * 32
 
@@ -62,3 +72,47 @@ def test_events_of_other_contracts_and_other_events_are_left_out() -> None:
 def test_an_event_that_the_contract_cannot_have_emitted_is_an_error(log: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         read_events([{"address": CONTRACT, **log}], contract=CONTRACT)
+
+
+TOKEN = "0x" + "0d" * 20
+
+
+def _paying(*amounts: tuple[str, int]) -> bytes:
+    return pay(
+        [
+            Item(seq=seq, to="0x" + "ee" * 20, token=token, amount=amount)
+            for seq, (token, amount) in enumerate(amounts)
+        ]
+    )
+
+
+def test_what_a_call_moves_is_summed_by_token() -> None:
+    """A cancellation moves nothing, nor does a batch without items."""
+    assert outflow(_paying((TOKEN, 2), (NATIVE, 5), (TOKEN, 2**255))) == {
+        TOKEN: 2 + 2**255,
+        NATIVE: 5,
+    }
+    assert outflow(_paying(*[(TOKEN, 1)] * ITEMS_MAX)) == {TOKEN: ITEMS_MAX}
+    assert outflow(cancel([1, 2])) == outflow(cancel([])) == outflow(pay([])) == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x07",
+        bytes(4),
+        _paying((TOKEN, 1))[:-1],
+        _paying((TOKEN, 1)) + bytes(32),
+        _paying((TOKEN, 1))[:4],
+        _paying(*[(TOKEN, 1)] * (ITEMS_MAX + 1)),
+        # An offset further behind: the contract would read other payments than the first ones.
+        _paying((TOKEN, 1))[:35] + b"\x40" + _paying((TOKEN, 1))[36:],
+        # A token that the contract would refuse, and another reader might cut off.
+        _paying((TOKEN, 1))[:132] + b"\x01" + _paying((TOKEN, 1))[133:],
+    ],
+)
+def test_a_call_in_another_layout_is_an_error(data: bytes) -> None:
+    """Signer and contract must see the same payments, so there is one way to write them."""
+    with pytest.raises(ValueError, match=r".+"):
+        outflow(data)
