@@ -80,6 +80,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _gas_low(policy),
         _lane_disputed(policy),
         _signer_capped(policy),
+        _signer_stranger(policy),
         _metrics_absent(policy),
     ]
 
@@ -295,6 +296,26 @@ def _signer_capped(policy: Policy) -> Alert:
         ),
         customer_impact="Payouts of the wallet wait until its window allows more.",
         runbook=f"{RUNBOOKS}/signer-capped.md",
+    )
+
+
+def _signer_stranger(policy: Policy) -> Alert:
+    strangers = grown(metrics.SIGNER_STRANGERS, window_ms=policy.caps.signer.window)
+    return Alert(
+        name=metrics.ALERT_SIGNER_STRANGER,
+        expression=f"sum by (region) ({strangers}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary=(
+            "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times by somebody"
+            " who may not ask"
+        ),
+        customer_impact=(
+            "None if it is a stranger; if it is a settler with a wrong credential, payouts of its"
+            " network stand still."
+        ),
+        runbook=f"{RUNBOOKS}/signer-stranger.md",
     )
 
 

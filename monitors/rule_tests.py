@@ -88,7 +88,7 @@ def cases_of(policy: Policy) -> list[Case]:
         *_ledger(policy),
         *_gas(policy),
         _disputed(policy),
-        _capped(policy),
+        *_asked_of_signers(policy),
         *_absent(policy),
     ]
 
@@ -223,16 +223,33 @@ def _disputed(policy: Policy) -> Case:
     )
 
 
-def _capped(policy: Policy) -> Case:
+def _asked_of_signers(policy: Policy) -> list[Case]:
+    """Too much is asked of a signer once; somebody whom it does not know asks it once."""
     region = policy.regions.primary
-    return Case(
-        alert=metrics.ALERT_SIGNER_CAPPED,
-        story="more is asked for once than a window of the signer's caps has room for",
-        series={f'{metrics.SIGN_REQUESTS}{{outcome="capped",region="{region}"}}': _step(1)},
-        silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
-        firing_at=(CALM + 1 + _pending(policy),),
-        labels=(("region", region),),
-    )
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={f'{metric}{{{labels}region="{region}"}}': _step(1)},
+            silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=(("region", region),),
+        )
+        for alert, story, metric, labels in (
+            (
+                metrics.ALERT_SIGNER_CAPPED,
+                "more is asked for once than a window of the caps has room for",
+                metrics.SIGN_REQUESTS,
+                'outcome="capped",',
+            ),
+            (
+                metrics.ALERT_SIGNER_STRANGER,
+                "somebody without a credential asks once",
+                metrics.SIGNER_STRANGERS,
+                "",
+            ),
+        )
+    ]
 
 
 def _gas(policy: Policy) -> list[Case]:

@@ -40,6 +40,8 @@ TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | throttled | unavailable
 # (the provider) | unlogged (the signer's own log) | capped (by its velocity caps)
 SIGN_REQUESTS = "seawall_sign_requests_total"
+# counter; signer; label region: requests of callers that are not known, or may not ask for that
+SIGNER_STRANGERS = "seawall_signer_strangers_total"
 SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force
 SIGNING_ROUTE = "seawall_signing_route"
@@ -60,6 +62,7 @@ ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
 ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
 ALERT_SIGNER_CAPPED = "SeawallSignerCapped"
+ALERT_SIGNER_STRANGER = "SeawallSignerStranger"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)

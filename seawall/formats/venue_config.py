@@ -2,8 +2,8 @@
 
 It is written by the sandbox, or by a user from the outputs of a stack, and read by every process of
 the venue. It holds no secret: each process gets the database URL of its own role from its
-environment, and each signer its AWS credentials from its environment or from a shared credentials
-file with a profile per bucket.
+environment, each caller of a signer its credential, and each signer its AWS credentials from its
+environment or from a shared credentials file with a profile per bucket.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ import argparse
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seawall.conventions.environment import DATABASE_VARIABLE, SABOTAGE_VARIABLE
+from seawall.conventions.environment import (
+    DATABASE_VARIABLE,
+    SABOTAGE_VARIABLE,
+    SIGNER_CREDENTIAL_VARIABLE,
+)
 from seawall.errors import UsageError
 from seawall.formats.atomic import write_private
 from seawall.formats.documents import read_json_model
@@ -77,8 +82,21 @@ class SignerConfig(_Part):
     keys: dict[str, Key]
 
 
+SignerAct = Literal["sign", "prove", "probe"]
+
+
+class SignerCaller(_Part):
+    """Who may ask the signers for what; ``sha256`` is that of its credential, in hex."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    may: tuple[SignerAct, ...]
+
+
 class VenueConfig(_Part):
     """The whole file; ``networks`` by name, ``signers`` by region, ``metrics_ports`` by process.
+
+    ``signer_callers`` by name: all others are refused. To change a credential, add the new one
+    under another name, restart the caller with it, and remove the old one.
 
     ``sandbox``: nothing of value can be lost, so that controls may be switched off.
     """
@@ -88,6 +106,7 @@ class VenueConfig(_Part):
     policy: Path
     networks: dict[str, NetworkConfig]
     signers: dict[str, SignerConfig]
+    signer_callers: dict[str, SignerCaller]
     exchange: Endpoint
     api_listen_port: int
     api_url: str
@@ -144,6 +163,17 @@ def database_url() -> str:
             remedy="set it to the PostgreSQL URL of this process's role",
         )
     return url
+
+
+def signer_credential() -> str:
+    """What this process shows the signers. Raises :class:`UsageError`."""
+    credential = os.environ.get(SIGNER_CREDENTIAL_VARIABLE)
+    if not credential:
+        raise UsageError(
+            f"{SIGNER_CREDENTIAL_VARIABLE} is not set",
+            remedy="set it to the credential whose SHA-256 stands under signer_callers",
+        )
+    return credential
 
 
 def load_config(path: Path) -> VenueConfig:

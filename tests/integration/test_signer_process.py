@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from seawall.conventions import metrics as metrics_names
+from seawall.conventions.signing import authorization
 from seawall.policy_file import load_policy
 from tests.integration.test_signer import cancelling, open_slot, request_for
 from tests.testing.signer_harness import Region, region
-from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, connected
+from tests.testing.venue_harness import CREDENTIAL, HANGS_AFTER_S, POLICY, connected
 from venue.signer.protocol import SignRequest
 
 __all__ = ["region"]
@@ -33,7 +34,9 @@ async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Regi
         for nonce in range(32):
             await open_slot(owner, wanted(nonce=nonce))
     async with region.signing() as signer:
-        async with httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client:
+        async with httpx.AsyncClient(
+            base_url=region.url, timeout=HANGS_AFTER_S, headers=authorization(CREDENTIAL)
+        ) as client:
 
             async def sign(**change: Any) -> httpx.Response:
                 return await client.post("/sign", content=wanted(**change).model_dump_json())
@@ -138,7 +141,9 @@ async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
     """It signs as the principal in its environment and knows no other bucket's wallets."""
     async with (
         region.signing("--bucket", "escrow", **region.escrow),
-        httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client,
+        httpx.AsyncClient(
+            base_url=region.url, timeout=HANGS_AFTER_S, headers=authorization(CREDENTIAL)
+        ) as client,
     ):
         probe = await client.post("/probe")
         other = await client.post("/sign", content=request_for(region.address).model_dump_json())

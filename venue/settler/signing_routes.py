@@ -33,11 +33,16 @@ from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRefu
 
 TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
-_WAIT_S: Mapping[SignRefusalCode, float] = {"throttled": 0.05, "log_unavailable": 0.1}
+_WAIT_S: Mapping[SignRefusalCode, float] = {
+    "throttled": 0.05,
+    "log_unavailable": 0.1,
+    "unknown_caller": 1.0,
+    "not_allowed": 1.0,
+}
 """Pauses after refusals that are no reason to fail over.
 
 A throttled signer works, and its bucket's share refills continuously. Without its log no region
-signs, and both have the same one.
+signs, and both have the same one. Who is not known to a signer waits for people, whom it pages.
 """
 _UNLOGGED_MAX = 10
 """After so many refusals for want of the log in a row, about 3 s, it is the region that is cut off.

@@ -13,6 +13,7 @@ from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
+from venue.signer.callers import Callers
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
@@ -86,9 +87,10 @@ async def _main(stop: asyncio.Event) -> None:
         contracts=contracts,
         metrics=SignerMetrics(region=region),
     )
+    callers = Callers(known=config.signer_callers)
     refreshing = asyncio.create_task(_refresh(provider, stop))
     try:
-        await serve_http(application(service), port=site.listen_port, stop=stop)
+        await serve_http(application(service, callers), port=site.listen_port, stop=stop)
     finally:
         refreshing.cancel()
         provider.close()

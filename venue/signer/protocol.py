@@ -20,6 +20,8 @@ SignRefusalCode: TypeAlias = Literal[
     "log_unavailable",
     "throttled",
     "bad_request",
+    "unknown_caller",
+    "not_allowed",
 ]
 
 

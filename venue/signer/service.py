@@ -64,6 +64,7 @@ class SignerMetrics:
     )
     requests: prometheus_client.Counter = field(init=False)
     seconds: prometheus_client.Histogram = field(init=False)
+    strangers: prometheus_client.Counter = field(init=False)
 
     def __post_init__(self) -> None:
         names = ("region", "outcome")
@@ -80,10 +81,22 @@ class SignerMetrics:
         )
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
+        strangers = prometheus_client.Counter(
+            metrics_names.SIGNER_STRANGERS,
+            "Requests of callers that are not known, or may not ask for that",
+            ("region",),
+            registry=self.registry,
+        )
+        strangers.labels(self.region)
+        object.__setattr__(self, "strangers", strangers)
 
     def count(self, outcome: SignResult) -> None:
         """Count one request with this result."""
         self.requests.labels(self.region, outcome).inc()
+
+    def stranger(self) -> None:
+        """Count one request of somebody who may not ask for it."""
+        self.strangers.labels(self.region).inc()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from seawall.conventions.environment import SABOTAGE_VARIABLE
+from seawall.conventions.environment import SABOTAGE_VARIABLE, SIGNER_CREDENTIAL_VARIABLE
+from seawall.conventions.signing import fingerprint
 from seawall.errors import UsageError
 from seawall.formats.venue_config import (
     Endpoint,
     Key,
     NetworkConfig,
+    SignerCaller,
     SignerConfig,
     VenueConfig,
     config_from_arguments,
     load_config,
+    signer_credential,
 )
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -60,6 +63,7 @@ def config(policy: Policy) -> VenueConfig:
                 keys=keys,
             )
         },
+        signer_callers={"prober": SignerCaller(sha256=fingerprint("a credential"), may=("probe",))},
         exchange=NOWHERE,
         api_listen_port=9,
         api_url="http://127.0.0.1:9",
@@ -137,7 +141,7 @@ def test_a_control_is_switched_off_in_a_sandbox_only(
     [
         (None, r"cannot read .*venue\.json"),
         ("{", "text that is not JSON"),
-        ("{}", "8 problems"),
+        ("{}", "9 problems"),
         ('{"run_id": "a", "run_id": "b"}', "the key 'run_id' twice"),
     ],
 )
@@ -150,3 +154,18 @@ def test_a_file_that_is_no_configuration_is_refused(
 
     with pytest.raises(UsageError, match=why):
         load_config(path)
+
+
+def test_the_file_holds_no_credential_of_a_caller(config: VenueConfig) -> None:
+    """Who reads it can ask no signer for anything."""
+    assert "a credential" not in config.model_dump_json()
+
+
+def test_a_process_without_its_credential_says_which_variable_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SIGNER_CREDENTIAL_VARIABLE, "a credential")
+    assert signer_credential() == "a credential"
+    monkeypatch.setenv(SIGNER_CREDENTIAL_VARIABLE, "")
+    with pytest.raises(UsageError, match=f"{SIGNER_CREDENTIAL_VARIABLE} is not set"):
+        signer_credential()
