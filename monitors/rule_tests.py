@@ -290,7 +290,8 @@ def _absent(policy: Policy) -> list[Case]:
         firing_at=(CALM + 1 + pending,),
         labels=(("process", process),),
     )
-    owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
+    signer = components.signer_process(policy.regions.primary, policy.signing_buckets()[0])
+    owed = {**OWNERS, metrics.SIGN_REQUESTS: signer}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 

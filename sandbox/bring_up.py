@@ -23,6 +23,7 @@ from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, Identity, create_identities
 from sandbox.parts.monitoring import PAGES_FILE
 from sandbox.parts.services import KMS_ECC_PER_S
+from sandbox.ports import LOOPBACK
 from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
@@ -33,6 +34,7 @@ from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
 from seawall.formats.deployment import AwsLog, Payouts, Signer, Venue
 from seawall.formats.venue_config import (
+    BucketSigner,
     Endpoint,
     Key,
     NetworkConfig,
@@ -300,6 +302,10 @@ def _configure(
         signers={
             region: SignerConfig(
                 listen_port=targets.upstream_port(components.signer_proxy(region)),
+                buckets={
+                    bucket: _bucket_signer(sandbox, region, bucket)
+                    for bucket in policy.signing_buckets()
+                },
                 operations_per_s=KMS_ECC_PER_S,
                 url=targets.proxy_url(components.signer_proxy(region)),
                 kms_endpoint=targets.proxy_url(components.kms_proxy(region)),
@@ -321,6 +327,12 @@ def _configure(
         api_url=targets.urls.api,
         metrics_ports=dict(targets.metrics_ports),
     )
+
+
+def _bucket_signer(sandbox: Sandbox, region: str, bucket: str) -> BucketSigner:
+    """A signer, which its front reaches without a proxy: the two are one service to all others."""
+    port = sandbox.deployment.metrics_ports[components.signer_process(region, bucket)]
+    return BucketSigner(listen_port=port, url=f"http://{LOOPBACK}:{port}")
 
 
 def _callers(policy: Policy) -> dict[str, tuple[str, tuple[SignerAct, ...]]]:
@@ -364,19 +376,14 @@ def _start_venue(
         ),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
-    for region in identities.signers:
-        # No principal signs for two buckets: the process gets a profile of credentials for each.
-        profiles = sandbox.data_dir / f"{components.signer_process(region)}.credentials"
-        identities.write_signers(region, profiles)
-        credentials = {
-            **own("signer"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
-            "AWS_DEFAULT_REGION": region,
-        }
-        processes[components.signer_process(region)] = (
-            ["venue.signer", *config, "--region", region],
-            credentials,
-        )
+    for region, by_bucket in identities.signers.items():
+        where = [*config, "--region", region]
+        processes[components.signing_front_process(region)] = (["venue.signer.front", *where], {})
+        for bucket in policy.signing_buckets():
+            processes[components.signer_process(region, bucket)] = (
+                ["venue.signer", *where, "--bucket", bucket],
+                own("signer") | by_bucket[bucket].environment(),
+            )
     for network in policy.networks:
         name = components.settler_process(network)
         processes[name] = (

@@ -2,8 +2,8 @@
 
 It is written by the sandbox, or by a user from the outputs of a stack, and read by every process of
 the venue. It holds no secret: each process gets the database URL of its own role from its
-environment, each caller of a signer its credential, and each signer its AWS credentials from its
-environment or from a shared credentials file with a profile per bucket.
+environment, each caller of a signer its credential, and each signer the AWS credentials of its
+bucket.
 """
 
 from __future__ import annotations
@@ -66,15 +66,23 @@ class Key(_Part):
     role_arn: str
 
 
-class SignerConfig(_Part):
-    """The signer of one region.
+class BucketSigner(_Part):
+    """The signer of one bucket in a region: where it listens, and where its front reaches it."""
 
-    ``listen_port`` is where it listens, ``url`` where others reach it, ``keys`` are by wallet.
-    ``operations_per_s``: elliptic-curve operations that the account may use in this region (Service
-    Quotas); all buckets share them.
+    listen_port: int
+    url: str
+
+
+class SignerConfig(_Part):
+    """The signers of one region, one per bucket, behind a front.
+
+    ``listen_port`` is where the front listens, ``url`` where others reach it; ``buckets`` are the
+    signers by bucket, ``keys`` are by wallet. ``operations_per_s``: elliptic-curve operations that
+    the account may use in this region (Service Quotas); all buckets share them.
     """
 
     listen_port: int
+    buckets: dict[str, BucketSigner]
     operations_per_s: int = Field(gt=0)
     url: str
     kms_endpoint: str
@@ -182,17 +190,12 @@ def load_config(path: Path) -> VenueConfig:
 
 
 def config_from_arguments(
-    description: str,
-    *,
-    optional: Mapping[str, str] | None = None,
-    flags: Mapping[str, str] | None = None,
-    **options: str,
+    description: str, *, flags: Mapping[str, str] | None = None, **options: str
 ) -> tuple[VenueConfig, argparse.Namespace]:
     """Parse ``--config FILE`` and string options of the command line; load the file.
 
     Args:
         description: What the program does, for its help.
-        optional: Help by name of options that may be left out.
         flags: Help by name of options without a value.
         options: Help by name of options that are required.
 
@@ -202,8 +205,6 @@ def config_from_arguments(
     parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")
     for name, text in options.items():
         parser.add_argument(f"--{name}", required=True, help=text)
-    for name, text in (optional or {}).items():
-        parser.add_argument(f"--{name}", help=text)
     for name, text in (flags or {}).items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()

@@ -441,6 +441,10 @@ class Policy(Section):
             name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"
         }
 
+    def signing_buckets(self) -> tuple[str, ...]:
+        """Buckets with a key in this stack, in alphabetical order."""
+        return tuple(sorted({wallet.bucket for wallet in self.signing_wallets().values()}))
+
     def house_of(self, network: str) -> str | None:
         """Name of the bucket whose hot inventory on ``network`` customers trade with, or None."""
         for wallet in self.wallets.values():

@@ -327,7 +327,8 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
     assert signed.region == "two"
 
 
-def _proof(name: str = WALLET) -> str:
+def proof_of(name: str = WALLET) -> str:
+    """A text that the key of a wallet may sign."""
     return proof_text(
         stack="test",
         name=name,
@@ -349,9 +350,9 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
         seen.append(await desk.owner.fetchval("select count(*) from proof_signatures"))
 
     desk.providers["one"].meanwhile = count_requests
-    proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
+    proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=proof_of()))
 
-    assert recover_message_signer(_proof(), proven.signature) == proven.address == desk.address
+    assert recover_message_signer(proof_of(), proven.signature) == proven.address == desk.address
     assert seen == [1, 0]
     row = await desk.owner.fetchrow(
         "select * from proof_log join proof_signatures on proof_id = id"
@@ -361,7 +362,7 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
         proven.number,
         WALLET,
         "one",
-        _proof(),
+        proof_of(),
     )
     assert row["signature"] == proven.signature
     assert await desk.owner.fetchval("select count(*) from sign_log") == 0
@@ -375,7 +376,7 @@ async def test_no_other_text_is_signed_and_no_other_wallet(
 ) -> None:
     with pytest.raises(SigningRefusedError) as caught:
         await desk.services["one"].prove(
-            ProveRequest.model_validate({"wallet": WALLET, "text": _proof()} | change)
+            ProveRequest.model_validate({"wallet": WALLET, "text": proof_of()} | change)
         )
 
     assert caught.value.code == "bad_request"

@@ -172,8 +172,10 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         }
         for index, name in enumerate(policy.signing_wallets())
     }
+    alone = {"listen_port": 9, "url": "http://127.0.0.1:9"}
     signer = {
         "listen_port": 9,
+        "buckets": dict.fromkeys(policy.signing_buckets(), alone),
         "operations_per_s": policy.signing.operations_per_s,
         "url": "http://127.0.0.1:9",
         "kms_endpoint": "http://127.0.0.1:9",

@@ -45,7 +45,8 @@ def _json(text: str, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-def _refused(error: SigningRefusedError) -> Response:
+def refused(error: SigningRefusedError) -> Response:
+    """A refusal over HTTP."""
     return _json(
         Refused(code=error.code, reason=error.reason).model_dump_json(), _STATUS[error.code]
     )
@@ -60,13 +61,13 @@ def application(service: SigningService, callers: Callers) -> Starlette:
                 callers.check(request.headers.get("Authorization"), act)
             except SigningRefusedError as error:
                 service.metrics.stranger()
-                return _refused(error)
+                return refused(error)
             try:
                 return _json(await answer(request))
             except ValidationError as error:
-                return _refused(SigningRefusedError("bad_request", str(error)))
+                return refused(SigningRefusedError("bad_request", str(error)))
             except SigningRefusedError as error:
-                return _refused(error)
+                return refused(error)
 
         return Route(f"/{act}", guarded, methods=["POST"])
 

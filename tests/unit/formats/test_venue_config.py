@@ -11,6 +11,7 @@ from seawall.conventions.environment import SABOTAGE_VARIABLE, SIGNER_CREDENTIAL
 from seawall.conventions.signing import fingerprint
 from seawall.errors import UsageError
 from seawall.formats.venue_config import (
+    BucketSigner,
     Endpoint,
     Key,
     NetworkConfig,
@@ -56,6 +57,7 @@ def config(policy: Policy) -> VenueConfig:
         signers={
             policy.regions.primary: SignerConfig(
                 listen_port=9,
+                buckets={"customer": BucketSigner(listen_port=9, url="http://127.0.0.1:9")},
                 operations_per_s=10,
                 url="http://127.0.0.1:9",
                 kms_endpoint="http://127.0.0.1:9",
