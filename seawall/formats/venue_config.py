@@ -144,6 +144,19 @@ class VenueConfig(_Part):
         }
         return {wallet: address.lower() for wallet, address in found.items() if address}
 
+    def recipients(self, policy: Policy, wallets: Iterable[str]) -> dict[str, str]:
+        """Lower-case address of the only recipient of each of ``wallets`` that pays one alone.
+
+        These are reserves: each pays the contract of the hot wallet that it refills, or itself,
+        hence nobody.
+        """
+        reserves = [
+            wallet for wallet in wallets if policy.wallets[wallet].wallet_class == "reserve"
+        ]
+        paid = {wallet: policy.refilled_by(wallet) or wallet for wallet in reserves}
+        contracts = self.contracts(policy, paid.values())
+        return {wallet: contracts[to] for wallet, to in paid.items() if to in contracts}
+
     def holder_of(self, policy: Policy, wallet: str) -> str:
         """Lower-case address at which the money of ``wallet`` lies.
 

@@ -465,6 +465,14 @@ class Policy(Section):
                 return name
         raise KeyError(hot)
 
+    def refilled_by(self, reserve: str) -> str | None:
+        """Name of the hot wallet that ``reserve`` refills, or None if it refills none."""
+        kept = self.wallets[reserve]
+        for name, wallet in self.payout_wallets().items():
+            if (wallet.bucket, wallet.network) == (kept.bucket, kept.network):
+                return name
+        return None
+
     def approver_roles(self) -> tuple[str, ...]:
         """Roles whose signatures count in a quorum, in alphabetical order."""
         return tuple(

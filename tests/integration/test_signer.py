@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -139,6 +139,7 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
             chains={WALLET: CHAIN},
             addresses={WALLET: address},
             contracts={WALLET: CONTRACT},
+            recipients={},
             metrics=SignerMetrics(region=region),
         )
     yield desk
@@ -285,6 +286,20 @@ async def test_a_token_without_a_cap_and_one_transaction_too_many_are_refused(de
     with pytest.raises(SigningRefusedError, match="3 transactions within 60 s") as caught:
         await desk.services["two"].sign(fourth)
     assert caught.value.code == "over_cap"
+
+
+async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(desk: Desk) -> None:
+    """Even what the venue's records want; a cancellation pays nobody."""
+    reserve = replace(desk.services["one"], recipients={WALLET: "0x" + "ee" * 20})
+    own, cancelled = await _slots(desk, paying(1), cancelling(2))
+    await reserve.sign(own)
+    await reserve.sign(cancelled)
+    other = replace(reserve, recipients={WALLET: "0x" + "ef" * 20})
+    (stolen,) = [request_for(desk.address, nonce=3, data=paying(1, seq=3))]
+    await open_slot(desk.owner, stolen)
+    with pytest.raises(SigningRefusedError, match="alone") as caught:
+        await other.sign(stolen)
+    assert caught.value.code == "bad_request"
 
 
 async def test_a_slow_database_is_not_taken_for_a_dark_region(desk: Desk) -> None:

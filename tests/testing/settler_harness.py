@@ -334,6 +334,7 @@ async def venue_bench(
                 },
                 addresses=addresses,
                 contracts=config.contracts(policy, secrets),
+                recipients=config.recipients(policy, secrets),
                 metrics=SignerMetrics(region=region),
             )
             port = config.signers[region].listen_port

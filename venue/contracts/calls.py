@@ -92,8 +92,8 @@ def cancel_gas_limit(items: int) -> int:
     return CANCEL_GAS_BASE + CANCEL_GAS_PER_ITEM * items
 
 
-def outflow(data: bytes) -> dict[str, int]:
-    """What a call moves out of its contract at most: base units by token address.
+def payments(data: bytes) -> list[Item]:
+    """The payments that a call asks its contract for; a `cancel` asks for none.
 
     Calls are read in the one layout in which they are written here. Others that the contract might
     take as well are not read, so that both always see the same payments.
@@ -108,17 +108,33 @@ def outflow(data: bytes) -> dict[str, int]:
     items = words[2 * _WORD :]
     if offset != _WORD or count > ITEMS_MAX or len(items) != count * per_item * _WORD:
         raise ValueError(f"{len(data)} bytes are no list of items as it is written here")
+    if method == _CANCEL:
+        return []
+    return [
+        _payment(*(items[at + word * _WORD : at + (word + 1) * _WORD] for word in range(per_item)))
+        for at in range(0, len(items), per_item * _WORD)
+    ]
+
+
+def _payment(seq: bytes, to: bytes, token: bytes, amount: bytes) -> Item:
+    if any(to[:_PADDING]) or any(token[:_PADDING]):
+        raise ValueError("an address of more than 20 bytes")
+    return Item(
+        seq=int.from_bytes(seq, "big"),
+        to="0x" + to[_PADDING:].hex(),
+        token="0x" + token[_PADDING:].hex(),
+        amount=int.from_bytes(amount, "big"),
+    )
+
+
+def outflow(data: bytes) -> dict[str, int]:
+    """What a call moves out of its contract at most: base units by token address.
+
+    Raises ValueError as :func:`payments`.
+    """
     moved: dict[str, int] = {}
-    if method == _PAY:
-        for at in range(0, len(items), _WORDS_PER_PAYMENT * _WORD):
-            _, to, token, amount = (
-                items[at + word * _WORD : at + (word + 1) * _WORD]
-                for word in range(_WORDS_PER_PAYMENT)
-            )
-            if any(to[:_PADDING]) or any(token[:_PADDING]):
-                raise ValueError("an address of more than 20 bytes")
-            key = "0x" + token[_PADDING:].hex()
-            moved[key] = moved.get(key, 0) + int.from_bytes(amount, "big")
+    for item in payments(data):
+        moved[item.token] = moved.get(item.token, 0) + item.amount
     return moved
 
 

@@ -72,6 +72,7 @@ async def _main(stop: asyncio.Event) -> None:
         },
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
         contracts=contracts,
+        recipients=config.recipients(policy, site.keys),
         metrics=SignerMetrics(region=region),
     )
     callers = Callers(known=config.signer_callers)

@@ -22,7 +22,7 @@ from venue.chain.transaction import (
     signing_hash,
     transaction_hash,
 )
-from venue.contracts.calls import ITEMS_MAX, outflow, pay_gas_limit
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -104,7 +104,8 @@ class SigningService:
     """The signer of one region.
 
     By wallet, ``chains`` are chain ids and ``addresses`` addresses of keys; ``contracts`` are the
-    contracts that a key may call, and a key without one signs no transaction.
+    contracts that a key may call, and a key without one signs no transaction; ``recipients`` are
+    the only ones that a wallet pays, which others may pay anybody.
     """
 
     region: str
@@ -115,6 +116,7 @@ class SigningService:
     chains: Mapping[str, int]
     addresses: Mapping[str, str]
     contracts: Mapping[str, str]
+    recipients: Mapping[str, str]
     metrics: SignerMetrics
 
     async def sign(self, request: SignRequest) -> Signed:
@@ -171,6 +173,8 @@ class SigningService:
 
     def _check_bounds(self, request: SignRequest) -> None:
         """The signer's own idea of what a wallet ever does, whatever the venue's records say."""
+        recipients = _recipients(request.data)
+        only = self.recipients.get(request.wallet)
         faults = [
             said
             for holds, said in (
@@ -179,8 +183,12 @@ class SigningService:
                     f"{request.wallet} calls its own contract alone, not {request.to}",
                 ),
                 (
-                    _is_readable(request.data),
+                    recipients is not None,
                     f"{request.wallet} calls pay and cancel alone, as the venue writes them",
+                ),
+                (
+                    only is None or (recipients or set()) <= {only},
+                    f"{request.wallet} pays {only} alone",
                 ),
                 (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
                 (
@@ -227,10 +235,9 @@ class SigningService:
         return der
 
 
-def _is_readable(data: bytes) -> bool:
-    """Whether what a call moves can be read, and so counted."""
+def _recipients(data: bytes) -> set[str] | None:
+    """Whom a call pays; None if it cannot be read, and so not be counted either."""
     try:
-        outflow(data)
+        return {item.to for item in payments(data)}
     except ValueError:
-        return False
-    return True
+        return None

@@ -101,6 +101,21 @@ def test_money_lies_in_the_contract_or_at_the_key(config: VenueConfig, policy: P
     )
 
 
+def test_a_reserve_pays_the_contract_of_the_hot_wallet_that_it_refills(
+    config: VenueConfig, policy: Policy
+) -> None:
+    """One that refills none pays itself, if it has a contract at all; others pay anybody."""
+    hot = next(iter(policy.payout_wallets()))
+    reserve = policy.reserve_of(hot)
+    alone = "contingency-aster-reserve"
+    assert policy.refilled_by(alone) is None
+    assert config.recipients(policy, [hot, reserve, alone]) == {reserve: "0x" + "ab" * 20}
+    network = policy.wallets[alone].network
+    site = config.networks[network].model_copy(update={"reserve_contracts": {alone: "0xEE"}})
+    with_contract = config.model_copy(update={"networks": {network: site}})
+    assert with_contract.recipients(policy, [alone]) == {alone: "0xee"}
+
+
 def test_the_venues_own_addresses_are_contracts_keys_tokens_and_cold_wallets(
     config: VenueConfig, policy: Policy
 ) -> None:
