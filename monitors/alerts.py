@@ -79,6 +79,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _held(policy),
         _gas_low(policy),
         _lane_disputed(policy),
+        _lane_stuck(policy),
         _signer_capped(policy),
         _signer_stranger(policy),
         _metrics_absent(policy),
@@ -316,6 +317,19 @@ def _signer_stranger(policy: Policy) -> Alert:
             " network stand still."
         ),
         runbook=f"{RUNBOOKS}/signer-stranger.md",
+    )
+
+
+def _lane_stuck(policy: Policy) -> Alert:
+    return Alert(
+        name=metrics.ALERT_LANE_STUCK,
+        expression=f"max by (network, wallet) ({metrics.LANE_STUCK}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary="{{ $labels.network }} asks for higher fees than {{ $labels.wallet }} may offer",
+        customer_impact="Payouts from this wallet wait until the network's fees fall.",
+        runbook=f"{RUNBOOKS}/lane-stuck.md",
     )
 
 

@@ -87,7 +87,7 @@ def cases_of(policy: Policy) -> list[Case]:
         _protected(policy),
         *_ledger(policy),
         *_gas(policy),
-        _disputed(policy),
+        *_lane(policy),
         *_asked_of_signers(policy),
         *_absent(policy),
     ]
@@ -209,18 +209,32 @@ def _ledger(policy: Policy) -> list[Case]:
     ]
 
 
-def _disputed(policy: Policy) -> Case:
+def _lane(policy: Policy) -> list[Case]:
     network = next(iter(policy.networks))
     wallet = next(name for name, each in policy.wallets.items() if each.network == network)
     labels = (("network", network), ("wallet", wallet))
-    return Case(
-        alert=metrics.ALERT_LANE_DISPUTED,
-        story="the chain has used a nonce that was never given out, then people have resolved it",
-        series={_selector(metrics.LANE_DISPUTED, labels): _pulse(1)},
-        silent_at=(CALM, CALM + 11),
-        firing_at=(CALM + 1 + _pending(policy),),
-        labels=labels,
-    )
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={_selector(metric, labels): _pulse(1)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
+        )
+        for alert, metric, story in (
+            (
+                metrics.ALERT_LANE_DISPUTED,
+                metrics.LANE_DISPUTED,
+                "the chain has used a nonce that was never given out, then people have resolved it",
+            ),
+            (
+                metrics.ALERT_LANE_STUCK,
+                metrics.LANE_STUCK,
+                "a network's fees rise above what a signer allows, then fall",
+            ),
+        )
+    ]
 
 
 def _asked_of_signers(policy: Policy) -> list[Case]:

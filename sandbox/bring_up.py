@@ -271,6 +271,16 @@ def _deploy(
         ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)],
         SEAWALL_DEPLOYER_KEY=key.to_hex(),
     )
+    for name, site in sandbox.deployment.networks.items():
+        # The key is forgotten; as the tokens' issuer, the address goes on without it.
+        node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
+        node.call("anvil_impersonateAccount", address)
+    sandbox.describe(
+        networks={
+            name: site.model_copy(update={"issuer": address})
+            for name, site in sandbox.deployment.networks.items()
+        }
+    )
     deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return deployed
 

@@ -166,6 +166,9 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
             *(components.settler_process(network) for network in policy.networks),
         ],
         sabotage_names.SABOTAGE_MODE_CONTROLLER: [*_MODE_CONTROLLERS],
+        sabotage_names.SABOTAGE_ASSET_REST: [
+            components.settler_process(network) for network in policy.networks
+        ],
         sabotage_names.SABOTAGE_BULKHEAD: _signers(policy),
     }
     return dict.fromkeys(holders[sabotage], sabotage)

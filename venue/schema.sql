@@ -93,7 +93,7 @@ create table lane_log (
     foreign key (chain_id, address) references lanes
 );
 
--- A slot is one nonce with one intent and one transaction.
+-- A slot is one nonce with one intent. Its transaction may be replaced by others with higher fees.
 create table slots (
     id            bigint generated always as identity primary key,
     chain_id      bigint not null,
@@ -113,8 +113,9 @@ create table slots (
     state         text   not null check (state in ('open', 'signed', 'broadcast', 'included',
                                                    'final')),
     signer_region text,
-    tx_hash       text unique,
+    tx_hash       text unique,         -- of its first transaction
     raw           bytea,
+    mined_hash    text unique,         -- of the one that a block contains: that, or a replacement
     block_number  bigint,
     block_hash    text,
     unique (chain_id, address, nonce),
@@ -122,7 +123,8 @@ create table slots (
     check ((state = 'open') = (raw is null)),
     check ((raw is null) = (tx_hash is null) and (raw is null) = (signer_region is null)),
     check ((state in ('included', 'final')) = (block_hash is not null)),
-    check ((block_hash is null) = (block_number is null))
+    check ((block_hash is null) = (block_number is null)),
+    check (mined_hash is null or block_hash is not null)
 );
 create index slots_in_flight on slots (chain_id, address, nonce) where state <> 'final';
 
@@ -141,6 +143,40 @@ end $$;
 create trigger slots_keep_their_use
     before update of purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei on slots
     for each row execute function refuse_other_use();
+
+-- Transactions with higher fees that replace the first one of a slot: the same nonce, the same
+-- intent, one of them at most is ever in a block. A row is committed before a signer is asked, its
+-- bytes before a node is.
+create table replacements (
+    slot_id       bigint not null references slots,
+    n             int    not null check (n > 0),
+    max_fee_wei   numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
+    tx_hash       text unique,
+    raw           bytea,
+    signer_region text,
+    requested_at  timestamptz not null default clock_timestamp(),
+    primary key (slot_id, n),
+    unique (slot_id, max_fee_wei),
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signer_region is null))
+);
+create unique index replacements_one_at_a_time on replacements (slot_id) where raw is null;
+create function refuse_replacement() returns trigger language plpgsql as $$
+declare
+    dearest numeric;
+begin
+    select greatest(s.max_fee_wei, (select max(r.max_fee_wei) from replacements r
+                                    where r.slot_id = s.id))
+    into dearest from slots s
+    where s.id = new.slot_id and s.state not in ('open', 'final') for no key update;
+    if dearest is null or new.max_fee_wei <= dearest then
+        raise exception 'nothing replaces the transaction of slot % by fees of % wei',
+            new.slot_id, new.max_fee_wei;
+    end if;
+    return new;
+end $$;
+create trigger replacements_of_what_waits before insert on replacements for each row
+    execute function refuse_replacement();
 
 -- When a slot reached each of its states; insert only.
 create table slot_events (
@@ -162,6 +198,8 @@ create table sign_log (
     raw       bytea,                    -- the signed bytes; they are returned for ever
     tx_hash   text,
     signed_by text,                     -- region whose signature was kept
+    max_fee_wei      numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
     requested_at timestamptz not null default clock_timestamp(),
     signed_at timestamptz,
     primary key (chain_id, address, nonce),
@@ -180,6 +218,25 @@ create table signed_amounts (
     amount   numeric(78, 0) not null check (amount >= 0),
     primary key (chain_id, address, nonce, token),
     foreign key (chain_id, address, nonce) references sign_log
+);
+
+-- What the signer signed beside the first transaction of a nonce: the same digest, other fees.
+create table sign_log_replacements (
+    chain_id  bigint not null,
+    address   text   not null,
+    nonce     bigint not null,
+    max_fee_wei      numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
+    region    text   not null,
+    raw       bytea,
+    tx_hash   text,
+    signed_by text,
+    requested_at timestamptz not null default clock_timestamp(),
+    signed_at timestamptz,
+    primary key (chain_id, address, nonce, max_fee_wei, priority_fee_wei),
+    foreign key (chain_id, address, nonce) references sign_log,
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null)
+           and (raw is null) = (signed_at is null))
 );
 
 -- Proofs of key control: texts that a key was asked to sign. None of them is a transaction.
@@ -566,7 +623,15 @@ create trigger signed_once before update of raw, tx_hash on slots for each row
     when (old.raw is not null
           and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
     execute function refuse_other_bytes();
+create trigger signed_once before update of raw, tx_hash on replacements for each row
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
 create trigger signed_once before update of raw, tx_hash on sign_log for each row
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
+create trigger signed_once before update of raw, tx_hash on sign_log_replacements for each row
     when (old.raw is not null
           and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
     execute function refuse_other_bytes();
@@ -585,9 +650,11 @@ grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions
 grant insert (withdrawal_id, seq, decision, destination, actor, justification) on resolutions
     to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
-grant update (state, signer_region, tx_hash, raw, block_number, block_hash, admitted_epoch, purpose,
-              data, digest, gas_limit, max_fee_wei, priority_fee_wei)
+grant update (state, signer_region, tx_hash, raw, mined_hash, block_number, block_hash,
+              admitted_epoch, purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei)
     on slots to seawall_settler;
+grant insert (slot_id, n, max_fee_wei, priority_fee_wei) on replacements to seawall_settler;
+grant update (raw, tx_hash, signer_region) on replacements to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id) on topups to seawall_settler;
@@ -679,19 +746,28 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
 $$;
 revoke execute on function hold_lane from public;
 grant execute on function hold_lane to seawall_signer;
--- What a nonce is for, by the venue's records; the signer cannot read what else is there.
+-- What a nonce is for, by the venue's records; the signer cannot read what else is there. What
+-- opens a nonce must be allowed by the mode; what replaces its transaction pays nothing more.
 create function slot_to_sign(of_chain_id bigint, of_address text, of_nonce bigint)
 returns table (digest bytea, gas_limit bigint, max_fee_wei numeric, priority_fee_wei numeric,
-               admitted_epoch bigint, mode_epoch bigint)
+               opens boolean, admitted_epoch bigint, mode_epoch bigint)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-    select s.digest, s.gas_limit, s.max_fee_wei, s.priority_fee_wei, s.admitted_epoch, m.epoch
+    select s.digest, s.gas_limit, s.max_fee_wei, s.priority_fee_wei, true, s.admitted_epoch,
+           m.epoch
     from slots s cross join mode m
     where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
       and s.state = 'open'
+    union all
+    select s.digest, s.gas_limit, r.max_fee_wei, r.priority_fee_wei, false, s.admitted_epoch,
+           m.epoch
+    from slots s join replacements r on r.slot_id = s.id cross join mode m
+    where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
+      and s.state not in ('open', 'final') and r.raw is null
 $$;
 revoke execute on function slot_to_sign from public;
 grant execute on function slot_to_sign to seawall_signer;
 grant select on lanes to seawall_signer;
-grant select, insert on sign_log, signed_amounts to seawall_signer;
+grant select, insert on sign_log, signed_amounts, sign_log_replacements to seawall_signer;
+grant update (raw, tx_hash, signed_by, signed_at) on sign_log_replacements to seawall_signer;
 grant select, insert on proof_log, proof_signatures to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;

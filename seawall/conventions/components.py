@@ -20,6 +20,11 @@ def rpc_proxy(network: str, which: str) -> str:
     return f"rpc.{network}.{which}"
 
 
+def asset_target(network: str, asset: str) -> str:
+    """An asset of a network as faults call it."""
+    return f"asset.{network}.{asset}"
+
+
 def exchange_proxy(which: str) -> str:
     """Proxy in front of the exchange; ``which`` is primary or standby."""
     return f"exchange.{which}"

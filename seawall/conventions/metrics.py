@@ -51,6 +51,8 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 RPC_REQUESTS = "seawall_rpc_requests_total"
 # gauge; settler; labels network, wallet: 1 while the chain knows of the lane what we do not
 LANE_DISPUTED = "seawall_lane_disputed"
+# gauge; settler; labels network, wallet: 1 while fees are too low and may not be raised any more
+LANE_STUCK = "seawall_lane_stuck"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 TICKET: Final = "info"
 """Severity of an alert that wakes nobody."""
@@ -63,6 +65,7 @@ ALERT_HELD = "SeawallWithdrawalsHeld"
 ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
 ALERT_SIGNER_CAPPED = "SeawallSignerCapped"
 ALERT_SIGNER_STRANGER = "SeawallSignerStranger"
+ALERT_LANE_STUCK = "SeawallLaneStuck"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)

@@ -154,7 +154,8 @@ class Network(_Part):
     """A network; ``node`` is a node of its own for observers, past every fault.
 
     ``payouts`` (events of payout contracts) or ``transfers`` say where the venue's payouts are
-    seen. ``rpc`` is there if faults may be aimed at what the venue reaches.
+    seen. ``rpc`` is there if faults may be aimed at what the venue reaches. ``issuer`` is an
+    account for which ``node`` signs and that may pause the tokens; a development node can have one.
     """
 
     chain_id: int
@@ -162,6 +163,7 @@ class Network(_Part):
     rpc: RpcEndpoints | None = None
     payouts: Payouts | None = None
     transfers: Transfers | None = None
+    issuer: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
 
 
 class Urls(_Part):

@@ -97,6 +97,7 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
             ("failover", ["gameday"]),
             ("mode-controller", ["gameday"]),
             ("rpc-failover", ["drill", "rpc-dark"]),
+            ("asset-rest", ["drill", "asset-paused"]),
         ],
         keep=1,
     ),

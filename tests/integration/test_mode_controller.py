@@ -143,7 +143,8 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
 async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> None:
     """One refused payment of an hour ago leaves the venue normal.
 
-    A reserved one as old, which is guaranteed, makes it protected.
+    So does one of an asset that its issuer has paused: no tier would pay it. A reserved one as old,
+    which is guaranteed, makes it protected once its asset moves.
     """
     async with (
         connected(founded.database.owner) as owner,
@@ -152,7 +153,11 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
         assert await owner.fetchval("select tier from mode") == "normal"
+        await owner.execute("insert into asset_pauses (network, asset) values ('aster', 'USDX')")
         await record_withdrawal(owner, "reserved", age_s=3_600)
+        await asyncio.sleep(1)
+        assert await owner.fetchval("select tier from mode") == "normal"
+        await owner.execute("delete from asset_pauses")
         await _tier_is(owner, "protected")
 
 

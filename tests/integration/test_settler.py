@@ -170,8 +170,8 @@ async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_n
     assert lane is not None
     other = (*lane, 10**6)
     await venue.owner.execute(
-        "insert into sign_log (chain_id, address, nonce, digest, epoch, region)"
-        " values ($1, $2, $3, sha256('other'), 1, 'test')",
+        "insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,"
+        " priority_fee_wei) values ($1, $2, $3, sha256('other'), 1, 'test', 1, 1)",
         *other,
     )
     await venue.owner.execute(
@@ -479,3 +479,76 @@ async def test_a_second_settler_fences_a_first_one_that_was_frozen(venue: Venue)
         == 0
     )
     await chain_equals_ledger(venue)
+
+
+async def stand_still(venue: Venue, network: str) -> AsyncRpcClient:
+    """Stop the blocks of ``network``: what is sent stays in the pool."""
+    rpc = AsyncRpcClient(network, (venue.config.networks[network].rpc.primary,))
+    await rpc.call("evm_setIntervalMining", 0)
+    return rpc
+
+
+async def test_a_transaction_that_fees_have_left_behind_is_replaced(venue: Venue) -> None:
+    """The base fee rises from a few wei to 100 gwei while two transactions wait.
+
+    Empty blocks would take 26 s to make the first ones good again. Both nonces are paid once, by
+    their second transactions.
+    """
+    await venue.settler("aster")
+    rpc = await stand_still(venue, "aster")
+    for number in (1, 2):
+        await venue.reserve(small(3))
+        await venue.until("select count(*) = $1 from slots where state = 'broadcast'", number)
+    await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+    await rpc.call("evm_setIntervalMining", 1)
+    await venue.all_posted()
+
+    rows = await venue.owner.fetch(
+        """select s.mined_hash, r.tx_hash, s.max_fee_wei < r.max_fee_wei as dearer, g.tx_hash as
+                logged, g.raw = r.raw as same_bytes
+           from slots s join replacements r on r.slot_id = s.id
+           join sign_log_replacements g using (chain_id, address, nonce) order by s.nonce"""
+    )
+    assert len(rows) == 2
+    for row in rows:
+        assert row["mined_hash"] == row["tx_hash"] == row["logged"]
+        assert row["dearer"]
+        assert row["same_bytes"]
+    assert (
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 6
+    )
+    assert await venue.ledger_sum() == 0
+    await chain_equals_ledger(venue)
+    await rpc.__aexit__()
+
+
+async def test_a_replacement_that_was_never_signed_is_the_one_that_is_asked_for_again(
+    venue: Venue,
+) -> None:
+    """The settler is killed while both regions are dark, after it has recorded the fees."""
+    process = await venue.settler("aster")
+    rpc = await stand_still(venue, "aster")
+    await venue.reserve(small(2))
+    await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+    for provider in venue.providers.values():
+        provider.dark = True
+    await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+    await rpc.call("evm_setIntervalMining", 1)
+    await venue.until("select exists (select 1 from replacements)")
+    process.kill()
+    await process.wait()
+    recorded = await venue.owner.fetch("select slot_id, n, max_fee_wei from replacements")
+    for provider in venue.providers.values():
+        provider.dark = False
+    await venue.settler("aster")
+    await venue.all_posted()
+
+    signed = await venue.owner.fetch(
+        "select slot_id, n, max_fee_wei from replacements where raw is not null"
+    )
+    assert signed[: len(recorded)] == recorded
+    assert (
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 2
+    )
+    await chain_equals_ledger(venue)
+    await rpc.__aexit__()

@@ -148,16 +148,76 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
 
 
 async def test_a_stored_signature_is_returned_for_ever(desk: Desk) -> None:
-    """With other fees, from another region, in a later epoch; no provider signs again."""
+    """From another region, in a later epoch; no provider signs again."""
     first = await desk.services["one"].sign(request_for(desk.address))
     await desk.raise_epoch()
-    again = await desk.services["two"].sign(
-        request_for(desk.address, epoch=2, max_fee_wei="9000000000")
-    )
+    again = await desk.services["two"].sign(request_for(desk.address, epoch=2))
 
     assert again == first
     assert first.region == "one"
     assert desk.providers["two"].asked == 0
+
+
+DEARER = {"max_fee_wei": "9000000000", "priority_fee_wei": "2000000000"}
+
+
+async def to_replace(owner: Pool, *, state: str = "broadcast") -> None:
+    """What the settler commits before it asks for a transaction with the fees of ``DEARER``."""
+    await owner.execute(
+        """update slots set state = 'broadcast', raw = 'a', tx_hash = '0xa', signer_region = 'one'
+           where state = 'open'"""
+    )
+    await owner.execute(
+        """insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei)
+           select id, 1, 9000000000, 2000000000 from slots"""
+    )
+    if state != "broadcast":
+        await owner.execute(
+            "update slots set state = $1, block_number = 1, block_hash = '0xb'", state
+        )
+
+
+async def test_other_fees_are_signed_when_the_venue_wants_them_and_stored_as_well(
+    desk: Desk,
+) -> None:
+    """Each signature of the nonce is returned for ever, to whoever asks for its fees."""
+    first = await desk.services["one"].sign(request_for(desk.address))
+    await to_replace(desk.owner)
+    dearer = await desk.services["one"].sign(request_for(desk.address, **DEARER))
+    await desk.raise_epoch()
+    two = desk.services["two"]
+
+    assert dearer.digest == first.digest
+    assert dearer.raw != first.raw
+    assert await two.sign(request_for(desk.address, epoch=2, **DEARER)) == dearer
+    assert await two.sign(request_for(desk.address, epoch=2)) == first
+    assert desk.providers["two"].asked == 0
+
+
+async def test_a_replacement_is_signed_in_any_mode(desk: Desk) -> None:
+    """It pays nothing that the first transaction of its nonce does not pay."""
+    await desk.services["one"].sign(request_for(desk.address))
+    await to_replace(desk.owner)
+    await desk.owner.execute("update mode set epoch = epoch + 1, tier = 'protected'")
+    await desk.services["one"].sign(request_for(desk.address, **DEARER))
+
+
+@pytest.mark.parametrize("case", ["never wanted", "final", "other fees", "other intent"])
+async def test_fees_that_the_venue_does_not_want_are_not_signed(desk: Desk, case: str) -> None:
+    """Nor is another intent, whatever its fees."""
+    service = desk.services["one"]
+    await service.sign(request_for(desk.address))
+    change: dict[str, Any] = dict(DEARER)
+    if case != "never wanted":
+        await to_replace(desk.owner, state="final" if case == "final" else "broadcast")
+    if case == "other fees":
+        change["max_fee_wei"] = "9000000001"
+    if case == "other intent":
+        change["data"] = cancelling(3)
+    with pytest.raises(SigningRefusedError) as caught:
+        await service.sign(request_for(desk.address, **change))
+    assert caught.value.code == ("digest_conflict" if case == "other intent" else "no_slot")
+    assert desk.providers["one"].asked == 1
 
 
 async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:

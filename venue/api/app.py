@@ -44,7 +44,7 @@ _BALANCES = """
     select a.network, a.asset, b.available from accounts a join balances b on b.account_id = a.id
     where a.customer_id = $1 order by a.network, a.asset"""
 _FOLLOW = f"""
-    select w.id, w.seq, {STATE} as state, s.tx_hash,
+    select w.id, w.seq, {STATE} as state, coalesce(s.mined_hash, s.tx_hash) as tx_hash,
            case when w.state = 'reserved' and p.asset is not null then $3
                 when w.state in ('reserved', 'voided', 'unknown') then w.reason end as reason
     from withdrawals w left join slots s on s.id = w.slot_id

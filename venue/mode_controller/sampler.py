@@ -42,8 +42,10 @@ _START = """
         select id from flow where at < clock_timestamp() - $1 * interval '1 ms'
         order by id desc limit 1), 0)"""
 # A withdrawal that is `unknown` waits for a person, not for the queue: one refused payment must not
-# keep the venue stressed for ever.
-_OPEN = "from withdrawals where state in ('reserved', 'slotted')"
+# keep the venue stressed for ever. One of an asset that its issuer has paused waits for the issuer:
+# no tier would pay it, and the other assets' customers must not suffer from it.
+_OPEN = """from withdrawals where state in ('reserved', 'slotted')
+           and (network, asset) not in (select network, asset from asset_pauses)"""
 _AGES = f"""
     select (extract(epoch from (select min(queued_at) {_OPEN})) * 1000000)::bigint as oldest_us,
            (extract(epoch from (select min(queued_at) {_OPEN} and size = any($1::text[])))

@@ -76,12 +76,16 @@ async def disagreements(
                 lane.contract, paid_many(seqs), partial(decode_paid_many, seqs=seqs)
             )
     missing = [
-        slot.nonce
-        for slot in in_flight
-        if slot.nonce < finalized
-        and (slot.tx_hash is None or await view.receipt(slot.tx_hash) is None)
+        slot.nonce for slot in in_flight if slot.nonce < finalized and not await _seen(view, slot)
     ]
     return judge(lane, given, used=used, bits=bits, missing=missing)
+
+
+async def _seen(view: ChainView, slot: Slot) -> bool:
+    for tx_hash in slot.hashes:
+        if await view.receipt(tx_hash) is not None:
+            return True
+    return False
 
 
 def batched(seqs: Sequence[int], size: int) -> Iterator[Sequence[int]]:

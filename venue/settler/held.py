@@ -141,7 +141,8 @@ _HELD = """
     select r.id as resolution, r.withdrawal_id as withdrawal, r.seq, r.decision, r.actor,
            coalesce(w.paid_to, w.destination) as destination, w.asset, w.amount,
            w.held_because = 'disputed' as float_lowered,
-           array(select s.tx_hash from attempts t join slots s on s.id = t.slot_id
+           array(select coalesce(s.mined_hash, s.tx_hash)
+                 from attempts t join slots s on s.id = t.slot_id
                  where (t.withdrawal_id, t.seq) = (r.withdrawal_id, r.seq)
                    and s.id <> r.slot_id and s.tx_hash is not null order by s.id) as could_have
     from resolutions r join withdrawals w on w.id = r.withdrawal_id

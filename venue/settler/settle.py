@@ -132,6 +132,7 @@ async def settle(
             payer=next(lane for lane in lanes if lane.purpose == "payout"),
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),
+            on_stuck=lambda slot: _replace(drivers, slot),
         )
         claims = Claims(
             pool=pool,
@@ -224,6 +225,12 @@ def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:
     for driver in drivers:
         if lane in (None, driver.lane):
             driver.wake.set()
+
+
+def _replace(drivers: Sequence[Driver], slot: Slot) -> None:
+    for driver in drivers:
+        if driver.lane is slot.lane:
+            driver.replace(slot)
 
 
 def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:

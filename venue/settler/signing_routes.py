@@ -26,8 +26,9 @@ from seawall.controls.breaker import (
 from seawall.controls.timing import SIGNER_TIMEOUT_MS
 from seawall.conventions import sabotage
 from seawall.errors import InternalError
+from venue.chain.transaction import Fees
 from venue.process import pause
-from venue.settler.lanes import LaneLostError, Lanes, Slot
+from venue.settler.lanes import Lane, LaneLostError, Lanes, Slot
 from venue.settler.metrics import SettlerMetrics
 from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRefusalCode, SignRequest
 
@@ -93,8 +94,13 @@ class SigningRoutes:
             self.breaker = opened(_now_us())
         self._show()
 
-    async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
+    async def sign(
+        self, slot: Slot, stop: asyncio.Event, *, fees: Fees | None = None
+    ) -> Signed | None:
         """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
+
+        ``fees`` are those of a transaction that replaces its first one; None also if the slot is
+        final before that is signed.
 
         Raises :class:`LaneLostError`, :class:`StaleModeError`, :class:`OverCapError`.
         """
@@ -102,17 +108,15 @@ class SigningRoutes:
         while not stop.is_set():
             region, epoch = slot.lane.signer_region, slot.lane.epoch
             try:
-                signed = await self._ask(region, slot, epoch)
+                signed = await self._ask(region, slot, epoch, fees or slot.fees)
             except SigningRefusedError as error:
-                if error.code == "stale_epoch" and slot.lane.epoch != epoch:
-                    continue  # the route moved during the request
-                if error.code == "stale_epoch" and self._moving.locked():
-                    async with self._moving:
-                        continue
                 if error.code == "stale_epoch":
-                    raise LaneLostError(error.reason) from error
+                    await self._moved(slot.lane, epoch, error)
+                    continue
                 if error.code in _LOOK_AGAIN:
                     raise _LOOK_AGAIN[error.code](error.reason) from error
+                if error.code == "no_slot" and fees is not None:
+                    return None
                 unlogged = unlogged + 1 if error.code == "log_unavailable" else 0
                 if error.code in _WAIT_S and unlogged < _UNLOGGED_MAX:
                     _log.info("%s did not sign: %s", region, error.reason)
@@ -134,6 +138,16 @@ class SigningRoutes:
                     )
                 return signed
         return None
+
+    async def _moved(self, lane: Lane, epoch: int, error: SigningRefusedError) -> None:
+        """Wait until ``lane`` has the epoch to which this settler has moved it from ``epoch``.
+
+        Raises :class:`LaneLostError` if it has not: it is another settler's.
+        """
+        if lane.epoch == epoch and not self._moving.locked():
+            raise LaneLostError(error.reason) from error
+        async with self._moving:
+            return
 
     async def probe_loop(self, stop: asyncio.Event) -> None:
         """While the standby signs, probe the primary; go back once it has answered long enough."""
@@ -172,7 +186,7 @@ class SigningRoutes:
             for region in (self.primary, self.standby):
                 self.metrics.route(lane.wallet, region, in_force=lane.signer_region == region)
 
-    async def _ask(self, region: str, slot: Slot, epoch: int) -> Signed:
+    async def _ask(self, region: str, slot: Slot, epoch: int, fees: Fees) -> Signed:
         request = SignRequest(
             wallet=slot.lane.wallet,
             chain_id=slot.lane.chain_id,
@@ -182,9 +196,9 @@ class SigningRoutes:
             to=slot.to,
             value=slot.value,
             data=slot.data,
-            gas_limit=slot.fees.gas_limit,
-            max_fee_wei=slot.fees.max_fee_wei,
-            priority_fee_wei=slot.fees.priority_fee_wei,
+            gas_limit=fees.gas_limit,
+            max_fee_wei=fees.max_fee_wei,
+            priority_fee_wei=fees.priority_fee_wei,
         )
         try:
             async with asyncio.timeout(TIMEOUT_S):

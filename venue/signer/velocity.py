@@ -21,7 +21,9 @@ from venue.database import Connection
 from venue.signer.protocol import SigningRefusedError, SignRequest
 
 # The lock is taken in a statement of its own: a later one sees what its last holder committed.
-_LOCK = "select pg_advisory_xact_lock(hashtextextended('velocity ' || $1 || ' ' || $2, 0))"
+_LOCK = (
+    "select pg_advisory_xact_lock(hashtextextended('velocity ' || $1::text || ' ' || $2::text, 0))"
+)
 _MOVES = """
     insert into signed_amounts (chain_id, address, nonce, token, amount)
     select $1, $2, $3, * from unnest($4::text[], $5::numeric[])"""

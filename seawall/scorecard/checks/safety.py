@@ -181,13 +181,19 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     believes={"venue": "a log without the second intent"},
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
-    """For every nonce signed, the sign log and the slots name the same digest and transaction."""
+    """For every nonce signed, the sign log and the slots name the same digest and transaction.
+
+    A transaction that replaces another of its nonce for higher fees is logged as well; the slot
+    names one of them.
+    """
     found = []
     slots = {(slot.chain_id, slot.address, slot.nonce): slot for slot in facts.run.slots}
-    logged = Counter((row.chain_id, row.address, row.nonce) for row in facts.run.signatures)
+    logged = Counter(
+        (row.chain_id, row.address, row.nonce, row.tx_hash) for row in facts.run.signatures
+    )
     found += [
         f"nonce {nonce} of {address} on chain {chain} is logged {count} times"
-        for (chain, address, nonce), count in logged.items()
+        for (chain, address, nonce, _), count in logged.items()
         if count > 1
     ]
     for row in facts.run.signatures:
@@ -201,7 +207,10 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
                 f"nonce {row.nonce} of {slot.wallet} was signed with digest "
                 f"{row.digest[:12]}, its slot says {slot.digest[:12]}"
             )
-        elif slot.tx_hash is not None and row.tx_hash != slot.tx_hash:
+        elif (
+            slot.tx_hash is not None
+            and (row.chain_id, row.address, row.nonce, slot.tx_hash) not in logged
+        ):
             found.append(
                 f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot "
                 f"says {slot.tx_hash}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -68,6 +69,8 @@ class _Metrics:
 
     def disputed(self, wallet: str, *, disputed: bool) -> None: ...
 
+    def stuck(self, wallet: str, *, stuck: bool) -> None: ...
+
 
 class Bench:
     """A follower of one broadcast slot, over a primary and a standby node of one chain."""
@@ -77,6 +80,7 @@ class Bench:
         self.primary = FakeNode(chain=self.chain)
         self.standby = FakeNode(chain=self.chain, behind=standby_behind)
         self.ledger = _Ledger()
+        self.stuck: list[int] = []
         self._monkeypatch = monkeypatch
         rpc = AsyncRpcClient(
             "aster",
@@ -96,6 +100,7 @@ class Bench:
             homes={"w": "0x" + "0b" * 20},
             payer=lane,
             on_final=lambda _: None,
+            on_stuck=lambda slot: self.stuck.append(slot.id),
         )
         fees = Fees(gas_limit=1, max_fee_wei=1, priority_fee_wei=1)
         slot = Slot(
@@ -112,12 +117,20 @@ class Bench:
             raw=b"\x02",
             sent_at_block=1_000,
         )
-        self.lane, self._slot = lane, slot
+        self.lane, self.slot = lane, slot
         self._follower.follow(slot)
 
     def broadcast_long_ago(self) -> None:
         """So many blocks ago that the transaction is missed."""
-        self._slot.sent_at_block = 0
+        self.slot.sent_at_block = 0
+
+    def follow_behind(self) -> Slot:
+        """A second slot, of the next nonce, that was broadcast long ago as well."""
+        slot = replace(
+            self.slot, id=2, nonce=1, tx_hash=hash_of("the next one"), sent_at_block=0, replaced=[]
+        )
+        self._follower.follow(slot)
+        return slot
 
     def pay(self) -> None:
         """The transaction is in the newest block, which becomes final two blocks later."""
@@ -385,3 +398,75 @@ async def test_a_nonce_that_another_transaction_has_used_holds_its_lane(bench: B
     bench.pay()
     await bench.blocks(1)
     assert bench.lane.disputed == set()
+
+
+async def test_what_is_passed_over_twice_is_stuck_and_what_waits_behind_it_is_not(
+    bench: Bench,
+) -> None:
+    """Pools keep the second one until the first is mined; higher fees would not help it."""
+    bench.slot.fees = Fees(gas_limit=1, max_fee_wei=10**10, priority_fee_wei=10**9)
+    bench.broadcast_long_ago()
+    bench.follow_behind()
+    await bench.blocks(1, turns=3)
+    assert bench.stuck == []
+    await bench.blocks(3)
+    assert bench.stuck == [1]
+
+
+async def test_what_no_block_takes_at_its_base_fee_is_stuck_at_once_in_every_place(
+    bench: Bench,
+) -> None:
+    """The base fee of the fake chain is 7 wei."""
+    bench.slot.fees = Fees(gas_limit=1, max_fee_wei=8, priority_fee_wei=2)
+    bench.broadcast_long_ago()
+    bench.follow_behind().fees = Fees(gas_limit=1, max_fee_wei=9, priority_fee_wei=2)
+    await bench.blocks(1)
+    assert bench.stuck == [1]
+
+
+@pytest.mark.parametrize("mined", ["the payout", "its replacement"])
+async def test_a_slot_is_posted_whichever_of_its_transactions_is_mined(
+    bench: Bench, mined: str
+) -> None:
+    """Both have the same intent; the pool chooses."""
+    replacement = hash_of("its replacement")
+    bench.slot.replace_by(bench.slot.fees, raw=b"\x03", tx_hash=replacement, region="standby")
+    bench.chain.pay(TX if mined == "the payout" else replacement, [7, 8])
+    await bench.blocks(3)
+    assert bench.ledger.posted == [PAID]
+    assert bench.slot.mined_hash == hash_of(mined)
+
+
+async def test_an_unclear_top_up_is_read_until_event_and_bit_agree(bench: Bench) -> None:
+    """It holds its lane meanwhile; once final and unclear it would end that wallet's top-ups."""
+    bench.slot.purpose = "topup"
+    bench.pay()
+    silent = receipt(TX, bench.chain.blocks[TX], [])
+    spoil: Spoil = lambda method, _: (  # noqa: E731
+        result(silent) if method == "eth_getTransactionReceipt" else None
+    )
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(4, turns=2)
+    assert bench.ledger.posted == []
+    assert bench.lane.disputed == {1}
+
+    bench.primary.spoil = bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+    assert bench.lane.disputed == set()
+
+
+async def test_a_node_that_finalizes_nothing_more_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows new blocks, and would keep what they pay from ever being posted."""
+    monkeypatch.setattr(pipeline, "_UNFINALIZED_MAX", 5)
+    stuck = result({"number": hex(8), "hash": FakeChain.hash(8), "baseFeePerGas": "0x7"})
+    bench.primary.spoil = lambda method, params: (
+        stuck if method == "eth_getBlockByNumber" and params[0] == "finalized" else None
+    )
+    bench.pay()
+    await bench.blocks(5)
+    assert bench.ledger.posted == []
+    await bench.blocks(2)
+    assert bench.ledger.posted == [PAID]
