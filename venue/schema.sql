@@ -592,6 +592,55 @@ create table journal (
     primary key (writer, n)
 );
 
+-- People who may act on the venue; of a token only the digest is kept. The owner enrolls them.
+create table operators (
+    name         text primary key check (length(name) > 0),
+    token_sha256 bytea not null unique check (length(token_sha256) = 32),
+    may          text[] not null check (
+        may <> '{}' and may <@ array['see', 'decide', 'halt', 'tier', 'override']),
+    enrolled_at  timestamptz not null default clock_timestamp(),
+    revoked_at   timestamptz
+);
+
+-- What people order: that nothing is claimed (halt), or that the tier is at least, or exactly, this
+-- one. Each ends by itself; insert only.
+create table orders (
+    id            bigint generated always as identity primary key,
+    kind          text not null check (kind in ('halt', 'at_least', 'exactly')),
+    network       text check (network is null or kind = 'halt'),  -- null: all
+    tier          text check (tier in ('normal', 'stressed', 'protected')),
+    operator      text not null references operators,
+    justification text not null check (length(justification) > 0),
+    ends_at       timestamptz not null,
+    at            timestamptz not null default clock_timestamp(),
+    check ((kind = 'halt') = (tier is null)),
+    check (ends_at > at)
+);
+
+-- An order that was ended before its time; insert only.
+create table order_endings (
+    order_id      bigint primary key references orders,
+    operator      text not null references operators,
+    justification text not null check (length(justification) > 0),
+    at            timestamptz not null default clock_timestamp()
+);
+
+create view orders_in_force as
+    select o.* from orders o
+    where o.ends_at > clock_timestamp()
+      and not exists (select 1 from order_endings e where e.order_id = o.id);
+
+-- What operators, or callers whom nobody knows, were not allowed to do; insert only.
+create table operator_denials (
+    id       bigint generated always as identity primary key,
+    operator text references operators,
+    action   text not null,
+    reason   text not null,
+    request  jsonb not null,
+    at       timestamptz not null default clock_timestamp()
+);
+create index operator_denials_unknown on operator_denials (id) where operator is null;
+
 create table tickets (
     id          bigint generated always as identity primary key,
     customer_id bigint not null references customers,
@@ -609,7 +658,8 @@ declare t text;
 begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
                              'slot_events', 'journal', 'approvals', 'approved_moves',
-                             'attempts', 'signed_amounts'] loop
+                             'attempts', 'orders', 'order_endings', 'operator_denials',
+                             'signed_amounts'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -649,6 +699,7 @@ grant update (state, reason, slot_id, held_because) on withdrawals to seawall_ap
 grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions to seawall_api;
 grant insert (withdrawal_id, seq, decision, destination, actor, justification) on resolutions
     to seawall_operator;
+grant insert on orders, order_endings, operator_denials, journal to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
 grant update (state, signer_region, tx_hash, raw, mined_hash, block_number, block_hash,
               admitted_epoch, purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei)

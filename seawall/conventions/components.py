@@ -37,6 +37,7 @@ API_PROCESS = "venue-api"
 MODE_CONTROLLER_PROCESS = "mode-controller"
 MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
+OPERATOR_PROCESS = "venue-operator"
 
 
 def settler_process(network: str) -> str:

@@ -18,7 +18,7 @@ import asyncpg
 from prometheus_client import REGISTRY, Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
-from seawall.controls.modes import Decision, ModeState, decide, watch
+from seawall.controls.modes import Decision, ModeState, TierOrder, decide, under_orders, watch
 from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
 from seawall.conventions import metrics, sabotage
 from seawall.conventions.components import MODE_CONTROLLER_PROCESS
@@ -40,6 +40,9 @@ REST_S = 0.004
 AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
 
 _READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
+_ORDERS = """
+    select id, tier, kind = 'exactly' as exactly, operator, justification from orders_in_force
+    where kind <> 'halt' order by id"""
 _LOCK = "select pg_advisory_xact_lock($1)"
 _WAIT_MS_MAX = "select set_config('lock_timeout', $1::text, true)"
 _END_IDLE_HOLDERS = "select client, pid from end_idle_holders()"
@@ -206,6 +209,7 @@ class ModeController:
         self._wake = wake
         self._lease = lease
         self._sampler = Sampler(policy, connection)
+        self._orders: list[TierOrder] = []
 
     async def work(self, stop: asyncio.Event) -> None:
         """Control the mode until ``stop``.
@@ -221,6 +225,8 @@ class ModeController:
             began = loop.time()
             if began - ages_at >= AGES_EVERY_S:
                 await self._sampler.refresh_ages(in_force.state.tier)
+                rows = await self._connection.fetch(_ORDERS)
+                self._orders = [TierOrder(**dict(row)) for row in rows]
                 ages_at = began
             sample = await self._sampler.sample()
             after = await self._decided(in_force, sample)
@@ -236,7 +242,9 @@ class ModeController:
 
     async def _decided(self, in_force: InForce, sample: Sample) -> InForce:
         in_force = replace(in_force, state=watch(self._policy, in_force.state, sample))
-        decision = decide(self._policy, in_force.state, sample, sample.at_us)
+        decision = under_orders(
+            in_force.state, decide(self._policy, in_force.state, sample, sample.at_us), self._orders
+        )
         if decision is None or sabotage.sabotaged(sabotage.SABOTAGE_MODE_CONTROLLER):
             return in_force
         after = await flip(self._connection, in_force, decision, sample, lease=self._lease)

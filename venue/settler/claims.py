@@ -120,7 +120,9 @@ _MODE = """
     select m.epoch, m.tier,
            exists (select 1 from mode_controller_lease l
                    where clock_timestamp() - l.renewed_at
-                         between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled
+                         between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled,
+           exists (select 1 from orders_in_force o where o.kind = 'halt'
+                   and (o.network is null or o.network = $2)) as halted
     from mode m"""
 _LANE = """
     select holder, epoch, next_nonce from lanes
@@ -434,8 +436,8 @@ class Claims:
 
     async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
         await connection.execute(_LOCK, database.MODE_LOCK)
-        mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
-        if mode is None or not mode["controlled"]:
+        mode = await connection.fetchrow(_MODE, STALE_AFTER_MS, self.network)
+        if mode is None or not mode["controlled"] or mode["halted"]:
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
