@@ -88,6 +88,7 @@ def cases_of(policy: Policy) -> list[Case]:
         *_ledger(policy),
         *_gas(policy),
         *_lane(policy),
+        *_asked_of_signers(policy),
         *_absent(policy),
     ]
 
@@ -236,6 +237,35 @@ def _lane(policy: Policy) -> list[Case]:
     ]
 
 
+def _asked_of_signers(policy: Policy) -> list[Case]:
+    """Too much is asked of a signer once; somebody whom it does not know asks it once."""
+    region = policy.regions.primary
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={f'{metric}{{{labels}region="{region}"}}': _step(1)},
+            silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=(("region", region),),
+        )
+        for alert, story, metric, labels in (
+            (
+                metrics.ALERT_SIGNER_CAPPED,
+                "more is asked for once than a window of the caps has room for",
+                metrics.SIGN_REQUESTS,
+                'outcome="capped",',
+            ),
+            (
+                metrics.ALERT_SIGNER_STRANGER,
+                "somebody without a credential asks once",
+                metrics.SIGNER_STRANGERS,
+                "",
+            ),
+        )
+    ]
+
+
 def _gas(policy: Policy) -> list[Case]:
     """Gas money runs low and is sent; it is never asked for while there is just enough."""
     network = next(iter(policy.networks))
@@ -274,7 +304,8 @@ def _absent(policy: Policy) -> list[Case]:
         firing_at=(CALM + 1 + pending,),
         labels=(("process", process),),
     )
-    owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
+    signer = components.signer_process(policy.regions.primary, policy.signing_buckets()[0])
+    owed = {**OWNERS, metrics.SIGN_REQUESTS: signer}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 

@@ -94,19 +94,6 @@ class Identities(BaseModel):
         """
         write_private(path, self.model_dump_json(indent=2))
 
-    def write_signers(self, region: str, path: Path) -> None:
-        """Write the credentials of a region's signers: a profile per bucket, mode 0600.
-
-        Format: AWS SDKs reference guide, "Shared config and credentials files". Raises
-        :class:`WorldError`.
-        """
-        profiles = (
-            f"[{bucket}]\naws_access_key_id = {identity.access_key_id}\n"
-            f"aws_secret_access_key = {identity.secret_access_key}\n"
-            for bucket, identity in self.signers[region].items()
-        )
-        write_private(path, "\n".join(profiles))
-
     def write_profiles(self, path: Path, *, policy: Policy, account: str, endpoint: str) -> None:
         """Write an AWS configuration with a profile for each principal, called like its role.
 

@@ -218,6 +218,19 @@ create table sign_log (
     check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null)
            and (raw is null) = (signed_at is null))
 );
+create index sign_log_by_time on sign_log (chain_id, address, requested_at);
+
+-- What each recorded digest moves, by token (zero: the native coin); insert only. The signer's
+-- velocity caps count these within a window.
+create table signed_amounts (
+    chain_id bigint not null,
+    address  text   not null,
+    nonce    bigint not null,
+    token    text   not null check (token ~ '^0x[0-9a-f]{40}$'),
+    amount   numeric(78, 0) not null check (amount >= 0),
+    primary key (chain_id, address, nonce, token),
+    foreign key (chain_id, address, nonce) references sign_log
+);
 
 -- What the signer signed beside the first transaction of a nonce: the same digest, other fees.
 create table sign_log_replacements (
@@ -663,7 +676,7 @@ begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
                              'slot_events', 'journal', 'approvals', 'approved_moves',
                              'attempts', 'generations', 'orders', 'order_endings',
-                             'operator_denials'] loop
+                             'operator_denials', 'signed_amounts'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -822,7 +835,7 @@ $$;
 revoke execute on function slot_to_sign from public;
 grant execute on function slot_to_sign to seawall_signer;
 grant select on lanes to seawall_signer;
-grant select, insert on sign_log, sign_log_replacements to seawall_signer;
+grant select, insert on sign_log, signed_amounts, sign_log_replacements to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log_replacements to seawall_signer;
 grant select, insert on proof_log, proof_signatures to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;

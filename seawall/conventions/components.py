@@ -11,7 +11,7 @@ def kms_proxy(region: str) -> str:
 
 
 def signer_proxy(region: str) -> str:
-    """Proxy in front of the signer of ``region``."""
+    """Proxy in front of the front of the signers of ``region``."""
     return f"signer.{region}"
 
 
@@ -46,9 +46,14 @@ def settler_process(network: str) -> str:
     return f"settler-{network}"
 
 
-def signer_process(region: str) -> str:
-    """Name of the signer of ``region``."""
-    return f"signer-{region}"
+def signer_process(region: str, bucket: str) -> str:
+    """Name of the signer of ``bucket`` in ``region``."""
+    return f"signer-{region}-{bucket}"
+
+
+def signing_front_process(region: str) -> str:
+    """Name of the front of the signers of ``region``."""
+    return f"signing-front-{region}"
 
 
 PROMETHEUS_PROCESS = "prometheus"

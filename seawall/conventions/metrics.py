@@ -40,8 +40,10 @@ GAS_LEFT = "seawall_gas_left_payouts"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | throttled | unavailable
-# (the provider) | unlogged (the signer's own log)
+# (the provider) | unlogged (the signer's own log) | capped (by its velocity caps)
 SIGN_REQUESTS = "seawall_sign_requests_total"
+# counter; signer; label region: requests of callers that are not known, or may not ask for that
+SIGNER_STRANGERS = "seawall_signer_strangers_total"
 SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force
 SIGNING_ROUTE = "seawall_signing_route"
@@ -63,6 +65,8 @@ ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
 ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
+ALERT_SIGNER_CAPPED = "SeawallSignerCapped"
+ALERT_SIGNER_STRANGER = "SeawallSignerStranger"
 ALERT_LANE_STUCK = "SeawallLaneStuck"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"

@@ -166,6 +166,32 @@ class Signing(Section):
     completed_min: Ratio
 
 
+class ContractCap(Section):
+    """What a wallet's contract pays in one window at most: a share of the wallet's target.
+
+    Windows begin at fixed times, one after the other.
+    """
+
+    window: DurationMs = Field(gt=0)
+    of_target: Ratio
+
+
+class SignerCap(ContractCap):
+    """What a signer signs away of a wallet within any window: the share, and ``transactions``.
+
+    Its window slides: it is the time before each signature.
+    """
+
+    transactions: Count = Field(gt=0)
+
+
+class Caps(Section):
+    """What leaves a wallet in one window at most, even if everything else is wrong."""
+
+    contract: ContractCap
+    signer: SignerCap
+
+
 class Stress(Section):
     """One declared cycle of stress: what customers may withdraw while no person acts.
 
@@ -345,6 +371,7 @@ class Policy(Section):
     rails: dict[Name, Rail]
     served: dict[Name, ServedName]
     signing: Signing
+    caps: Caps
     stress: Stress
     backup: Backup
     approvals: Approvals
@@ -433,6 +460,10 @@ class Policy(Section):
             name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"
         }
 
+    def signing_buckets(self) -> tuple[str, ...]:
+        """Buckets with a key in this stack, in alphabetical order."""
+        return tuple(sorted({wallet.bucket for wallet in self.signing_wallets().values()}))
+
     def house_of(self, network: str) -> str | None:
         """Name of the bucket whose hot inventory on ``network`` customers trade with, or None."""
         for wallet in self.wallets.values():
@@ -452,6 +483,14 @@ class Policy(Section):
             ):
                 return name
         raise KeyError(hot)
+
+    def refilled_by(self, reserve: str) -> str | None:
+        """Name of the hot wallet that ``reserve`` refills, or None if it refills none."""
+        kept = self.wallets[reserve]
+        for name, wallet in self.payout_wallets().items():
+            if (wallet.bucket, wallet.network) == (kept.bucket, kept.network):
+                return name
+        return None
 
     def approver_roles(self) -> tuple[str, ...]:
         """Roles whose signatures count in a quorum, in alphabetical order."""

@@ -308,6 +308,9 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(
         env={
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "SEAWALL_SIGNER_CREDENTIAL": (sandbox.data_dir / "prover.credential")
+            .read_text()
+            .strip(),
             "AWS_ENDPOINT_URL": sandbox.urls["aws"],
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1",

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from seawall.controls.sizing import window_seconds
 from seawall.conventions import metrics
 from seawall.conventions.components import settler_process
-from seawall.ethereum.keys import address_of_private_key, to_bytes
+from seawall.ethereum.keys import keccak256, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import uint256
-from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
+from tests.testing.settler_harness import Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port, venue_process
-from venue.contracts.calls import generation_in_force, generation_of, mint, packed
+from venue.contracts.calls import cap, generation_in_force, generation_of, packed
 
 pytestmark = pytest.mark.integration
 
@@ -110,62 +109,94 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
 
 
-async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
+async def _lower_cap(rpc: AsyncRpcClient, contract: str, token: str, amount: int) -> None:
+    """Let ``contract`` pay less of ``token`` in one window, wherever it stores that."""
+    for place in range(8):
+        slot = "0x" + keccak256(place.to_bytes(32, "big") + bytes(12) + to_bytes(token)).hex()
+        before = await rpc.call("eth_getStorageAt", contract, slot, "latest")
+        await rpc.call("anvil_setStorageAt", contract, slot, f"0x{amount:064x}")
+        call = {"to": contract, "data": "0x" + cap(token).hex()}
+        if int(await rpc.call("eth_call", call, "latest"), 16) == amount:
+            return
+        await rpc.call("anvil_setStorageAt", contract, slot, before)
+    pytest.fail("the contract stores its caps elsewhere")
+
+
+async def test_a_batch_over_the_contracts_cap_waits_for_a_later_window_and_is_paid_once(
     venue: Venue,
 ) -> None:
-    """The contract reverts the whole batch.
+    """The contract reverts the whole batch, which the signer's cap would have let pass.
 
     Its withdrawals are reserved again, in their old places, and the float is whole.
     """
     hot, site = "customer-aster-hot", venue.config.networks["aster"]
-    before = 2_420_000 * USDX
+    available = "select available from floats where (wallet, asset) = ($1, 'USDX')"
+    before = await venue.owner.fetchval(available, hot)
     async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
-        deployer = address_of_private_key(to_bytes(DEPLOYER))
-        money = mint(site.payout_contracts[hot], 2_000_000 * USDX)
-        await rpc.call(
-            "eth_sendTransaction",
-            {"from": deployer, "to": site.tokens["USDX"], "data": "0x" + money.hex()},
-        )
-        await venue.owner.execute(
-            "update floats set available = $1 where (wallet, asset) = ($2, 'USDX')", before, hot
-        )
+        contract, token = site.payout_contracts[hot], site.tokens["USDX"]
+        await _lower_cap(rpc, contract, token, 150_000 * USDX)
         await venue.settler("aster")
-        window_s = window_seconds(venue.policy)
-        latest = ("eth_getBlockByNumber", "latest", False)
-        while int((await rpc.call(*latest))["timestamp"], 16) % window_s:  # noqa: ASYNC110 - a node
-            await asyncio.sleep(0.1)
         await venue.reserve(
-            [Wanted(network="aster", asset="USDX", amount=500_000 * USDX, size="large")] * 3
-        )
-        await venue.until("select exists (select 1 from slots)")
-        await venue.reserve(
-            [Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)]
+            [Wanted(network="aster", asset="USDX", amount=100_000 * USDX, size="large")] * 2
         )
         await venue.until(
             """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved'
-                and slot_id is null and reason is null)
-                        = array[4, 5, 6, 7]::bigint[]
-                  and exists (select 1 from slots s where state = 'final' and not exists (select 1
-                  from withdrawals w where w.slot_id = s.id))
-                  and (select f.available + (select sum(w.amount) from withdrawals w
-                  where w.asset = f.asset and w.slot_id is not null)
-                       from floats f where (wallet, asset) = ($1, 'USDX')) = $2""",
+                and slot_id is null and reason is null) = array[1, 2]::bigint[]
+                  and exists (select 1 from slots where state = 'final')
+                  and (select available from floats where (wallet, asset) = ($1, 'USDX')) = $2""",
             hot,
             before,
         )
+        await venue.reserve(small(3))
         await venue.all_posted()
-        held = await rpc.balance(site.payout_contracts[hot], token=site.tokens["USDX"])
-    assert held == before - 1_900_002 * USDX
+        held = await rpc.balance(contract, token=token)
+    assert held == before - 200_002 * USDX
     assert (
-        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 5
     )
-    assert (
-        await venue.owner.fetchval(
-            "select available from floats where (wallet, asset) = ($1, 'USDX')", hot
-        )
-        == held
-    )
+    assert await venue.owner.fetchval(available, hot) == held
     assert await venue.ledger_sum() == 0
+
+
+async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_nonce(
+    venue: Venue,
+) -> None:
+    """It has signed away more than the settler knows of, as after a lost count.
+
+    No nonce is used up, no lane moves to the other region, and the queue behind it goes on.
+    """
+    lane = await venue.owner.fetchrow(
+        "select chain_id, address from lanes where wallet = 'customer-aster-hot'"
+    )
+    assert lane is not None
+    other = (*lane, 10**6)
+    await venue.owner.execute(
+        "insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,"
+        " priority_fee_wei) values ($1, $2, $3, sha256('other'), 1, 'test', 1, 1)",
+        *other,
+    )
+    await venue.owner.execute(
+        "insert into signed_amounts values ($1, $2, $3, $4, $5)",
+        *other,
+        venue.config.networks["aster"].tokens["USDX"].lower(),
+        300_000 * USDX,
+    )
+    await venue.owner.execute("update sign_log set requested_at = now() + interval '2 s'")
+    await venue.settler("aster")
+    await venue.reserve(
+        [Wanted(network="aster", asset="USDX", amount=100_000 * USDX, size="large")]
+    )
+    await venue.until("select exists (select 1 from slots)")
+    await venue.reserve(small(4))
+    await asyncio.sleep(2)
+    assert await venue.owner.fetchval("select count(*) from sign_log") == 1
+    await venue.all_posted()
+
+    nonces = await venue.owner.fetch("select nonce from slots order by nonce")
+    assert [row["nonce"] for row in nonces] == list(range(len(nonces)))
+    failed = "select count(*) from flow where kind = 'signing_failed'"
+    assert await venue.owner.fetchval(failed) == 0
+    await chain_equals_ledger(venue)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,9 @@ signing:
     escrow: '0.15', contingency: '0.05'}
   within: 1800ms
   completed_min: '0.99'
+caps:
+  contract: {window: 9s, of_target: '0.90'}
+  signer: {window: 15s, of_target: '0.80', transactions: 100}
 stress:
   length: 90s
   withdrawals: 20000

@@ -94,6 +94,14 @@ _OPEN_GENERATION = selector("open_generation(uint256)")
 _GENERATION = selector("generation()")
 _PAID_MANY = selector("paid_many(uint256[])")
 _CAP = selector("cap(address)")
+_METHOD_BYTES = 4
+_WORD = 32
+_PADDING = 12
+"""Zeros before the 20 bytes of an address."""
+_ID = 16
+"""Bytes of an id; zeros follow."""
+_WORDS_PER_PAYMENT = 5
+_WORDS_PER_NUMBER = 2
 _TRANSFER = selector("transfer(address,uint256)")
 _MINT = selector("mint(address,uint256)")
 _SET_PAUSED = selector("set_paused(bool)")
@@ -161,6 +169,57 @@ def open_generation(generation: int) -> bytes:
 def generation_in_force() -> bytes:
     """Calldata that reads the generation whose numbers are paid."""
     return _GENERATION
+
+
+def payments(data: bytes) -> list[Item]:
+    """The payments that a call asks its contract for; only a `pay` asks for any.
+
+    Calls are read in the one layout in which they are written here. Others that the contract might
+    take as well are not read, so that both always see the same payments.
+
+    Raises ValueError for any call that is not `pay`, `cancel` or `open_generation` in that layout.
+    """
+    method, words = data[:_METHOD_BYTES], data[_METHOD_BYTES:]
+    if method == _OPEN_GENERATION and len(words) == _WORD:
+        return []
+    per_item = {_PAY: _WORDS_PER_PAYMENT, _CANCEL: _WORDS_PER_NUMBER}.get(method)
+    if per_item is None:
+        raise ValueError("a call that the venue does not make")
+    offset, count = (int.from_bytes(words[at : at + _WORD], "big") for at in (0, _WORD))
+    items = words[2 * _WORD :]
+    if offset != _WORD or count > ITEMS_MAX or len(items) != count * per_item * _WORD:
+        raise ValueError(f"{len(data)} bytes are no list of items as it is written here")
+    if method == _CANCEL:
+        return []
+    return [
+        _payment(*(items[at + word * _WORD : at + (word + 1) * _WORD] for word in range(per_item)))
+        for at in range(0, len(items), per_item * _WORD)
+    ]
+
+
+def _payment(seq: bytes, identity: bytes, to: bytes, token: bytes, amount: bytes) -> Item:
+    if any(identity[_ID:]):
+        raise ValueError("an id of more than 16 bytes")
+    if any(to[:_PADDING]) or any(token[:_PADDING]):
+        raise ValueError("an address of more than 20 bytes")
+    return Item(
+        seq=int.from_bytes(seq, "big"),
+        id=UUID(bytes=identity[:_ID]),
+        to="0x" + to[_PADDING:].hex(),
+        token="0x" + token[_PADDING:].hex(),
+        amount=int.from_bytes(amount, "big"),
+    )
+
+
+def outflow(data: bytes) -> dict[str, int]:
+    """What a call moves out of its contract at most: base units by token address.
+
+    Raises ValueError as :func:`payments`.
+    """
+    moved: dict[str, int] = {}
+    for item in payments(data):
+        moved[item.token] = moved.get(item.token, 0) + item.amount
+    return moved
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:

@@ -53,6 +53,7 @@ TOKEN_CALL_GAS: constant(uint256) = 80_000
 ITEM_GAS_MIN: constant(uint256) = 150_000
 
 signer: public(immutable(address))
+only_to: public(immutable(address))     # the only recipient; zero: anybody
 window_seconds: public(immutable(uint256))
 
 cap: public(HashMap[address, uint256])  # per token and window; a token without a cap is never paid
@@ -64,6 +65,7 @@ generation: public(uint256)
 @deploy
 def __init__(
     signer_: address,
+    only_to_: address,
     window_seconds_: uint256,
     tokens: DynArray[address, 16],
     caps: DynArray[uint256, 16],
@@ -71,6 +73,7 @@ def __init__(
     assert len(tokens) == len(caps), "one cap per token"
     assert window_seconds_ > 0, "no window"
     signer = signer_
+    only_to = only_to_
     window_seconds = window_seconds_
     for index: uint256 in range(len(tokens), bound=16):
         self.cap[tokens[index]] = caps[index]
@@ -113,6 +116,7 @@ def pay(items: DynArray[Item, 200]):
         bit: uint256 = 1 << (item.seq & 255)
         if self.bits[word] & bit != 0:
             continue
+        assert only_to == empty(address) or item.to == only_to, "not the recipient"
         assert msg.gas >= ITEM_GAS_MIN, "gas would starve an item"
         # Checked before the call, also for an item that then fails: a token without a cap or an
         # amount above it reverts the whole batch.

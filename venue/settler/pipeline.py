@@ -37,7 +37,7 @@ from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, moves, read_settlement
-from venue.settler.signing_routes import SigningRoutes, StaleModeError
+from venue.settler.signing_routes import OverCapError, SigningRoutes, StaleModeError
 from venue.signer.protocol import Signed
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
@@ -370,6 +370,7 @@ _UNDERPRICED_MAX = 3
 A node's price rises and falls with its pool; some networks demand a priority fee above ours.
 """
 _TOO_DEAR_S = 1.0
+_OVER_CAP_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -511,10 +512,18 @@ class Driver:
     async def _sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
         while not stop.is_set():
             try:
-                return await self.routes.sign(slot, stop)
+                signed = await self.routes.sign(slot, stop)
             except StaleModeError:
                 if not await self.claims.admit_again(slot):
                     await pause(stop, _CLAIM_EVERY_S)
+            except OverCapError as error:
+                _log.warning("slot %s is signed later: %s", slot.id, error)
+                # Claims leave room, so the count was lost, or the caps were lowered meanwhile.
+                await self.claims.admit_again(slot)
+                await pause(stop, _OVER_CAP_S)
+            else:
+                self.claims.signed(slot)
+                return signed
         return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:

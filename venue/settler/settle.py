@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from seawall.conventions import database
+from seawall.conventions import database, signing
 from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.venue_config import VenueConfig, database_url
+from seawall.formats.venue_config import VenueConfig, database_url, signer_credential
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool, while_open
@@ -97,7 +97,9 @@ async def settle(
                 tell=lambda url, answered: metrics.asked(sides[url], answered=answered),
             )
         )
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(timeout=2, headers=signing.authorization(signer_credential()))
+        )
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
         routes = SigningRoutes(
             urls={region: signer.url for region, signer in config.signers.items()},
@@ -178,6 +180,8 @@ async def _settle_lanes(
     slots = await _agreed(held, rpc, metrics=metrics, stop=stop)
     if slots is None:
         return
+    for driver in drivers:
+        await driver.claims.recall(driver.lane)
     _resume(drivers, slots)
     listener = await connect(database_url(), name=f"settler-{rpc.network}-wake")
     try:

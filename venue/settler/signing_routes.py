@@ -34,11 +34,16 @@ from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRefu
 
 TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
-_WAIT_S: Mapping[SignRefusalCode, float] = {"throttled": 0.05, "log_unavailable": 0.1}
+_WAIT_S: Mapping[SignRefusalCode, float] = {
+    "throttled": 0.05,
+    "log_unavailable": 0.1,
+    "unknown_caller": 1.0,
+    "not_allowed": 1.0,
+}
 """Pauses after refusals that are no reason to fail over.
 
 A throttled signer works, and its bucket's share refills continuously. Without its log no region
-signs, and both have the same one.
+signs, and both have the same one. Who is not known to a signer waits for people, whom it pages.
 """
 _UNLOGGED_MAX = 10
 """After so many refusals for want of the log in a row, about 3 s, it is the region that is cut off.
@@ -55,6 +60,17 @@ def _now_us() -> int:
 
 class StaleModeError(Exception):
     """The mode has changed since it allowed what a slot does: look again before it is signed."""
+
+
+class OverCapError(Exception):
+    """The signer's caps have no room for a slot now; it is signed later, or with less in it."""
+
+
+_LOOK_AGAIN: Mapping[SignRefusalCode, type[Exception]] = {
+    "stale_mode": StaleModeError,
+    "over_cap": OverCapError,
+}
+"""Refusals after which the caller looks again at what the slot does."""
 
 
 @dataclass(kw_only=True)
@@ -86,7 +102,7 @@ class SigningRoutes:
         ``fees`` are those of a transaction that replaces its first one; None also if the slot is
         final before that is signed.
 
-        Raises :class:`LaneLostError`, :class:`StaleModeError`.
+        Raises :class:`LaneLostError`, :class:`StaleModeError`, :class:`OverCapError`.
         """
         failures = unlogged = 0
         while not stop.is_set():
@@ -97,8 +113,8 @@ class SigningRoutes:
                 if error.code == "stale_epoch":
                     await self._moved(slot.lane, epoch, error)
                     continue
-                if error.code == "stale_mode":
-                    raise StaleModeError from error
+                if error.code in _LOOK_AGAIN:
+                    raise _LOOK_AGAIN[error.code](error.reason) from error
                 if error.code == "no_slot" and fees is not None:
                     return None
                 unlogged = unlogged + 1 if error.code == "log_unavailable" else 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seawall.controls.sizing import Caps
 from seawall.errors import ServiceError
 from seawall.keys.proofs import is_proof_text
 from venue.database import FAILURES, Connection, Pool
+from venue.signer import velocity
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
 LOG_TIMEOUT_MS = 200
@@ -53,17 +56,20 @@ class SignLog:
     can neither claim a nonce nor store a signature. A digest is recorded only if the venue's own
     records have an open slot with it, which the mode in force allows: whoever reaches the signer
     cannot have it sign anything else, nor take up a nonce. Higher fees for a digest that was signed
-    are recorded only if the venue's records want that transaction replaced by exactly those.
+    are recorded only if the venue's records want that transaction replaced by exactly those. Even
+    so, no more than ``caps``, by wallet, is recorded in a window.
     """
 
     pool: Pool
     region: str
+    caps: Mapping[str, Caps]
 
     async def record(self, request: SignRequest) -> Signed | None:
         """Claim the nonce for the digest of the request; the stored signature, or None.
 
         Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``, ``no_slot``,
-        ``stale_mode``), and ``log_unavailable`` if the database does not answer in time.
+        ``stale_mode``, ``over_cap``), and ``log_unavailable`` if the database does not answer in
+        time.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
@@ -77,12 +83,14 @@ class SignLog:
                 # connection, and so longer than the settler waits.
                 await connection.execute(_BOUND, str(LOG_TIMEOUT_MS))
                 await _fence(connection, request)
+                await velocity.hold(connection, request)
                 known = await connection.fetchrow(_READ, *key)
                 if known is None:
                     await _check_slot(connection, request, digest)
                     await connection.execute(
                         _RECORD, *key, digest, request.epoch, self.region, *_fees(request)
                     )
+                    await velocity.count(connection, request, self.caps[request.wallet])
                 elif _same_use(known, request, digest) and _replaces(request, known):
                     if not await connection.fetchrow(_READ_REPLACEMENT, *key, *_fees(request)):
                         await _check_slot(connection, request, digest)

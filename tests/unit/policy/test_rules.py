@@ -222,6 +222,42 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "stress.outflow.birch.USDX",
         "in one cycle",
     ),
+    "a contract pays all that a wallet holds in one window": (
+        "caps.contract.of_target",
+        "1",
+        "caps.contract.of_target",
+        "never binds",
+    ),
+    "the signer's cap is the contract's": (
+        "caps.signer.of_target",
+        "0.90",
+        "caps.signer.of_target",
+        "0.9, contract 0.9",
+    ),
+    "a signer's window that a late block joins with the next": (
+        "caps.signer.window",
+        "11999ms",
+        "caps.signer.window",
+        "write 12000 ms or more",
+    ),
+    "a contract's window of no whole seconds": (
+        "caps.contract.window",
+        "8500ms",
+        "caps.contract.window",
+        "write whole seconds",
+    ),
+    "a withdrawal that no window lets through": (
+        "limits.withdrawal_value_max",
+        "336001",
+        "limits.withdrawal_value_max",
+        "customer-aster-hot may sign away USDX worth 336000 in one window",
+    ),
+    "a signer that may sign nothing": (
+        "caps.signer.transactions",
+        0,
+        "caps.signer.transactions",
+        "greater than 0",
+    ),
     "a backup is gone before the next": ("backup.keep", "1h", "backup.keep", "at least 2 times"),
     "evidence is gone before the backup": (
         "backup.evidence_keep",

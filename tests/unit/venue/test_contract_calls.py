@@ -15,11 +15,17 @@ from seawall.evidence.chain import FAILED_TOPIC, PAID_TOPIC
 from tests.testing.nodes import CONTRACT, FAILED, PAID, id_topic, item, receipt
 from venue.contracts import calls
 from venue.contracts.calls import (
+    ITEMS_MAX,
+    NATIVE,
     Call,
     Events,
+    Item,
+    cancel,
     decode_paid_many,
     generation_of,
+    outflow,
     packed,
+    pay,
     read_call,
     read_events,
 )
@@ -125,3 +131,56 @@ def test_calldata_is_read_as_it_was_written() -> None:
     for other in (b"", calls.mint("0x" + "11" * 20, 5), calls.pay([item(7)])[:-1]):
         with pytest.raises(ValueError, match=r".+"):
             read_call(other)
+
+
+TOKEN = "0x" + "0d" * 20
+
+
+def _paying(*amounts: tuple[str, int]) -> bytes:
+    return pay(
+        [
+            Item(seq=seq, id=UUID(int=seq), to="0x" + "ee" * 20, token=token, amount=amount)
+            for seq, (token, amount) in enumerate(amounts)
+        ]
+    )
+
+
+def test_what_a_call_moves_is_summed_by_token() -> None:
+    """A cancellation moves nothing, nor does a batch without items."""
+    assert outflow(_paying((TOKEN, 2), (NATIVE, 5), (TOKEN, 2**255))) == {
+        TOKEN: 2 + 2**255,
+        NATIVE: 5,
+    }
+    assert outflow(_paying(*[(TOKEN, 1)] * ITEMS_MAX)) == {TOKEN: ITEMS_MAX}
+    assert (
+        outflow(cancel([(1, UUID(int=1))]))
+        == outflow(calls.open_generation(3))
+        == outflow(cancel([]))
+        == outflow(pay([]))
+        == {}
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x07",
+        bytes(4),
+        _paying((TOKEN, 1))[:-1],
+        _paying((TOKEN, 1)) + bytes(32),
+        _paying((TOKEN, 1))[:4],
+        _paying(*[(TOKEN, 1)] * (ITEMS_MAX + 1)),
+        # An offset further behind: the contract would read other payments than the first ones.
+        _paying((TOKEN, 1))[:35] + b"\x40" + _paying((TOKEN, 1))[36:],
+        # A token that the contract would refuse, and another reader might cut off.
+        _paying((TOKEN, 1))[:164] + b"\x01" + _paying((TOKEN, 1))[165:],
+        # An id of more than 16 bytes.
+        _paying((TOKEN, 1))[:127] + b"\x01" + _paying((TOKEN, 1))[128:],
+        calls.open_generation(3) + bytes(32),
+    ],
+)
+def test_a_call_in_another_layout_is_an_error(data: bytes) -> None:
+    """Signer and contract must see the same payments, so there is one way to write them."""
+    with pytest.raises(ValueError, match=r".+"):
+        outflow(data)
