@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -136,7 +137,8 @@ async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_pa
 
     site = venue.config.networks["aster"]
     key = venue.config.signers[venue.policy.regions.primary].keys[HOT].address
-    theft = pay([Item(seq=999_999, to=STRANGER, token=site.tokens["USDX"], amount=3)])
+    stolen = Item(seq=999_999, id=uuid.uuid4(), to=STRANGER, token=site.tokens["USDX"], amount=3)
+    theft = pay([stolen])
     await call(venue, "anvil_impersonateAccount", key)
     transaction = {"from": key, "to": site.payout_contracts[HOT], "data": "0x" + theft.hex()}
     await call(venue, "eth_sendTransaction", {**transaction, "gas": hex(1_000_000)})

@@ -231,3 +231,36 @@ async def test_a_key_that_somebody_else_used_stops_the_restore(venue: Venue) -> 
         )
     with pytest.raises(ServiceError, match="fields are not those of its hash"):
         await caught_up(venue)
+
+
+async def test_a_transaction_that_replaced_another_after_the_last_moment_is_found(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The slot is on record with the hash of a transaction that no block will ever contain."""
+    first = await venue.settler("aster")
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        await venue.reserve(some(3))
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        await keep(venue, tmp_path / "ledger")
+        await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+        await rpc.call("evm_setIntervalMining", 1)
+    await venue.all_posted()
+    assert await venue.stop(first) == 0
+    mined = await venue.owner.fetchval("select tx_hash from replacements")
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        assert await venue.owner.fetchval("select count(*) from replacements") == 0
+        done = await caught_up(venue)
+        assert (done.slots, done.withdrawals, done.losses) == (1, 0, ())
+        assert (await caught_up(venue)).slots == 0
+        second = await venue.settler("aster")
+        await venue.all_posted()
+        assert (
+            await venue.owner.fetchval("select mined_hash from slots where purpose = 'payout'")
+            == mined
+        )
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await missing(venue) == 0
+        assert await venue.stop(second) == 0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -37,12 +38,12 @@ TOKEN = "0x" + "0d" * 20
 
 def cancelling(seq: int) -> str:
     """A call that moves nothing."""
-    return "0x" + cancel([seq]).hex()
+    return "0x" + cancel([(seq, UUID(int=seq))]).hex()
 
 
 def paying(amount: int, *, seq: int = 1, token: str = TOKEN) -> str:
     """A call that moves ``amount``."""
-    item = Item(seq=seq, to="0x" + "ee" * 20, token=token, amount=amount)
+    item = Item(seq=seq, id=UUID(int=seq), to="0x" + "ee" * 20, token=token, amount=amount)
     return "0x" + pay([item]).hex()
 
 

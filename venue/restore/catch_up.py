@@ -26,7 +26,7 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import block_stamp, uint256
 from venue.contracts.calls import NATIVE, Item, generation_in_force, packed
 from venue.ledger.chart import payout_routes
-from venue.restore.losses import LostSlot, read_lost
+from venue.restore.losses import LostSlot, Sent, read_lost
 
 if TYPE_CHECKING:
     from seawall.formats.venue_config import VenueConfig
@@ -47,20 +47,38 @@ _ALIVE = """
 _LANE = """
     select chain_id, address, wallet, network, epoch, signer_region, next_nonce from lanes
     where wallet = $1"""
-_FIRST_BLOCK = "select max(block_number) from slots where chain_id = $1 and state = 'final'"
+# What is in a block and not final here may be in an earlier one than what is final.
+_FIRST_BLOCK = """
+    select least(max(block_number) filter (where state = 'final'),
+                 min(block_number) filter (where state = 'included'))
+    from slots where chain_id = $1 having bool_or(state = 'final')"""
 _FOUNDED = "select extract(epoch from min(opened_at))::float8 from generations"
-_UNSIGNED = """
-    select s.nonce from slots s
-    where (s.chain_id, s.address) = ($1, $2) and s.raw is null and not exists (
-        select 1 from sign_log l
-        where (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce)
-          and l.raw is not null)"""
+# Their signatures, or transactions that replace theirs for higher fees, may have been lost.
+_IN_FLIGHT = "select nonce from slots where (chain_id, address) = ($1, $2) and state <> 'final'"
 _MODE = "select epoch from mode"
 _OPEN = """
-    select id, digest from slots where (chain_id, address, nonce) = ($1, $2, $3) for update"""
+    select id, digest, raw is not null as signed,
+           tx_hash = $4 or exists (select 1 from replacements r
+                                   where (r.slot_id, r.tx_hash) = (s.id, $4)) as known
+    from slots s where (chain_id, address, nonce) = ($1, $2, $3) for update"""
 _FILL = """
     update slots set state = 'broadcast', raw = $2, tx_hash = $3, signer_region = $4
     where id = $1 and state = 'open'"""
+_FILL_REPLACEMENT = """
+    update replacements set raw = $3, tx_hash = $4, signer_region = $5
+    where (slot_id, max_fee_wei) = ($1, $2) and raw is null returning true"""
+_REPLACED = """
+    insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei, raw, tx_hash,
+                              signer_region)
+    select $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6 from replacements where slot_id = $1"""
+_LOG_REPLACEMENT = """
+    insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei, priority_fee_wei,
+                                       region, raw, tx_hash, signed_by, signed_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $6, clock_timestamp())
+    on conflict (chain_id, address, nonce, max_fee_wei, priority_fee_wei) do update
+    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
+        signed_at = excluded.signed_at
+    where sign_log_replacements.raw is null"""
 _SLOT = """
     insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
                        to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
@@ -73,9 +91,9 @@ _EVENTS = """
     from unnest(array['open', 'signed', 'broadcast']) as state
     on conflict (slot_id, state) do nothing"""
 _LOG = """
-    insert into sign_log (chain_id, address, nonce, digest, epoch, region, raw, tx_hash, signed_by,
-                          signed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $6, clock_timestamp())
+    insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
+                          priority_fee_wei, raw, tx_hash, signed_by, signed_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6, clock_timestamp())
     on conflict (chain_id, address, nonce) do update
     set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
         signed_at = excluded.signed_at
@@ -230,8 +248,8 @@ async def _read_lane(
         raise UsageError(f"this ledger has no lane of {wallet}")
     key = (row["chain_id"], row["address"])
     sent = await rpc.highest_nonce(row["address"])
-    unsigned = {each["nonce"] for each in await connection.fetch(_UNSIGNED, *key)}
-    nonces = {nonce for nonce in unsigned if nonce < sent} | {*range(row["next_nonce"], sent)}
+    in_flight = {each["nonce"] for each in await connection.fetch(_IN_FLIGHT, *key)}
+    nonces = {nonce for nonce in in_flight if nonce < sent} | {*range(row["next_nonce"], sent)}
     lost = await read_lost(
         rpc,
         address=row["address"],
@@ -278,9 +296,11 @@ class _Writer:
         generation = 1 + max(here, *(lane.in_force for lane in lanes))
         mode_epoch = await self.connection.fetchval(_MODE)
         losses: list[Loss] = []
-        withdrawals = topups = 0
+        withdrawals = topups = written = 0
         for lane in lanes:
-            slots = [await self._slot(lane, lost, mode_epoch) for lost in lane.lost]
+            found = [await self._slot(lane, lost, mode_epoch) for lost in lane.lost]
+            slots = [slot for slot, _ in found]
+            written += sum(1 for _, changed in found if changed)
             if self.policy.wallets[lane.row["wallet"]].wallet_class == "reserve":
                 topups += await self._topups(lane, slots)
             else:
@@ -301,18 +321,22 @@ class _Writer:
         )
         return CaughtUp(
             generation=generation,
-            slots=sum(len(lane.lost) for lane in lanes),
+            slots=written,
             withdrawals=withdrawals,
             topups=topups,
             losses=tuple(losses),
         )
 
-    async def _slot(self, lane: _Lane, lost: LostSlot, mode_epoch: int) -> int:
-        """The slot of a lost transaction: written again, or given the bytes that were signed."""
+    async def _slot(self, lane: _Lane, lost: LostSlot, mode_epoch: int) -> tuple[int, bool]:
+        """The slot of a transaction, and whether that was lost.
+
+        A lost slot is written again; one that was kept gets the bytes that were signed, or the
+        transaction that replaced its first one.
+        """
         row, sent, intent = lane.row, lost.sent, lost.sent.intent
         region = row["signer_region"]
         key = (row["chain_id"], row["address"], intent.nonce)
-        known = await self.connection.fetchrow(_OPEN, *key)
+        known = await self.connection.fetchrow(_OPEN, *key, sent.tx_hash)
         if known is None:
             slot = await self.connection.fetchval(
                 _SLOT,
@@ -321,6 +345,11 @@ class _Writer:
                 *(sent.fees.gas_limit, sent.fees.max_fee_wei, sent.fees.priority_fee_wei),
                 *(intent.digest, region, sent.tx_hash, sent.raw),
             )
+        elif known["digest"] == intent.digest and known["known"]:
+            return known["id"], False
+        elif known["digest"] == intent.digest and known["signed"]:
+            await self._replacement(key, known["id"], sent, region)
+            return known["id"], True
         elif known["digest"] == intent.digest:
             slot = known["id"]
             await self.connection.execute(_FILL, slot, sent.raw, sent.tx_hash, region)
@@ -331,10 +360,26 @@ class _Writer:
                 remedy="people must look; nothing has been changed",
             )
         await self.connection.execute(
-            _LOG, *key, intent.digest, row["epoch"], region, sent.raw, sent.tx_hash
+            _LOG,
+            *(*key, intent.digest, row["epoch"], region),
+            *(sent.fees.max_fee_wei, sent.fees.priority_fee_wei, sent.raw, sent.tx_hash),
         )
         await self.connection.execute(_EVENTS, slot, region)
-        return int(slot)
+        return int(slot), True
+
+    async def _replacement(
+        self, key: tuple[int, str, int], slot: int, sent: Sent, region: str
+    ) -> None:
+        """Write a transaction that replaced the first one of ``slot``, and its signature."""
+        fees, signed = sent.fees, (sent.raw, sent.tx_hash, region)
+        if not await self.connection.fetchval(_FILL_REPLACEMENT, slot, fees.max_fee_wei, *signed):
+            await self.connection.execute(
+                _REPLACED, slot, fees.max_fee_wei, fees.priority_fee_wei, *signed
+            )
+        await self.connection.execute(
+            _LOG_REPLACEMENT,
+            *(*key, fees.max_fee_wei, fees.priority_fee_wei, region, sent.raw, sent.tx_hash),
+        )
 
     async def _withdrawals(self, lane: _Lane, slots: Sequence[int]) -> tuple[int, list[Loss]]:
         """Give withdrawals to the last lost slot that was for them; those that are not on record.

@@ -139,7 +139,7 @@ class Bench:
 
     def opens(self, generation: int, *, wanted: int) -> None:
         """The transaction opens ``generation``, and ``wanted`` is to be opened."""
-        self._slot.purpose, self._slot.data = "generation", open_generation(generation)
+        self.slot.purpose, self.slot.data = "generation", open_generation(generation)
         self.lane.to_open = wanted
         self.ledger.due = []
         self.chain.pay(TX, [])
