@@ -64,7 +64,7 @@ async def make_cluster(
         (program(programs, "pg_verifybackup"), "--exit-on-error", files),
         what_fails=f"the backup of {backup.stamp} is damaged",
     )
-    command = _NO_LOG if log is None else _command(log, backup, files / LAST)
+    command = _NO_LOG if log is None else recovery_command(log, backup, files / LAST)
     try:
         with (files / _SETTINGS).open("a", encoding="utf-8") as settings:
             settings.write(f"restore_command = '{command.replace(chr(39), chr(39) * 2)}'\n")
@@ -74,8 +74,11 @@ async def make_cluster(
     return backup
 
 
-def _command(log: Path, backup: BackupName, manifest: Path) -> str:
-    """How the server gets the log since ``backup``. Raises :class:`ServiceError` for a gap."""
+def recovery_command(log: Path, backup: BackupName, manifest: Path) -> str:
+    """How the server gets the log since ``backup``, whose ``manifest`` says where it ended.
+
+    Raises :class:`UsageError` if there is none, :class:`ServiceError` for a gap.
+    """
     streamed = folder_of(log, backup.timeline)
     try:
         found = list(streamed.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from tests.testing.cluster_harness import backup_bucket
 from tests.testing.nodes import CONTRACT, item
 from venue.backups.bucket import LAST, BackupBucket, BackupName
 from venue.backups.programs import libpq_environment
+from venue.backups.stream import folder_of
 from venue.chain.transaction import Fees, Intent, encode_signed, signing_hash, transaction_hash
 from venue.contracts.calls import pay
-from venue.restore.cluster import end_of, first_gap
+from venue.restore.cluster import end_of, first_gap, recovery_command
 from venue.restore.losses import transactions
 
 SECRET = keccak256(b"the lane's key")
@@ -169,3 +171,18 @@ def test_where_a_backup_ended_is_read_from_its_manifest(tmp_path: Path) -> None:
         manifest.write_text(wrong, encoding="utf-8")
         with pytest.raises(ServiceError, match="manifest cannot be read"):
             end_of(manifest)
+
+
+def test_the_server_finds_its_log_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    """The command is run by a shell, with what the server puts in for its two signs."""
+    log = tmp_path / "50 % of 'it'"
+    name = "000000010000000000000001"
+    folder_of(log, 1).mkdir(parents=True)
+    (folder_of(log, 1) / f"{name}.partial").write_bytes(b"the log")
+    (tmp_path / LAST).write_text('{"WAL-Ranges": [{"End-LSN": "0/8"}]}', encoding="utf-8")
+
+    command = recovery_command(log, BackupName(timeline=1, stamp="x"), tmp_path / LAST)
+
+    given = command.replace("%%", "\0").replace("%f", name).replace("%p", "RECOVERYXLOG")
+    subprocess.run(given.replace("\0", "%"), shell=True, check=True, cwd=tmp_path)  # noqa: S602
+    assert (tmp_path / "RECOVERYXLOG").read_bytes() == b"the log"
