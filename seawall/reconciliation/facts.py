@@ -167,14 +167,12 @@ class Sight:
             the two. None for a statement.
         complete: Whether a payment that the records say was made must be among those that were
             seen.
-        numbered: Whether payments carry the venue's own numbers.
         statement_until: Payments up to this moment are on the statement; None for a network.
     """
 
     pinned: int | None
     until: int | None
     complete: bool
-    numbered: bool
     statement_until: Instant | None = None
 
     def at_pin(self, block_number: int | None) -> bool:

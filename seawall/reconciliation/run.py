@@ -338,8 +338,12 @@ class _Explaining:
             if top_up.state == "posted":
                 source = top_up.from_wallet or self._policy.reserve_of(top_up.to_wallet)
                 self._posted.topped_up[place] += top_up.amount
-                self._movements.move(
-                    self._movements.posted, source, top_up.to_wallet, top_up.asset, top_up.amount
+                books.move(
+                    self._movements.posted,
+                    source,
+                    top_up.to_wallet,
+                    top_up.asset,
+                    amount=top_up.amount,
                 )
             for movement in movements:
                 self._moved(movement)

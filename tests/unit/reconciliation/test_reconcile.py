@@ -236,6 +236,7 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         _top_up(1, amount=501),
         {"top-up-differs", "postings-differ", "deficit", "surplus"},
     ),
+    "a top-up whose slot is gone": (_top_up(2, slot_id=99), {"slot-missing"}),
     "a top-up that moved twice": (
         lambda venue: venue.paid(7, 500, block=4, slot=21, to=venue.addresses[HOT], wallet=RESERVE),
         {"top-up-differs"},
