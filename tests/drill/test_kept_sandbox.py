@@ -102,6 +102,15 @@ def test_a_venue_whose_game_day_was_killed_during_the_fault_still_pays(killed: G
     pays_a_withdrawal(killed)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_every_base_unit_of_a_venue_whose_game_day_was_killed_is_explained() -> None:
+    """While it goes on paying."""
+    done = seawall("reconcile", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["findings"], found["doubts"]) == (0, [], []), found["sentence"]
+    assert {each["outcome"] for each in found["proofs"]} == {"PASS"}
+
+
 def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions(
     sandbox: KeptSandbox,
 ) -> None:
