@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 from eth_utils.crypto import keccak
 
 from seawall.errors import EvidenceError
 
-PAID_TOPIC = "0x" + keccak(text="Paid(uint256,address,address,uint256)").hex()
-FAILED_TOPIC = "0x" + keccak(text="Failed(uint256)").hex()
+PAID_TOPIC = "0x" + keccak(text="Paid(uint256,bytes16,address,address,uint256)").hex()
+FAILED_TOPIC = "0x" + keccak(text="Failed(uint256,bytes16)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
@@ -147,7 +148,8 @@ def export_chain(
                     lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
     _write(
         into / "payouts.csv",
-        "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
+        "network,seq,withdrawal_id,to,token,asset,amount,tx_hash,block_number,block_timestamp,"
+        "from_address",
         payouts,
     )
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
@@ -222,6 +224,7 @@ def _transfers(
                 [
                     source.network,
                     "",
+                    "",
                     receiver,
                     token.lower(),
                     asset_of.get(log["address"].lower(), asset),
@@ -256,6 +259,7 @@ def _native_transfers(
     return [
         [
             source.network,
+            "",
             "",
             (transaction["to"] or NATIVE).lower(),
             NATIVE,
@@ -313,6 +317,7 @@ def _events(
                 [
                     source.network,
                     paid.seq,
+                    paid.withdrawal,
                     paid.to,
                     paid.token,
                     asset_of.get(paid.token, ""),
@@ -340,6 +345,7 @@ class PaidItem:
     """What a ``Paid`` event says; addresses are lower case, ``amount`` is in base units."""
 
     seq: int
+    withdrawal: str
     to: str
     token: str
     amount: int
@@ -349,10 +355,19 @@ def paid_item(log: Mapping[str, Any]) -> PaidItem:
     """The payment that ``log``, a node's of :data:`PAID_TOPIC`, says was made."""
     return PaidItem(
         seq=int(log["topics"][1], 16),
-        to="0x" + log["topics"][2][-40:].lower(),
+        withdrawal=_id(log["topics"][2]),
+        to="0x" + log["topics"][3][-40:].lower(),
         token="0x" + log["data"][2:66][-40:].lower(),
         amount=int(log["data"][66:130], 16),
     )
+
+
+def _id(topic: str) -> str:
+    """The UUID in the first half of a topic. Raises ValueError if there is more."""
+    digits = topic.removeprefix("0x")
+    if digits[32:] != "0" * 32:
+        raise ValueError(f"{topic} is no id of 16 bytes")
+    return str(UUID(hex=digits[:32]))
 
 
 def transfers_until(node: Node, source: ChainSource, last: int) -> list[list[Any]]:

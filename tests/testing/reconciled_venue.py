@@ -157,7 +157,7 @@ class ReconciledVenue:
         self.logs.append(
             {
                 "address": self.addresses[wallet],
-                "topics": [PAID_TOPIC, "0x" + _word(seq), "0x" + _word(receiver)],
+                "topics": [PAID_TOPIC, "0x" + _word(seq), "0x" + "0" * 64, "0x" + _word(receiver)],
                 "data": "0x" + _word(NATIVE if asset == "AST" else TOKEN) + _word(amount),
                 "transactionHash": tx_hash(slot),
                 "blockNumber": hex(block),

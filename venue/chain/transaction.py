@@ -1,6 +1,7 @@
 """Transactions of type 2 (EIP-1559) without access list: the intent, its fees and their encoding.
 
-The intent is what a nonce may be used for and never changes; the fees may.
+The intent is what a nonce may be used for and never changes; the fees may, in a transaction that
+replaces the first one.
 """
 
 from __future__ import annotations
@@ -100,15 +101,29 @@ BASE_FEE_HEADROOM = 50
 """33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
 
 
+REPLACEMENT_MAX_FEE_PERCENT = 113
+"""Of the replaced transaction's fee per gas, at least: pools demand 110 of both fees.
+
+geth's `PriceBump`, go-ethereum core/txpool/legacypool; Erigon, Besu and Nethermind follow it.
+"""
+REPLACEMENT_PRIORITY_PERCENT = 200
+"""Of the replaced transaction's priority fee: a tenth more would take eight steps to double it."""
+
+
 def affordable(base_fee_wei: int) -> bool:
     """Whether a transaction that is sent now leaves room for a few full blocks in a row."""
     return 2 * base_fee_wei <= MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI
 
 
+def too_cheap(of: Fees, *, base_fee_wei: int) -> bool:
+    """Whether a block with ``base_fee_wei`` would pay its maker less than ``of`` promises."""
+    return base_fee_wei + of.priority_fee_wei > of.max_fee_wei
+
+
 def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
     """Fees for a transaction that is sent when the latest block has ``base_fee_wei``.
 
-    Fees are never raised later, so the ceiling leaves room for a long run of full blocks.
+    The ceiling leaves room for a long run of full blocks, so that they are seldom raised later.
     """
     wanted = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
     ceiling = min(wanted, MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI)
@@ -117,3 +132,21 @@ def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
         max_fee_wei=ceiling + PRIORITY_FEE_WEI,
         priority_fee_wei=PRIORITY_FEE_WEI,
     )
+
+
+def raised(replaced: Fees, *, base_fee_wei: int) -> Fees | None:
+    """Fees for a transaction that replaces one with ``replaced``, which is too cheap.
+
+    The latest block has ``base_fee_wei``. None if no fees within the ceiling would do.
+    """
+    fresh = fees(base_fee_wei=base_fee_wei, gas_limit=replaced.gas_limit)
+    least = _percent(replaced.max_fee_wei, REPLACEMENT_MAX_FEE_PERCENT)
+    priority = _percent(replaced.priority_fee_wei, REPLACEMENT_PRIORITY_PERCENT)
+    max_fee = min(max(fresh.max_fee_wei + priority, least), MAX_FEE_CEILING_WEI)
+    if max_fee < least or priority > max_fee - base_fee_wei:
+        return None
+    return Fees(gas_limit=replaced.gas_limit, max_fee_wei=max_fee, priority_fee_wei=priority)
+
+
+def _percent(of: int, percent: int) -> int:
+    return -(-of * percent // 100)

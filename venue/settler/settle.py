@@ -10,16 +10,16 @@ from typing import Any
 
 import httpx
 
-from seawall.conventions import database
+from seawall.conventions import database, signing
 from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.venue_config import VenueConfig, database_url
+from seawall.formats.venue_config import VenueConfig, database_url, signer_credential
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import connect, open_pool, while_open
 from venue.process import pause
-from venue.settler.agreement import disagreements, given_out
+from venue.settler.agreement import compare, given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
@@ -97,7 +97,9 @@ async def settle(
                 tell=lambda url, answered: metrics.asked(sides[url], answered=answered),
             )
         )
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=2))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(timeout=2, headers=signing.authorization(signer_credential()))
+        )
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
         routes = SigningRoutes(
             urls={region: signer.url for region, signer in config.signers.items()},
@@ -130,6 +132,7 @@ async def settle(
             payer=next(lane for lane in lanes if lane.purpose == "payout"),
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),
+            on_stuck=lambda slot: _replace(drivers, slot),
         )
         claims = Claims(
             pool=pool,
@@ -177,6 +180,8 @@ async def _settle_lanes(
     slots = await _agreed(held, rpc, metrics=metrics, stop=stop)
     if slots is None:
         return
+    for driver in drivers:
+        await driver.claims.recall(driver.lane)
     _resume(drivers, slots)
     listener = await connect(database_url(), name=f"settler-{rpc.network}-wake")
     try:
@@ -204,11 +209,12 @@ async def _agreed(
         agreed = True
         for lane in held.lanes:
             own = [slot for slot in slots if slot.lane is lane]
-            found = await disagreements(rpc, view, lane, await given_out(held.pool, lane), own)
-            metrics.disputed(lane.wallet, disputed=bool(found))
-            for each in found:
+            found = await compare(rpc, view, lane, await given_out(held.pool, lane), own)
+            lane.to_open = found.to_open
+            metrics.disputed(lane.wallet, disputed=bool(found.disagreements))
+            for each in found.disagreements:
                 _log.error("nothing is claimed on %s: %s", lane.network, each)
-            agreed = agreed and not found
+            agreed = agreed and not found.disagreements
         if agreed:
             return slots
         rpc.leave()
@@ -220,6 +226,12 @@ def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:
     for driver in drivers:
         if lane in (None, driver.lane):
             driver.wake.set()
+
+
+def _replace(drivers: Sequence[Driver], slot: Slot) -> None:
+    for driver in drivers:
+        if driver.lane is slot.lane:
+            driver.replace(slot)
 
 
 def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:

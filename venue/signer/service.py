@@ -22,7 +22,7 @@ from venue.chain.transaction import (
     signing_hash,
     transaction_hash,
 )
-from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -35,12 +35,15 @@ from venue.signer.protocol import (
 )
 from venue.signer.provider import Provider
 
-SignResult = Literal["signed", "replayed", "refused", "unavailable", "unlogged", "throttled"]
+SignResult = Literal[
+    "signed", "replayed", "refused", "unavailable", "unlogged", "throttled", "capped"
+]
 _RESULTS: tuple[SignResult, ...] = get_args(SignResult)
 _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
     "log_unavailable": "unlogged",
     "throttled": "throttled",
+    "over_cap": "capped",
 }
 """How a refusal is counted; all others are ``refused``."""
 GAS_LIMIT_MAX = pay_gas_limit(ITEMS_MAX)
@@ -61,6 +64,7 @@ class SignerMetrics:
     )
     requests: prometheus_client.Counter = field(init=False)
     seconds: prometheus_client.Histogram = field(init=False)
+    strangers: prometheus_client.Counter = field(init=False)
 
     def __post_init__(self) -> None:
         names = ("region", "outcome")
@@ -77,10 +81,22 @@ class SignerMetrics:
         )
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
+        strangers = prometheus_client.Counter(
+            metrics_names.SIGNER_STRANGERS,
+            "Requests of callers that are not known, or may not ask for that",
+            ("region",),
+            registry=self.registry,
+        )
+        strangers.labels(self.region)
+        object.__setattr__(self, "strangers", strangers)
 
     def count(self, outcome: SignResult) -> None:
         """Count one request with this result."""
         self.requests.labels(self.region, outcome).inc()
+
+    def stranger(self) -> None:
+        """Count one request of somebody who may not ask for it."""
+        self.strangers.labels(self.region).inc()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +104,8 @@ class SigningService:
     """The signer of one region.
 
     By wallet, ``chains`` are chain ids and ``addresses`` addresses of keys; ``contracts`` are the
-    contracts that a key may call, and a key without one signs no transaction.
+    contracts that a key may call, and a key without one signs no transaction; ``recipients`` are
+    the only ones that a wallet pays, which others may pay anybody.
     """
 
     region: str
@@ -99,6 +116,7 @@ class SigningService:
     chains: Mapping[str, int]
     addresses: Mapping[str, str]
     contracts: Mapping[str, str]
+    recipients: Mapping[str, str]
     metrics: SignerMetrics
 
     async def sign(self, request: SignRequest) -> Signed:
@@ -155,12 +173,22 @@ class SigningService:
 
     def _check_bounds(self, request: SignRequest) -> None:
         """The signer's own idea of what a wallet ever does, whatever the venue's records say."""
+        recipients = _recipients(request.data)
+        only = self.recipients.get(request.wallet)
         faults = [
             said
             for holds, said in (
                 (
                     request.to == self.contracts.get(request.wallet),
                     f"{request.wallet} calls its own contract alone, not {request.to}",
+                ),
+                (
+                    recipients is not None,
+                    f"{request.wallet} calls pay and cancel alone, as the venue writes them",
+                ),
+                (
+                    only is None or (recipients or set()) <= {only},
+                    f"{request.wallet} pays {only} alone",
                 ),
                 (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
                 (
@@ -205,3 +233,11 @@ class SigningService:
             raise SigningRefusedError("provider_unavailable", str(error)) from error
         self.metrics.seconds.labels(self.region).observe(time.perf_counter() - began)
         return der
+
+
+def _recipients(data: bytes) -> set[str] | None:
+    """Whom a call pays; None if it cannot be read, and so not be counted either."""
+    try:
+        return {item.to for item in payments(data)}
+    except ValueError:
+        return None

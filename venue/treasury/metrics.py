@@ -63,14 +63,18 @@ def initialise(policy: Policy) -> None:
             TOP_UPS.labels(network, asset)
 
 
-# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts.
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts. Those
+# of an asset that rests do not age: they wait for its issuer, which `ASSET_RESTS` shows.
 _QUEUE = """
     select count(*) as depth,
-           count(*) filter (where size = any($1::text[])) as depth_guaranteed,
-           coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as age_s,
+           count(*) filter (where guaranteed) as depth_guaranteed,
            coalesce(extract(epoch from clock_timestamp() - min(queued_at)
-                filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
-    from withdrawals where state in ('reserved', 'slotted')"""
+                filter (where moves)), 0)::float8 as age_s,
+           coalesce(extract(epoch from clock_timestamp() - min(queued_at)
+                filter (where moves and guaranteed)), 0)::float8 as age_guaranteed_s
+    from (select queued_at, size = any($1::text[]) as guaranteed,
+                 (network, asset) not in (select network, asset from asset_pauses) as moves
+          from withdrawals where state in ('reserved', 'slotted')) as queue"""
 _FLOATS = "select network, asset, available from floats"
 _UNIDENTIFIED = """
     select a.network, a.bucket, a.asset, -coalesce(sum(e.amount), 0) as owed

@@ -8,12 +8,16 @@ from coincurve import PrivateKey
 from seawall.ethereum.keys import Signature, keccak256, recover_address, sign_locally
 from venue.chain.transaction import (
     BASE_FEE_HEADROOM,
+    MAX_FEE_CEILING_WEI,
     MAX_FEE_FLOOR_WEI,
+    Fees,
     Intent,
     contract_address,
     encode_signed,
     fees,
+    raised,
     signing_hash,
+    too_cheap,
     transaction_hash,
 )
 
@@ -88,3 +92,29 @@ def test_fees_leave_room_also_on_an_idle_chain() -> None:
 
     assert idle.max_fee_wei == MAX_FEE_FLOOR_WEI + idle.priority_fee_wei
     assert busy.max_fee_wei == BASE_FEE_HEADROOM * 10**9 + busy.priority_fee_wei
+
+
+@pytest.mark.parametrize("base_fee_wei", [7, 10**9, 60 * 10**9, 10**12])
+@pytest.mark.parametrize("max_fee_wei", [3 * 10**9, 10**11, 8 * 10**12])
+def test_a_replacement_offers_what_pools_demand_and_what_a_block_takes(
+    max_fee_wei: int, base_fee_wei: int
+) -> None:
+    """At least a tenth more of both fees (geth's PriceBump), and never more than the ceiling."""
+    old = Fees(gas_limit=5, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
+    new = raised(old, base_fee_wei=base_fee_wei)
+
+    assert new is not None
+    assert new.gas_limit == old.gas_limit
+    assert 10 * new.max_fee_wei >= 11 * old.max_fee_wei
+    assert 10 * new.priority_fee_wei >= 11 * old.priority_fee_wei
+    assert new.max_fee_wei <= MAX_FEE_CEILING_WEI
+    assert not too_cheap(new, base_fee_wei=base_fee_wei)
+
+
+@pytest.mark.parametrize(
+    ("max_fee_wei", "base_fee_wei"),
+    [(MAX_FEE_CEILING_WEI, 7), (MAX_FEE_CEILING_WEI * 9 // 10, 7), (10**11, MAX_FEE_CEILING_WEI)],
+)
+def test_nothing_is_replaced_for_more_than_the_ceiling(max_fee_wei: int, base_fee_wei: int) -> None:
+    old = Fees(gas_limit=5, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
+    assert raised(old, base_fee_wei=base_fee_wei) is None
