@@ -520,8 +520,9 @@ def judge_top_up(
         found.stage = (
             "not_posted" if sight is None or sight.at_pin(first.block_number) else (found.stage)
         )
-    wanted = (top_up.network, top_up.asset, top_up.amount, target)
-    if more or (first.network, first.asset, first.amount, first.to) != wanted:
+    named = first.withdrawal or top_up.id
+    wanted = (top_up.id, top_up.network, top_up.asset, top_up.amount, target)
+    if more or (named, first.network, first.asset, first.amount, first.to) != wanted:
         found.stage = "contradicted"
         moved = ", ".join(f"{each.amount} {each.asset} to {each.to}" for each in movements)
         found.findings.append(

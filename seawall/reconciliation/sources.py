@@ -128,7 +128,7 @@ class Gathering:
             self._report("reading the venue's records")
             self._export()
             statement = self._statement() if "payouts" in self._deployment.evidence else None
-            self._spool.numbered(self._numbered(statement))
+            self._pair(statement)
             self._load_records()
             if statement is not None:
                 self._load_statement(statement)
@@ -244,12 +244,17 @@ class Gathering:
         assert isinstance(kind, type)
         return stream_table(self._folder / FILES[name], kind)
 
-    def _numbered(self, statement: Mapping[str, Sight] | None) -> set[str]:
-        """Networks whose payments all carry the venue's numbers."""
+    def _pair(self, statement: Mapping[str, Sight] | None) -> None:
+        """Say by what payments belong to withdrawals: what all of them carry."""
         if statement is None:
-            return {name for name, each in self._deployment.networks.items() if each.payouts}
-        rows = stream_table(self._folder / FILES["payouts"], Payout)
-        return set(statement) if all(row.seq is not None for row in rows) else set()
+            contracts = {name for name, each in self._deployment.networks.items() if each.payouts}
+            self._spool.pair(by_id=contracts, by_number=())
+            return
+        named = numbered = True
+        for row in stream_table(self._folder / FILES["payouts"], Payout):
+            named = named and row.withdrawal_id is not None
+            numbered = numbered and row.seq is not None
+        self._spool.pair(by_id=statement if named else (), by_number=statement if numbered else ())
 
     # --- a statement of payments, instead of networks
     def _statement(self) -> dict[str, Sight] | None:
@@ -285,6 +290,7 @@ class Gathering:
                     amount=row.amount,
                     tx_hash=row.tx_hash,
                     block_number=row.block_number,
+                    withdrawal=row.withdrawal_id,
                 )
                 for row in rows
             ),
