@@ -78,10 +78,11 @@ def test_what_is_not_final_in_time_is_not_known(reconciling: Reconciling) -> Non
     found = reconciling(venue)
 
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
-    assert [each.text for each in found.doubts.each] == [
+    [doubt] = found.doubts.each
+    assert doubt.text == (
         f"withdrawal {withdrawal_id(6)} (seq 6) is posted: what is newer than block 10 of aster is"
         " not final"
-    ]
+    )
 
 
 def test_a_node_that_is_behind_the_venues_proves_nothing_against_it(
