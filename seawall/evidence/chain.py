@@ -362,6 +362,19 @@ def paid_item(log: Mapping[str, Any]) -> PaidItem:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedItem:
+    """What a ``Failed`` event says: the number and the withdrawal that could not be paid."""
+
+    seq: int
+    withdrawal: str
+
+
+def failed_item(log: Mapping[str, Any]) -> FailedItem:
+    """The payment that ``log``, a node's of :data:`FAILED_TOPIC`, says was not made."""
+    return FailedItem(seq=int(log["topics"][1], 16), withdrawal=_id(log["topics"][2]))
+
+
 def _id(topic: str) -> str:
     """The UUID in the first half of a topic. Raises ValueError if there is more."""
     digits = topic.removeprefix("0x")

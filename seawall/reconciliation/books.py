@@ -53,12 +53,11 @@ class Movements:
     seen: Counter[Holding] = field(default_factory=Counter)
     booked_later: Counter[Holding] = field(default_factory=Counter)
 
-    def move(
-        self, side: Counter[Holding], source: str, target: str, asset: str, amount: int
-    ) -> None:
-        """Note on ``side`` that ``amount`` went from one wallet to another."""
-        side[source, asset] += amount
-        side[target, asset] -= amount
+
+def move(side: Counter[Holding], source: str, target: str, asset: str, *, amount: int) -> None:
+    """Note on one side of :class:`Movements` that ``amount`` went from a wallet to another."""
+    side[source, asset] += amount
+    side[target, asset] -= amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -443,13 +442,14 @@ def judge_lane(lane: Lane) -> Finding | Doubt | None:
 
 # --- movements between wallets
 
+TOP_UP_STATES = ("requested", "slotted", "posted")
+
 
 @dataclass(kw_only=True)
 class Moved:
-    """How far a top-up has come: a stage, and the movement that shows it."""
+    """How far a top-up has come, and what is wrong with it."""
 
     stage: str
-    movement: Payment | None = None
     findings: list[Finding] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
 
@@ -480,6 +480,19 @@ def judge_top_up(
         block=None if slot is None else slot.block_number,
     )
     what = f"the top-up of {top_up.amount} {top_up.asset} to {top_up.to_wallet}"
+    if slot is None and top_up.slot_id is not None:
+        found.stage = "contradicted"
+        found.findings.append(
+            Finding(
+                name="slot-missing",
+                text=f"{what} is made by slot {top_up.slot_id}, which is not on record",
+                network=top_up.network,
+                asset=top_up.asset,
+                amount=top_up.amount,
+                ids=ids,
+            )
+        )
+        return found
     if not movements:
         if top_up.state == "posted":
             found.stage = "not_seen"
@@ -503,13 +516,13 @@ def judge_top_up(
                 )
         return found
     first, *more = movements
-    found.movement = first
     if top_up.state != "posted":
         found.stage = (
             "not_posted" if sight is None or sight.at_pin(first.block_number) else (found.stage)
         )
-    wanted = (top_up.network, top_up.asset, top_up.amount, target)
-    if more or (first.network, first.asset, first.amount, first.to) != wanted:
+    named = first.withdrawal or top_up.id
+    wanted = (top_up.id, top_up.network, top_up.asset, top_up.amount, target)
+    if more or (named, first.network, first.asset, first.amount, first.to) != wanted:
         found.stage = "contradicted"
         moved = ", ".join(f"{each.amount} {each.asset} to {each.to}" for each in movements)
         found.findings.append(

@@ -22,6 +22,7 @@ from seawall.evidence.chain import (
     ChainSource,
     Node,
     decoding,
+    failed_item,
     paid_item,
     transfers_until,
 )
@@ -158,10 +159,12 @@ class PinnedNetwork:
             sender, nonce = transaction["from"].lower(), int(transaction["nonce"], 16)
             tx_hash = str(log["transactionHash"]).lower()
             if log["topics"][0] == FAILED_TOPIC:
+                failed = failed_item(log)
                 failures.append(
                     Failure(
                         network=self._source.network,
-                        seq=int(log["topics"][1], 16),
+                        seq=failed.seq,
+                        withdrawal=failed.withdrawal,
                         tx_hash=tx_hash,
                         block_number=number,
                         sender=sender,
@@ -184,6 +187,7 @@ class PinnedNetwork:
                     sender=sender,
                     nonce=nonce,
                     payload_digest=hashlib.sha256(payload).hexdigest(),
+                    withdrawal=item.withdrawal,
                 )
             )
         return Activity(payments=payments, failures=failures)

@@ -117,7 +117,8 @@ class PostingLine:
 class Payment:
     """Money that was seen leaving a wallet, outside the venue.
 
-    ``seq`` is the number in a contract's event; a transfer and a line of a statement have none.
+    ``seq`` and ``withdrawal`` are the number and the id in a contract's event; a transfer has none,
+    nor need a line of a statement.
     ``sender`` and ``nonce`` are those of the transaction, ``payload_digest`` the SHA-256 of its
     calldata. A line of a statement has no block and no wallet.
     """
@@ -133,6 +134,7 @@ class Payment:
     sender: str | None = None
     nonce: int | None = None
     payload_digest: str | None = None
+    withdrawal: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +143,7 @@ class Failure:
 
     network: str
     seq: int
+    withdrawal: str
     tx_hash: str
     block_number: int
     sender: str
@@ -167,14 +170,12 @@ class Sight:
             the two. None for a statement.
         complete: Whether a payment that the records say was made must be among those that were
             seen.
-        numbered: Whether payments carry the venue's own numbers.
         statement_until: Payments up to this moment are on the statement; None for a network.
     """
 
     pinned: int | None
     until: int | None
     complete: bool
-    numbered: bool
     statement_until: Instant | None = None
 
     def at_pin(self, block_number: int | None) -> bool:

@@ -36,6 +36,7 @@ FindingName = Literal[
     "paid-without-withdrawal",
     "paid-twice",
     "posted-without-payment",
+    "paid-under-another-number",
     "paid-elsewhere",
     "paid-other-amount",
     "paid-other-asset",
@@ -69,6 +70,10 @@ _STOLEN = (
     "treat it as a stolen key: stop that region's signer, at the signer"
     " (docs/runbooks/ledger-deficit.md, step 3)"
 )
+_NUMBERS = (
+    f"{_STOP}: under its own number it can be paid again; after a restore, catch up with the chain"
+    " first (docs/decisions/0033-each-restore-opens-a-generation.md)"
+)
 _CALLDATA = f"{_STOP}; compare the slot's calldata with the withdrawal"
 _PAY = (
     "pay that customer, after two people have looked at the transaction"
@@ -95,6 +100,7 @@ TABLE: Mapping[FindingName, tuple[Proof, str]] = {
     "paid-without-withdrawal": ("payouts", _STOLEN),
     "paid-twice": ("payouts", f"{_STOP}; the contract's bits or the numbers are broken"),
     "posted-without-payment": ("payouts", _PAY),
+    "paid-under-another-number": ("payouts", _NUMBERS),
     "paid-elsewhere": ("payouts", f"{_STOP}; somebody changed an address on its way to the signer"),
     "paid-other-amount": ("payouts", _CALLDATA),
     "paid-other-asset": ("payouts", _CALLDATA),

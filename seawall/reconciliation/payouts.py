@@ -1,7 +1,8 @@
 """What became of each withdrawal, and what each payment was for; pure.
 
-A payment belongs to the withdrawal whose number it carries, or, where payments have no numbers, to
-one of the same network, asset, destination and amount.
+A payment belongs to the withdrawal that its event names; where payments have no ids, to the one
+whose number it carries, and where they have neither, to one of the same network, asset, destination
+and amount.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All that belongs together by number, or by network, asset, destination and amount."""
+    """All that belongs together."""
 
     recorded: Sequence[Recorded] = ()
     seen: Sequence[Seen] = ()
@@ -120,7 +121,7 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
         slots: Whether the venue's slots are known, so that a payment without one is a finding.
     """
     found = Explained()
-    for recorded, seen in _shared(case, found):
+    for recorded, seen in _shared(case):
         if recorded is not None:
             sight = sights.get(recorded.withdrawal.network)
             _One(recorded, seen, case.failures, sight, found, slots=slots).explain()
@@ -136,24 +137,23 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
     return found
 
 
-def _shared(case: Case, found: Explained) -> Iterator[tuple[Recorded | None, Sequence[Seen]]]:
+def number_used_twice(withdrawal: Withdrawal) -> Finding:
+    """A withdrawal that shares its number with another one."""
+    return Finding(
+        name="number-used-twice",
+        text=f"withdrawal {withdrawal.id} shares its number {withdrawal.seq} with another one",
+        network=withdrawal.network,
+        asset=withdrawal.asset,
+        amount=withdrawal.amount,
+        ids=ids_of(withdrawal=withdrawal.id, seq=withdrawal.seq),
+    )
+
+
+def _shared(case: Case) -> Iterator[tuple[Recorded | None, Sequence[Seen]]]:
     """Each withdrawal with its payments; payments without a withdrawal come with None."""
     if not case.recorded:
         yield None, case.seen
         return
-    if case.seen and case.seen[0].payment.seq is not None and len(case.recorded) > 1:
-        first, *others = (each.withdrawal for each in case.recorded)
-        found.findings += [
-            Finding(
-                name="number-used-twice",
-                text=f"withdrawals {first.id} and {other.id} have the same number {other.seq}",
-                network=other.network,
-                asset=other.asset,
-                amount=other.amount,
-                ids=ids_of(withdrawal=other.id, seq=other.seq),
-            )
-            for other in others
-        ]
     ordered = sorted(case.recorded, key=lambda each: STATES.index(each.withdrawal.state))
     shares: list[list[Seen]] = [[] for _ in ordered]
     for payment in case.seen:
@@ -312,6 +312,8 @@ class _One:
         if (paid.network, paid.asset) != (asked.network, asked.asset):
             why = f"{asked.asset} on {asked.network} was asked for"
             self._add("paid-other-asset", seen, why)
+        if paid.seq is not None and paid.seq != asked.seq:
+            self._add("paid-under-another-number", seen, f"it has the number {asked.seq}")
         if paid.to != asked.destination:
             self._add("paid-elsewhere", seen, f"{asked.destination} was asked for")
         if paid.amount != asked.amount:
@@ -365,8 +367,8 @@ def _finding(
         asset=paid.asset,
         amount=paid.amount,
         ids=ids_of(
-            withdrawal=None if withdrawal is None else withdrawal.id,
-            seq=paid.seq if withdrawal is None else withdrawal.seq,
+            withdrawal=paid.withdrawal if withdrawal is None else withdrawal.id,
+            seq=withdrawal.seq if paid.seq is None and withdrawal is not None else paid.seq,
             wallet=paid.wallet,
             slot=None if seen.slot is None else seen.slot.id,
             tx_hash=paid.tx_hash,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -213,6 +213,7 @@ class _Explaining:
     # --- withdrawals and payments
     def _payouts(self) -> None:
         sights, slots = self._gathered.sights, self._claimed("slots")
+        self._find(map(payouts.number_used_twice, self._spool.numbers_twice()))
         for case in self._spool.cases():
             self._count(case)
             explained = payouts.explain(case, sights, slots=slots)
@@ -284,12 +285,12 @@ class _Explaining:
             wrong = books.judge_signature(signature, network, slot)
             self._find([] if wrong is None else [wrong])
         self._find(map(books.past_the_signer, self._spool.unlogged()))
-        twice: tuple[tuple[str, FindingName, str], ...] = (
-            ("slots", "nonce-used-twice", "is of {count} slots"),
-            ("signatures", "signed-twice", "was signed for {count} times"),
+        twice: tuple[tuple[FindingName, Iterator[tuple[str, str, int, int]], str], ...] = (
+            ("nonce-used-twice", self._spool.slots_twice(), "is of {count} slots"),
+            ("signed-twice", self._spool.signed_twice(), "is logged {count} times as signed"),
         )
-        for table, name, what in twice:
-            for network, address, nonce, count in self._spool.used_twice(table):
+        for name, found, what in twice:
+            for network, address, nonce, count in found:
                 text = f"nonce {nonce} of {address} on {network} {what.format(count=count)}"
                 finding = Finding(name=name, text=text, network=network, ids=ids_of(nonce=nonce))
                 self._find([finding])
@@ -338,8 +339,12 @@ class _Explaining:
             if top_up.state == "posted":
                 source = top_up.from_wallet or self._policy.reserve_of(top_up.to_wallet)
                 self._posted.topped_up[place] += top_up.amount
-                self._movements.move(
-                    self._movements.posted, source, top_up.to_wallet, top_up.asset, top_up.amount
+                books.move(
+                    self._movements.posted,
+                    source,
+                    top_up.to_wallet,
+                    top_up.asset,
+                    amount=top_up.amount,
                 )
             for movement in movements:
                 self._moved(movement)

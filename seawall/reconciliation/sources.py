@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from seawall.errors import EvidenceError
 from seawall.evidence.ports import chain_sources, finality_s_max, offers_of, read_source, records_of
 from seawall.formats.deployment import Deployment, Source
 from seawall.policy import Policy
+from seawall.reconciliation.books import TOP_UP_STATES
 from seawall.reconciliation.chain import PinnedNetwork
 from seawall.reconciliation.facts import (
     Holding,
@@ -126,20 +128,16 @@ class Gathering:
             self._report("reading the venue's records")
             self._export()
             statement = self._statement() if "payouts" in self._deployment.evidence else None
-            self._spool.numbered(
-                statement.keys()
-                if statement and all(each.numbered for each in statement.values())
-                else (n for n, each in self._deployment.networks.items() if each.payouts)
-            )
+            self._pair(statement)
             self._load_records()
             if statement is not None:
                 self._load_statement(statement)
             for name, pin in list(found.pins.items()):
                 self._report(f"reading {name} up to block {pin.number}")
-                self._each(name, lambda n=name, p=pin: self._read(networks[n], n, p))
+                self._each(name, partial(self._read, networks[name], name, pin))
             self._spool.index()
             for name, pin in list(found.pins.items()):
-                self._each(name, lambda n=name, p=pin: self._look_further(networks[n], n, p))
+                self._each(name, partial(self._look_further, networks[name], name, pin))
         return found
 
     # --- records
@@ -220,6 +218,7 @@ class Gathering:
 
     def _top_ups(self) -> Iterator[TopUp]:
         for each in self._stream("top_ups", TopUp):
+            _require_state(f"top-up {each.id}", each.state, TOP_UP_STATES)
             self._require_wallet(each.to_wallet, FILES["top_ups"])
             yield each
 
@@ -245,16 +244,28 @@ class Gathering:
         assert isinstance(kind, type)
         return stream_table(self._folder / FILES[name], kind)
 
+    def _pair(self, statement: Mapping[str, Sight] | None) -> None:
+        """Say by what payments belong to withdrawals: what all of them carry."""
+        if statement is None:
+            contracts = {name for name, each in self._deployment.networks.items() if each.payouts}
+            self._spool.pair(by_id=contracts, by_number=())
+            return
+        named = numbered = True
+        for row in stream_table(self._folder / FILES["payouts"], Payout):
+            named = named and row.withdrawal_id is not None
+            numbered = numbered and row.seq is not None
+        self._spool.pair(by_id=statement if named else (), by_number=statement if numbered else ())
+
     # --- a statement of payments, instead of networks
     def _statement(self) -> dict[str, Sight] | None:
         """How far a statement goes, by network; None if it cannot be read."""
         if "payouts" in self._found.missing:
             return None
         source = self._deployment.evidence["payouts"]
-        path = self._folder / FILES["payouts"]
         written_at = self._found.read_at if source.file is None else source.file.stat().st_mtime
         try:
-            numbered = all(row.seq is not None for row in stream_table(path, Payout))
+            for row in stream_table(self._folder / FILES["payouts"], Payout):
+                _known(row.network, self._policy.networks)
         except EvidenceError as error:
             self._found.missing["payouts"] = str(error)
             return None
@@ -262,20 +273,16 @@ class Gathering:
             pinned=None,
             until=None,
             complete=True,
-            numbered=numbered,
             statement_until=instant(written_at - source.settles_s),
         )
         return dict.fromkeys(self._policy.networks, sight)
 
     def _load_statement(self, sights: Mapping[str, Sight]) -> None:
         rows = stream_table(self._folder / FILES["payouts"], Payout)
-        self._load("payouts", lambda: self._add_statement(rows, sights))
-
-    def _add_statement(self, rows: Iterable[Payout], sights: Mapping[str, Sight]) -> None:
         self._spool.payments(
             (
                 Payment(
-                    network=_known(row.network, sights),
+                    network=row.network,
                     wallet=None,
                     seq=row.seq,
                     to=row.to.lower(),
@@ -283,6 +290,7 @@ class Gathering:
                     amount=row.amount,
                     tx_hash=row.tx_hash,
                     block_number=row.block_number,
+                    withdrawal=row.withdrawal_id,
                 )
                 for row in rows
             ),
@@ -321,12 +329,7 @@ class Gathering:
                 break
             time.sleep(_LOOK_EVERY_S)
         network.require(pin)
-        self._found.sights[name] = Sight(
-            pinned=pin.number,
-            until=until,
-            complete=until >= newest,
-            numbered=self._deployment.networks[name].payouts is not None,
-        )
+        self._found.sights[name] = Sight(pinned=pin.number, until=until, complete=until >= newest)
 
     def _keep(self, network: PinnedNetwork, first: int, last: int) -> None:
         contracts = {
@@ -348,12 +351,9 @@ def _require_state(what: str, state: str, known: Collection[str]) -> None:
         raise EvidenceError(f"{what} is on record as {state!r}, which is no state that it can have")
 
 
-def _known(network: str, sights: Mapping[str, Sight]) -> str:
-    if network not in sights:
-        raise EvidenceError(
-            f"{FILES['payouts']} names the network {network!r}, the policy does not"
-        )
-    return network
+def _known(network: str, networks: Collection[str]) -> None:
+    if network not in networks:
+        raise EvidenceError(f"{FILES['payouts']} names {network!r}, which is no network")
 
 
 def new_spool(folder: Path) -> Spool:

@@ -11,8 +11,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from itertools import groupby, islice
+from dataclasses import fields
+from functools import cache
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,19 @@ from seawall.reconciliation.facts import Failure, Payment, Signature, Slot, TopU
 from seawall.reconciliation.payouts import Case, Recorded, Seen
 
 _SCHEMA = """
-    create table withdrawals (key text, network text, state text, slot_id integer, fact text);
+    create table withdrawals (key text, number text, network text, state text, slot_id integer,
+                              fact text);
     create table slots (id integer, network text, address text, nonce integer, state text,
                         fact text);
-    create table signatures (network text, address text, nonce integer, fact text);
+    create table signatures (network text, address text, nonce integer, tx_hash text, fact text);
     create table payments (key text, paying integer, network text, sender text, nonce integer,
                            block integer, fact text);
     create table failures (key text, network text, fact text);
-    create table top_ups (slot_id integer, fact text);
+    create table top_ups (slot_id integer, state text, fact text);
 """
 _INDEXES = """
     create index withdrawals_by_key on withdrawals (key);
+    create index withdrawals_by_number on withdrawals (number);
     create index slots_by_id on slots (id);
     create index slots_by_nonce on slots (network, address, nonce);
     create index signatures_by_nonce on signatures (network, address, nonce);
@@ -45,7 +49,8 @@ _SLOT_OF_NONCE = """(select s.fact from slots s where (s.network, s.address, s.n
 _RECORDED = """
     select w.key, w.fact, s.fact,
            (select g.fact from signatures g
-            where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce) limit 1)
+            where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce)
+            order by g.tx_hash is null limit 1)
     from withdrawals w
     left join slots s on s.rowid = (select min(x.rowid) from slots x where x.id = w.slot_id)
     order by w.key"""
@@ -59,7 +64,7 @@ _UNPAID = """
         select 1 from payments p where p.paying = 1 and p.key = w.key)"""
 _UNMOVED = """
     select count(*) from top_ups t join slots s on s.id = t.slot_id
-    where s.network = ? and json_extract(t.fact, '$.state') = 'posted' and not exists (
+    where s.network = ? and t.state = 'posted' and not exists (
         select 1 from payments p
         where (p.network, p.sender, p.nonce) = (s.network, s.address, s.nonce))"""
 _SIGNATURES = f"""
@@ -70,9 +75,19 @@ _UNLOGGED = """
         select 1 from signatures g
         where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce))
     order by s.network, s.address, s.nonce"""
-_TWICE = """
-    select network, address, nonce, count(*) from {table}
+_SLOTS_TWICE = """
+    select network, address, nonce, count(*) from slots
     group by network, address, nonce having count(*) > 1 order by network, address, nonce"""
+# A transaction with higher fees is signed for a nonce that has one already, with the same digest.
+_SIGNED_TWICE = """
+    select network, address, nonce, count(*) from signatures where tx_hash is not null
+    group by network, address, nonce, tx_hash having count(*) > 1
+    order by network, address, nonce"""
+_NUMBERS_TWICE = """
+    select fact from withdrawals where number in (
+        select number from withdrawals where number is not null
+        group by number having count(*) > 1)
+    order by number, rowid"""
 _LANE = """
     select (select min(nonce) from slots where (network, address) = (?1, ?2)),
            (select count(distinct nonce) from slots
@@ -102,15 +117,19 @@ class Spool:
         for pragma in ("journal_mode = memory", "synchronous = off", f"cache_size = -{_CACHE_KIB}"):
             self._file.execute(f"pragma {pragma}")
         self._file.executescript(_SCHEMA)
-        self._numbered: frozenset[str] = frozenset()
+        self._by_id: frozenset[str] = frozenset()
+        self._by_number: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
-    def numbered(self, networks: Iterable[str]) -> None:
-        """Say on which networks payments carry the venue's numbers; before any fact is added."""
-        self._numbered = frozenset(networks)
+    def pair(self, *, by_id: Iterable[str], by_number: Iterable[str]) -> None:
+        """Say on which networks payments carry the venue's ids, and on which its numbers alone.
+
+        On the others they are recognised by destination and amount. Before any fact is added.
+        """
+        self._by_id, self._by_number = frozenset(by_id), frozenset(by_number)
 
     # --- adding facts
     def withdrawals(self, facts: Iterable[Withdrawal]) -> None:
@@ -119,7 +138,10 @@ class Spool:
             "withdrawals",
             facts,
             lambda each: (
-                self._key(each.network, each.seq, (each.asset, each.destination, each.amount)),
+                self._key(
+                    each.network, each.id, each.seq, (each.asset, each.destination, each.amount)
+                ),
+                str(each.seq) if each.network in self._by_id | self._by_number else None,
                 each.network,
                 each.state,
                 each.slot_id,
@@ -143,6 +165,7 @@ class Spool:
                 network_of.get(each.chain_id, f"chain {each.chain_id}"),
                 each.address,
                 each.nonce,
+                each.tx_hash,
             ),
         )
 
@@ -155,7 +178,9 @@ class Spool:
             "payments",
             facts,
             lambda each: (
-                self._key(each.network, each.seq, (each.asset, each.to, each.amount)),
+                self._key(
+                    each.network, each.withdrawal, each.seq, (each.asset, each.to, each.amount)
+                ),
                 int(paying(each)),
                 each.network,
                 each.sender,
@@ -167,12 +192,14 @@ class Spool:
     def failures(self, facts: Iterable[Failure]) -> None:
         """Add payments that contracts could not make."""
         self._insert(
-            "failures", facts, lambda each: (self._key(each.network, each.seq, ()), each.network)
+            "failures",
+            facts,
+            lambda each: (self._key(each.network, each.withdrawal, each.seq, ()), each.network),
         )
 
     def top_ups(self, facts: Iterable[TopUp]) -> None:
         """Add refills on record."""
-        self._insert("top_ups", facts, lambda each: (each.slot_id,))
+        self._insert("top_ups", facts, lambda each: (each.slot_id, each.state))
 
     def forget(self, network: str) -> None:
         """Drop what was seen of a network that could not be read to the end."""
@@ -234,12 +261,17 @@ class Spool:
         """Slots that are signed and not in the signer's log."""
         return (_fact(Slot, slot) for (slot,) in self._file.execute(_UNLOGGED))
 
-    def used_twice(self, table: str) -> Iterator[tuple[str, str, int, int]]:
-        """Network, address, nonce and count of nonces that are in a table more than once.
+    def slots_twice(self) -> Iterator[tuple[str, str, int, int]]:
+        """Network, address, nonce and count of nonces that are of several slots."""
+        yield from self._file.execute(_SLOTS_TWICE)
 
-        ``table`` is ``slots`` or ``signatures``.
-        """
-        yield from self._file.execute(_TWICE.format(table=table))
+    def signed_twice(self) -> Iterator[tuple[str, str, int, int]]:
+        """The same of nonces for which one transaction is in the signer's log several times."""
+        yield from self._file.execute(_SIGNED_TWICE)
+
+    def numbers_twice(self) -> Iterator[Withdrawal]:
+        """Withdrawals that share their number with others."""
+        return (_fact(Withdrawal, each) for (each,) in self._file.execute(_NUMBERS_TWICE))
 
     def lane(self, network: str, address: str, sent: int) -> tuple[int | None, int]:
         """The lowest nonce of a key on record, and how many from there to below ``sent``."""
@@ -261,28 +293,33 @@ class Spool:
         """Movements between wallets, or out of them, for which there is no top-up."""
         return (_fact(Payment, each) for (each,) in self._file.execute(_UNASKED))
 
-    def _key(self, network: str, seq: int | None, alike: tuple[Any, ...]) -> str:
+    def _key(
+        self, network: str, identity: str | None, seq: int | None, alike: tuple[Any, ...]
+    ) -> str:
         """What payments and withdrawals that belong together have in common.
 
-        A number counts on all networks: it must be paid on one of them alone.
+        An id and a number count on all networks: they must be paid on one of them alone.
         """
-        if network in self._numbered:
+        if network in self._by_id:
+            return f"id/{str(identity).lower()}"
+        if network in self._by_number:
             return f"{seq:078d}"
         return "/".join(map(str, (network, *alike)))
 
     def _insert(
         self, table: str, facts: Iterable[Any], columns: Callable[[Any], tuple[Any, ...]]
     ) -> None:
-        rows = ((*columns(each), json.dumps(asdict(each))) for each in facts)
-        first = next(rows, None)
-        if first is None:
+        each_fact = iter(facts)
+        one = next(each_fact, None)
+        if one is None:
             return
-        statement = f"insert into {table} values ({', '.join('?' * len(first))})"
+        values = attrgetter(*_names(type(one)))  # several times faster than `asdict`
+        rows = ((*columns(each), json.dumps(values(each))) for each in chain([one], each_fact))
         try:
             with self._transaction():
-                self._file.execute(statement, first)
                 while chunk := list(islice(rows, _CHUNK)):
-                    self._file.executemany(statement, chunk)
+                    marks = ", ".join("?" * len(chunk[0]))
+                    self._file.executemany(f"insert into {table} values ({marks})", chunk)
         except (sqlite3.Error, OverflowError, TypeError, ValueError) as error:
             raise EvidenceError(f"{table} cannot be kept for reading: {error}") from error
 
@@ -298,9 +335,14 @@ class Spool:
         self._file.execute("commit")
 
 
-def _fact(kind: Callable[..., Any], text: str) -> Any:
-    return kind(**json.loads(text))
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
-def _optional(kind: Callable[..., Any], text: str | None) -> Any:
+def _fact(kind: type[Any], text: str) -> Any:
+    return kind(**dict(zip(_names(kind), json.loads(text), strict=True)))
+
+
+def _optional(kind: type[Any], text: str | None) -> Any:
     return None if text is None else _fact(kind, text)

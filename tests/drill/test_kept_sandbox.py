@@ -113,6 +113,15 @@ def test_a_venue_whose_game_day_was_killed_during_the_fault_still_pays(killed: G
     pays_a_withdrawal(killed)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_every_base_unit_of_a_venue_whose_game_day_was_killed_is_explained() -> None:
+    """While it goes on paying."""
+    done = seawall("reconcile", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["findings"], found["doubts"]) == (0, [], []), found["sentence"]
+    assert {each["outcome"] for each in found["proofs"]} == {"PASS"}
+
+
 def test_its_ledger_can_be_made_again_of_the_backup_and_the_stream(
     killed: GameDay, sandbox: KeptSandbox, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -33,6 +34,16 @@ STRANGER = "0x" + "99" * 20
 _CLIENT = httpx.Client
 
 
+def withdrawal_id(number: int) -> str:
+    """Of the withdrawal with this number, as its events name it."""
+    return str(UUID(int=number))
+
+
+def top_up_id(number: int) -> str:
+    """Of a top-up."""
+    return str(UUID(int=0x7000 + number))
+
+
 def block_hash(number: int) -> str:
     """Of the block ``number``."""
     return f"0x{number:064x}"
@@ -50,6 +61,11 @@ def destination(number: int) -> str:
 
 def _word(value: int | str) -> str:
     return f"{int(value, 16) if isinstance(value, str) else value:064x}"
+
+
+def _topic_of(identity: str) -> str:
+    """16 bytes as an indexed topic has them: first, and the rest is zero."""
+    return "0x" + UUID(identity).hex + "0" * 32
 
 
 @dataclass(kw_only=True)
@@ -128,7 +144,7 @@ class ReconciledVenue:
         """A withdrawal on record; its number is ``number``."""
         self.withdrawals.append(
             {
-                "id": f"w{number}",
+                "id": withdrawal_id(number),
                 "seq": number,
                 "network": NETWORK,
                 "asset": asset,
@@ -151,13 +167,19 @@ class ReconciledVenue:
         to: str | None = None,
         asset: str = "AST",
         wallet: str = HOT,
+        of: str | None = None,
     ) -> None:
         """A payment on the chain; what is at or below the pinned block is taken off its wallet."""
         receiver = to or destination(seq)
         self.logs.append(
             {
                 "address": self.addresses[wallet],
-                "topics": [PAID_TOPIC, "0x" + _word(seq), "0x" + "0" * 64, "0x" + _word(receiver)],
+                "topics": [
+                    PAID_TOPIC,
+                    "0x" + _word(seq),
+                    _topic_of(of or withdrawal_id(seq)),
+                    "0x" + _word(receiver),
+                ],
                 "data": "0x" + _word(NATIVE if asset == "AST" else TOKEN) + _word(amount),
                 "transactionHash": tx_hash(slot),
                 "blockNumber": hex(block),
@@ -174,7 +196,7 @@ class ReconciledVenue:
         self.logs.append(
             {
                 "address": self.addresses[HOT],
-                "topics": [FAILED_TOPIC, "0x" + _word(seq)],
+                "topics": [FAILED_TOPIC, "0x" + _word(seq), _topic_of(withdrawal_id(seq))],
                 "data": "0x",
                 "transactionHash": tx_hash(slot),
                 "blockNumber": hex(block),
@@ -379,6 +401,8 @@ def reconciled_venue() -> ReconciledVenue:
     venue.paid(4, 4_004, block=8, slot=2)
     venue.failed(5, block=8, slot=2)
     venue.paid(6, 6_006, block=12, slot=3)
+    dearer = venue.one("sign_log", address=HOT_KEY, nonce=3) | {"tx_hash": tx_hash(40)}
+    venue.sign_log.append(dearer)  # replaces the transaction of slot 4, with higher fees
     _top_ups(venue)
     venue.surpluses.append({"wallet": HOT, "asset": "AST", "amount": 70, "block_number": 6})
     venue.posting("surplus", "hot", 70)
@@ -398,7 +422,7 @@ def _top_ups(venue: ReconciledVenue) -> None:
     ):
         venue.topups.append(
             {
-                "id": f"t{number}",
+                "id": top_up_id(number),
                 "network": NETWORK,
                 "asset": "AST",
                 "from_wallet": RESERVE,
@@ -408,6 +432,7 @@ def _top_ups(venue: ReconciledVenue) -> None:
                 "slot_id": slot,
             }
         )
-    venue.paid(0, 500, block=4, slot=21, to=venue.addresses[HOT], wallet=RESERVE)
+    to_hot = {"to": venue.addresses[HOT], "wallet": RESERVE}
+    venue.paid(0, 500, block=4, slot=21, of=top_up_id(1), **to_hot)
     venue.posting("topup", "reserve", -500)
     venue.posting("topup", "hot", 500)

@@ -80,3 +80,12 @@ def test_without_a_venue_it_is_a_usage_error(
 ) -> None:
     assert command_line.main(["reconcile"]) == ExitCode.USAGE
     assert "name its file with --deployment" in capsys.readouterr().err
+
+
+def test_help_lists_it_where_a_venue_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before what starts and ends sandboxes, and with what its exit codes mean."""
+    assert command_line.main(["--help"]) == ExitCode.PASS
+    listed = capsys.readouterr().out
+    assert listed.index("contract ") < listed.index("reconcile ") < listed.index("down ")
+    assert command_line.main(["reconcile", "--help"]) == ExitCode.PASS
+    assert "Exit codes: 0 all that the venue lets" in " ".join(capsys.readouterr().out.split())

@@ -26,6 +26,7 @@ from tests.testing.reconciled_venue import (
     destination,
     reconciled_venue,
     tx_hash,
+    withdrawal_id,
 )
 
 Reconciling = Callable[..., Reconciliation]
@@ -77,9 +78,11 @@ def test_what_is_not_final_in_time_is_not_known(reconciling: Reconciling) -> Non
     found = reconciling(venue)
 
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
-    assert [each.text for each in found.doubts.each] == [
-        "withdrawal w6 (seq 6) is posted: what is newer than block 10 of aster is not final"
-    ]
+    [doubt] = found.doubts.each
+    assert doubt.text == (
+        f"withdrawal {withdrawal_id(6)} (seq 6) is posted: what is newer than block 10 of aster is"
+        " not final"
+    )
 
 
 def test_a_node_that_is_behind_the_venues_proves_nothing_against_it(
@@ -92,7 +95,7 @@ def test_a_node_that_is_behind_the_venues_proves_nothing_against_it(
 
     assert found.findings.count == 0
     assert [each.text for each in found.doubts.each] == [
-        "withdrawal w6 (seq 6) is posted: in block 15, and aster was read until 13"
+        f"withdrawal {withdrawal_id(6)} (seq 6) is posted: in block 15, and aster was read until 13"
     ]
 
 
@@ -243,7 +246,9 @@ def test_a_state_that_no_withdrawal_can_have_is_not_explained_away(
     venue.one("withdrawals", seq=10)["state"] = "sent"
     found = reconciling(venue)
     assert found.outcome is Outcome.UNKNOWN
-    assert any("w10 is on record as 'sent'" in each.reason for each in found.proofs)
+    assert any(
+        f"{withdrawal_id(10)} is on record as 'sent'" in each.reason for each in found.proofs
+    )
 
 
 def test_a_wallet_that_the_policy_does_not_know_is_named(reconciling: Reconciling) -> None:

@@ -23,7 +23,9 @@ from tests.testing.reconciled_venue import (
     block_hash,
     destination,
     reconciled_venue,
+    top_up_id,
     tx_hash,
+    withdrawal_id,
 )
 
 Spoil = Callable[[ReconciledVenue], Any]
@@ -88,14 +90,14 @@ def test_what_is_explained_and_wants_somebody_is_listed_with_its_ids(
     assert found.keys() == {"held", "failed", "not-posted"}
     assert "as the customer is told" in found["held"].text
     assert found["held"].ids == {
-        "withdrawal": "w3",
+        "withdrawal": withdrawal_id(3),
         "seq": 3,
         "slot": 1,
         "tx_hash": tx_hash(1),
         "block": 5,
     }
     assert found["not-posted"].ids == {
-        "withdrawal": "w4",
+        "withdrawal": withdrawal_id(4),
         "seq": 4,
         "slot": 2,
         "tx_hash": tx_hash(2),
@@ -155,7 +157,7 @@ def _same_number(venue: ReconciledVenue) -> None:
 
 
 def _top_up(number: int, **changes: Any) -> Spoil:
-    return lambda venue: venue.one("topups", id=f"t{number}").update(changes)
+    return lambda venue: venue.one("topups", id=top_up_id(number)).update(changes)
 
 
 def _no_movement(venue: ReconciledVenue) -> None:
@@ -175,6 +177,21 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         {"paid-without-withdrawal"},
     ),
     "a withdrawal paid twice": (_again, {"paid-twice"}),
+    "a withdrawal paid under two numbers": (
+        lambda venue: venue.paid(
+            900, 1_001, block=9, slot=2, to=destination(1), of=withdrawal_id(1)
+        ),
+        {"paid-twice"},
+    ),
+    "a payment under a number that is not the withdrawal's": (
+        lambda venue: venue.one("withdrawals", seq=1).update(seq=901),
+        {"paid-under-another-number"},
+    ),
+    "a payment that names another withdrawal": (
+        lambda venue: venue.logs[0]["topics"].__setitem__(2, "0x" + "9" * 32 + "0" * 32),
+        {"paid-without-withdrawal", "posted-without-payment"},
+    ),
+    "a movement that names another top-up": (_top_up(1, id=top_up_id(9)), {"top-up-differs"}),
     "a payment twice in later blocks": (
         lambda venue: venue.paid(6, 6_006, block=12, slot=3),
         {"paid-twice"},
@@ -236,6 +253,7 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         _top_up(1, amount=501),
         {"top-up-differs", "postings-differ", "deficit", "surplus"},
     ),
+    "a top-up whose slot is gone": (_top_up(2, slot_id=99), {"slot-missing"}),
     "a top-up that moved twice": (
         lambda venue: venue.paid(7, 500, block=4, slot=21, to=venue.addresses[HOT], wallet=RESERVE),
         {"top-up-differs"},
@@ -301,7 +319,7 @@ def test_a_finding_says_where_to_look_and_what_to_do(reconciling: Reconciling) -
     [found] = reconciling(venue).findings.each
 
     assert found.ids == {
-        "withdrawal": "w1",
+        "withdrawal": withdrawal_id(1),
         "seq": 1,
         "wallet": HOT,
         "slot": 2,

@@ -18,6 +18,7 @@ from tests.testing.reconciled_venue import (
     ReconciledVenue,
     block_hash,
     reconciled_venue,
+    withdrawal_id,
 )
 
 Reconciling = Callable[..., Reconciliation]
@@ -73,7 +74,7 @@ def test_people_read_every_contradiction_with_its_ids_and_what_to_do(
     venue.one("withdrawals", seq=1)["destination"] = STRANGER
     text = printed(reconciling(venue), venue)
     assert "FAIL  paid-elsewhere: 1001 AST to" in text
-    assert "withdrawal w1, seq 1" in text
+    assert f"withdrawal {withdrawal_id(1)}, seq 1" in text
     assert "-> stop payouts of the network before anything else" in text
     assert "FAIL  1 contradictions; 8 of 9 statements are proven" in text
 
