@@ -46,6 +46,7 @@ async def _ask(front: Front, path: str, body: bytes, *, secret: str = SECRET) ->
         ("/sign", {"wallet": "alpha-hot", "x": 1}, "alpha"),
         ("/sign", {"wallet": "beta-hot"}, "beta"),
         ("/probe", None, "alpha"),
+        ("/probe", {"wallet": "beta-hot"}, "beta"),
     ],
 )
 async def test_a_request_reaches_the_signer_of_its_wallets_bucket_as_it_came(
