@@ -223,7 +223,9 @@ class SigningRoutes:
     async def _probe(self) -> bool:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self.client.post(f"{self.urls[self.primary]}/probe")
+                answer = await self.client.post(
+                    f"{self.urls[self.primary]}/probe", json={"wallet": self.lanes.lanes[0].wallet}
+                )
         except (httpx.HTTPError, TimeoutError):
             return False
         return answer.is_success

@@ -64,7 +64,8 @@ class Front:
     """The front of one region.
 
     ``buckets`` are by wallet, ``clients`` by bucket: each reaches the signer of its bucket. A probe
-    that names no wallet goes to the signer of the first one by name.
+    without a body goes to the signer of the first wallet by name; a settler names its own, so that
+    it does not return to a region whose signer of another bucket is well.
     """
 
     buckets: Mapping[str, str]
@@ -84,7 +85,7 @@ class Front:
             self.metrics.strangers.labels(self.metrics.region).inc()
             raise
         body = await _bounded(request)
-        wallet = min(self.buckets) if act == "probe" else _wallet(body)
+        wallet = min(self.buckets) if act == "probe" and not body else _wallet(body)
         bucket = self.buckets.get(wallet)
         if bucket is None:
             raise SigningRefusedError("bad_request", f"no signer here has a key of {wallet}")

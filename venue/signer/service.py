@@ -145,12 +145,15 @@ class SigningService:
     async def probe(self) -> None:
         """Let the provider sign a fixed text that is no transaction.
 
+        By the key of a reserve, if there is one: AWS's own log then shows no signature of a key
+        that pays customers but those that paid them.
+
         It bypasses the bulkhead, because it tests the provider and not a bucket; once a second fits
         into the part of the quota that no share takes.
 
         Raises :class:`SigningRefusedError`.
         """
-        await self._ask(min(self.addresses), _PROBE)
+        await self._ask(min(self.recipients or self.addresses), _PROBE)
 
     async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:
         if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (

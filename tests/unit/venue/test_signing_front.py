@@ -46,6 +46,7 @@ async def _ask(front: Front, path: str, body: bytes, *, secret: str = SECRET) ->
         ("/sign", {"wallet": "alpha-hot", "x": 1}, "alpha"),
         ("/sign", {"wallet": "beta-hot"}, "beta"),
         ("/probe", None, "alpha"),
+        ("/probe", {"wallet": "beta-hot"}, "beta"),
     ],
 )
 async def test_a_request_reaches_the_signer_of_its_wallets_bucket_as_it_came(
@@ -75,7 +76,7 @@ async def test_a_request_reaches_the_signer_of_its_wallets_bucket_as_it_came(
         b"\xff",
         b'{"wallet": 7}',
         b'{"wallet": "gamma-hot"}',
-        b'{"wallet": "' + b"x" * BODY_BYTES_MAX + b'"}',
+        b'{"wallet": "alpha-hot", "data": "' + b"x" * BODY_BYTES_MAX + b'"}',
     ],
 )
 async def test_what_is_about_no_wallet_of_the_region_goes_nowhere(body: bytes) -> None:
