@@ -207,6 +207,11 @@ class ReconciledVenue:
         """Entries of the bucket that pays customers."""
         self.entry("customer", posting, kind, asset, amount)
 
+    def moved(self, posting: str, gains: str, owes: str, amount: int) -> None:
+        """A posting of two entries."""
+        self.posting(posting, gains, amount)
+        self.posting(posting, owes, -amount)
+
     def entry(self, bucket: str, posting: str, kind: str, asset: str, amount: int) -> None:
         """The sum of entries of a bucket."""
         self.ledger_by_posting.append(
