@@ -108,7 +108,7 @@ _ADMIT_LESS = """
 _RELEASE = """
     update withdrawals set state = 'reserved', slot_id = null where id = any($1::uuid[])"""
 _RELEASE_TOPUP = """
-    update topups t set state = 'requested', slot_id = null
+    update topups t set state = 'requested', slot_id = null, seq = null
     where t.slot_id = $1 and not exists (
         select 1 from unnest($2::text[], $3::numeric[]) as cap (asset, amount)
         where cap.asset = t.asset and t.amount <= cap.amount
