@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from seawall.conventions import signing
 from seawall.errors import UsageError
-from seawall.formats.deployment import Deployment
+from seawall.formats.deployment import Deployment, Signer
 
 ANSWER_S_MAX = 0.9
 """Longer than a signer waits for its key service: its own time-outs are two quarters of a second.
@@ -19,8 +19,8 @@ Shorter than the second that two observations of a fault may be apart.
 """
 
 
-def signer_of(deployment: Deployment, target: str, *, fault: str) -> tuple[str, str]:
-    """The region of ``target`` (``kms.primary`` or ``kms.standby``) and the URL of its signer.
+def signer_of(deployment: Deployment, target: str, *, fault: str) -> tuple[str, Signer]:
+    """The region of ``target`` (``kms.primary`` or ``kms.standby``) and its signer.
 
     Raises:
         UsageError: The deployment has no such region, or does not say where its signer is.
@@ -37,22 +37,24 @@ def signer_of(deployment: Deployment, target: str, *, fault: str) -> tuple[str, 
             f"the deployment file names no signer of {region}",
             remedy="a fault that cannot be observed proves nothing; name it under signers",
         )
-    return str(region), deployment.signers[region].url
+    return str(region), deployment.signers[region]
 
 
-def look(url: str) -> str:
-    """Have the signer at ``url`` probe its key service once.
+def look(signer: Signer) -> str:
+    """Have ``signer`` probe its key service once.
 
     Returns:
         As :func:`seawall.conventions.signing.probe_result`, or ``silent`` without an answer.
+
+    Raises:
+        UsageError: The prober's credential cannot be read.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(signer.url)
+    headers = {"Connection": "close", **signer.headers("prober")}
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=ANSWER_S_MAX)
     try:
-        connection.request(
-            "POST", parts.path.rstrip("/") + signing.PROBE_PATH, headers={"Connection": "close"}
-        )
+        connection.request("POST", parts.path.rstrip("/") + signing.PROBE_PATH, headers=headers)
         answer = connection.getresponse()
         return signing.probe_result(answer.status, answer.read().decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException):

@@ -2,7 +2,7 @@
 
     python -m loadtests.check --policy FILE [--drills NAME...]
 
-Plans the flood of every drill for one seed, on a small population. Prints a
+Plans the flood of every drill for one seed, with the customers of a sandbox. Prints a
 :mod:`seawall.drill_report`; each shock profile has a summary.
 """
 
@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from loadtests.plan import plan
-from loadtests.population import populate
+from loadtests.population import CUSTOMERS, populate
 from loadtests.shock import PROFILES, load_profile
 from seawall.drill_report import DrillReport, main
 from seawall.errors import Problem, UsageError
@@ -28,12 +28,11 @@ The rest is what hot wallets keep, and what the prober's large transfers take: a
 pools hold that they cross, in eight drills on a slow machine.
 """
 _SEED = 1
-_CUSTOMERS = 1_000
 
 
 def problems_of(policy: Policy) -> Iterator[Problem]:
     """Every drill whose profile does not exist, or whose flood contradicts its expectations."""
-    population = populate(policy, seed=_SEED, size=_CUSTOMERS)
+    population = populate(policy, seed=_SEED, size=CUSTOMERS)
     known = profiles()
     for name, drill in policy.drills.items():
         if drill.flood.profile not in known:

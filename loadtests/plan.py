@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 import uuid
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -24,19 +23,18 @@ from typing import Any
 
 from loadtests import shape
 from loadtests.arrivals import MICROSECONDS, Arrival, Phase, read_arrivals, write_arrivals
+from loadtests.assignment import Wanted, assign
 from loadtests.plan_check import check_plan, target_rates
-from loadtests.population import Customer, Population, read_customers
+from loadtests.population import Population, read_customers
 from loadtests.reads import PLANNED_READS, PlannedRead, plan_reads, write_reads_planned
 from loadtests.shock import Facts, Profile, load_profile
 from seawall.errors import SeawallError, UsageError
 from seawall.formats.atomic import write_whole
 from seawall.formats.customers import Pool
 from seawall.policy import MICRO, Policy
-from seawall.policy.drilling import Flood
+from seawall.policy.drilling import Flood, Storm
 from seawall.policy_file import load_policy
 
-DRAWS = 16
-"""How often a customer is drawn at random before the one with the largest balance is taken."""
 MS = 1_000
 SECONDS_PER_HOUR = 3_600
 NOT_COMPRESSED = (
@@ -62,17 +60,6 @@ class Plan:
     scaling: dict[str, Any]
 
 
-@dataclass(kw_only=True)
-class _PlannedRequest:
-    """A request before it has an index; ``at_us`` is in microseconds after its phase began."""
-
-    pool: Pool
-    amount: int
-    value_micro: int
-    at_us: int = 0
-    customer_id: str = ""
-
-
 def plan(
     policy: Policy,
     name: str,
@@ -96,28 +83,31 @@ def plan(
     flood = drill.flood
     calm = _calm(policy, flood, profile, rng)
     run = _run(policy, flood, profile, rng)
-    _assign(calm + run, population, rng)
+    storm = [] if flood.storm is None else _storm(policy, flood, flood.storm, population)
+    stormers = {request.customer_id for request in storm}
+    others = [each for each in population.depositors if each.customer_id not in stormers]
+    assign(policy, calm + run, others, rng)
     destinations = _Destinations(rng, repeated=float(assumed.destinations_repeated.value))
-    lines: list[tuple[int, Phase, int, str, _PlannedRequest, str]] = []
-    phases: tuple[tuple[Phase, list[_PlannedRequest], int, int], ...] = (
-        ("calm", calm, 0, flood.calm),
-        ("run", run, flood.calm, flood.length),
+    lines: list[tuple[int, Phase, int, str, Wanted, str]] = []
+    phases: tuple[tuple[Phase, list[Wanted], int], ...] = (
+        ("calm", calm, flood.calm),
+        ("run", run, flood.calm + flood.length),
     )
-    for phase, requests, start_ms, length_ms in phases:
-        named = [
-            (str(uuid.UUID(int=rng.getrandbits(128), version=4)), request, destinations.draw())
-            for request in requests
-        ]
+    for phase, requests, ends_ms in phases:
+        named = [(_identity(rng), request, destinations.draw()) for request in requests]
         lines += [
-            (start_ms * MS + request.at_us, phase, 1, identity, request, to)
-            for identity, request, to in named
+            (request.at_us, phase, 1, identity, request, to) for identity, request, to in named
         ]
         for position, delay_us in _repeats(
-            rng, [request.at_us for request in requests], length_us=length_ms * MS, profile=profile
+            rng, [request.at_us for request in requests], ends_us=ends_ms * MS, profile=profile
         ):
             identity, request, to = named[position]
-            at_us = start_ms * MS + request.at_us + delay_us
-            lines.append((at_us, phase, 2, identity, request, to))
+            lines.append((request.at_us + delay_us, phase, 2, identity, request, to))
+    storming = Random(f"{seed}/{name}/{earlier}/storm")
+    lines += [
+        (request.at_us, "run", 1, _identity(storming), request, _address(storming))
+        for request in storm
+    ]
     lines.sort(key=lambda line: (line[0], line[3], line[2]))
     small_max = policy.small_value_micro_max()
     arrivals = tuple(
@@ -138,7 +128,7 @@ def plan(
         for index, (offset_us, phase, attempt, identity, request, to) in enumerate(lines)
     )
     reads = plan_reads(
-        arrivals,
+        [arrival for arrival in arrivals if arrival.customer_id not in stormers],
         assumed,
         without_spent(population, arrivals),
         calm_us=flood.calm * MS,
@@ -169,7 +159,7 @@ def plan(
     )
 
 
-def _calm(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+def _calm(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[Wanted]:
     """Small requests at a constant rate.
 
     Their mean drawdown velocity is far below the level at which the first tier is left.
@@ -188,22 +178,23 @@ def _calm(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_
         / rates.window_ms
     )
     mean = float(value) / count
-    requests: list[_PlannedRequest] = []
+    requests: list[Wanted] = []
     for pool, share in _pools(policy, count).items():
-        drawn = shape.amounts(
+        drawn = _amounts(
             rng,
+            profile,
             count=share,
             total=mean * share,
             high=min(8 * mean, float(policy.small_value_micro_max())),
-            alpha=float(assumed.amount_tail_exponent.value),
         )
         requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
     rng.shuffle(requests)
-    _set_times(requests, shape.steady_times(rng, count=len(requests), length=flood.calm / MS))
+    times = shape.steady_times(rng, count=len(requests), length=flood.calm / MS)
+    _set_times(requests, times, start_ms=0)
     return requests
 
 
-def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_PlannedRequest]:
+def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[Wanted]:
     """The requests of the run itself.
 
     Amounts are heavy-tailed, value is spread evenly over the pools, and large requests tend to come
@@ -213,16 +204,16 @@ def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_P
     hot = policy.hot_target_value_micro()
     count = _first_attempts(assumed.requests_per_s.value * flood.length / MS, profile)
     value = profile.requested(flood) * hot
-    requests: list[_PlannedRequest] = []
+    requests: list[Wanted] = []
     for pool, share in _pools(policy, count).items():
         of_wallet = assumed.amount_of_wallet_max.value * _hot_value_micro(policy, pool, "maximum")
         high = min(float(policy.limits.withdrawal_value_max * MICRO), float(of_wallet))
-        drawn = shape.amounts(
+        drawn = _amounts(
             rng,
+            profile,
             count=share,
             total=float(value * _hot_value_micro(policy, pool, "target") / hot),
             high=high,
-            alpha=float(assumed.amount_tail_exponent.value),
         )
         requests += [_planned_request(policy, pool, value_micro=int(amount)) for amount in drawn]
     length = flood.length / MS
@@ -243,7 +234,56 @@ def _run(policy: Policy, flood: Flood, profile: Profile, rng: Random) -> list[_P
         small_max=policy.small_value_micro_max(),
     )
     requests = [requests[index] for index in order]
-    _set_times(requests, times)
+    _set_times(requests, times, start_ms=flood.calm)
+    return requests
+
+
+def _amounts(
+    rng: Random, profile: Profile, *, count: int, total: float, high: float
+) -> list[float]:
+    """Amounts of ``total`` together in millionths, each up to ``high``.
+
+    Raises:
+        UsageError: So few of them cannot be worth so much.
+    """
+    alpha = float(profile.assumed.amount_tail_exponent.value)
+    try:
+        return shape.amounts(rng, count=count, total=total, high=high, alpha=alpha)
+    except ValueError as error:
+        raise UsageError(
+            f"{count} requests of up to {high / MICRO:,.0f} cannot be worth {total / MICRO:,.0f}",
+            remedy="raise limits.small_withdrawal_value_max or withdrawal_value_max, or let the"
+            " profile ask for less, or more often",
+        ) from error
+
+
+def _storm(policy: Policy, flood: Flood, storm: Storm, population: Population) -> list[Wanted]:
+    """The requests of one customer, at an even rate all through the run.
+
+    That is the depositor who holds most of one asset.
+
+    Raises:
+        UsageError: Even that one holds too little for a single window of the drawdown velocity.
+    """
+    held_micro, pool, customer_id = max(
+        (policy.value_micro(pool[1], held), pool, customer.customer_id)
+        for customer in population.depositors
+        for pool, held in customer.balances.items()
+    )
+    value_micro = int(storm.value * MICRO)
+    needed_micro = value_micro * storm.requests_per_s * target_rates(policy).window_ms // MS
+    if held_micro < needed_micro:
+        raise UsageError(
+            f"nobody holds the {needed_micro // MICRO} that the storm asks for in one window of the"
+            " drawdown velocity",
+            remedy="plan a smaller storm, or larger balances",
+        )
+    count = storm.requests_per_s * flood.length // MS
+    requests = [_planned_request(policy, pool, value_micro=value_micro) for _ in range(count)]
+    times = [(index + 0.5) / storm.requests_per_s for index in range(count)]
+    _set_times(requests, times, start_ms=flood.calm)
+    for request in requests:
+        request.customer_id = customer_id
     return requests
 
 
@@ -274,7 +314,7 @@ def _first_attempts(total: Fraction, profile: Profile) -> int:
 
 
 def _repeats(
-    rng: Random, times_us: Sequence[int], *, length_us: int, profile: Profile
+    rng: Random, times_us: Sequence[int], *, ends_us: int, profile: Profile
 ) -> list[tuple[int, int]]:
     """Which requests are sent again before the phase ends: (position, delay in microseconds)."""
     assumed = profile.assumed
@@ -284,9 +324,7 @@ def _repeats(
     )
     candidates = [(position, rng.randint(earliest, latest)) for position in range(len(times_us))]
     fitting = [
-        (position, delay)
-        for position, delay in candidates
-        if times_us[position] + delay < length_us
+        (position, delay) for position, delay in candidates if times_us[position] + delay < ends_us
     ]
     return rng.sample(fitting, min(len(fitting), round(len(times_us) * assumed.repeated.value)))
 
@@ -317,7 +355,7 @@ def _hot_value_micro(policy: Policy, pool: Pool, bound: str) -> int:
     )
 
 
-def _planned_request(policy: Policy, pool: Pool, *, value_micro: int) -> _PlannedRequest:
+def _planned_request(policy: Policy, pool: Pool, *, value_micro: int) -> Wanted:
     """A request for ``value_micro`` worth of the pool's asset.
 
     The amount is rounded down to whole base units, and is at least one.
@@ -325,48 +363,15 @@ def _planned_request(policy: Policy, pool: Pool, *, value_micro: int) -> _Planne
     asset = policy.assets[pool[1]]
     price, per_price = asset.reference_price.as_integer_ratio()
     amount = max(1, value_micro * per_price * 10**asset.decimals // (MICRO * price))
-    return _PlannedRequest(
-        pool=pool, amount=amount, value_micro=policy.value_micro(pool[1], amount)
+    return Wanted(
+        pool=pool, amount=amount, value_micro=policy.value_micro(pool[1], amount), at_us=0
     )
 
 
-def _set_times(requests: Sequence[_PlannedRequest], times: Sequence[float]) -> None:
+def _set_times(requests: Sequence[Wanted], times: Sequence[float], *, start_ms: int) -> None:
+    """Let each be sent at its time, in seconds after ``start_ms``."""
     for request, time in zip(requests, times, strict=True):
-        request.at_us = int(time * MICROSECONDS)
-
-
-def _assign(requests: Sequence[_PlannedRequest], population: Population, rng: Random) -> None:
-    """Give each request a customer who can afford it, drawn in proportion to balance.
-
-    All requests of one customer together do not exceed its balance.
-    """
-    holders: dict[Pool, list[Customer]] = {}
-    for customer in population.depositors:
-        for pool in customer.balances:
-            holders.setdefault(pool, []).append(customer)
-    for pool in sorted({request.pool for request in requests}):
-        able = holders.get(pool, [])
-        left = [customer.balances[pool] for customer in able]
-        reach = list(accumulate(left))
-        for request in sorted(
-            (request for request in requests if request.pool == pool),
-            key=lambda request: (-request.amount, request.at_us),
-        ):
-            position = _customer(rng, left, reach, request.amount)
-            left[position] -= request.amount
-            request.customer_id = able[position].customer_id
-
-
-def _customer(rng: Random, left: list[int], reach: list[int], amount: int) -> int:
-    for _ in range(DRAWS):
-        position = bisect_right(reach, rng.randrange(reach[-1])) if reach else 0
-        if left and left[position] >= amount:
-            return position
-    if left and max(left) >= amount:
-        return left.index(max(left))
-    raise UsageError(
-        "no customer can afford a planned request", remedy="plan a smaller run, or larger balances"
-    )
+        request.at_us = start_ms * MS + int(time * MICROSECONDS)
 
 
 class _Destinations:
@@ -381,8 +386,16 @@ class _Destinations:
         """A lower-case 0x address."""
         if self._seen and self._rng.random() < self._repeated:
             return self._rng.choice(self._seen)
-        self._seen.append(f"0x{self._rng.getrandbits(160):040x}")
+        self._seen.append(_address(self._rng))
         return self._seen[-1]
+
+
+def _identity(rng: Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def _address(rng: Random) -> str:
+    return f"0x{rng.getrandbits(160):040x}"
 
 
 def scaling(

@@ -6,7 +6,7 @@ drill means to avoid.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +17,7 @@ from typing import Any
 from loadtests.arrivals import MICROSECONDS, Arrival
 from loadtests.reads import PlannedRead
 from loadtests.shock import Profile
+from seawall.controls.allowance import Asked, full, within_window
 from seawall.conventions.reads import READS, SAMPLES_MIN
 from seawall.errors import UsageError
 from seawall.policy import Drill, Policy
@@ -98,6 +99,22 @@ def drawn(arrivals: Iterable[Arrival], rates: TargetRates) -> Iterator[tuple[int
             yield arrival.offset_us, total
 
 
+def let_through(policy: Policy, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
+    """The first attempts that the limits of customers allow, if each is committed at its instant.
+
+    What they refuse reserves nothing.
+    """
+    asked: dict[str, list[Asked]] = defaultdict(list)
+    for arrival in arrivals:
+        if arrival.attempt > 1:
+            continue
+        now_us, value_micro = arrival.offset_us, arrival.value_micro
+        window = within_window(policy, asked[arrival.customer_id], now_us=now_us)
+        if full(policy, window, value_micro=value_micro, now_us=now_us) is None:
+            asked[arrival.customer_id] = [*window, Asked(at_us=now_us, value_micro=value_micro)]
+            yield arrival
+
+
 def check_plan(
     policy: Policy,
     drill: Drill,
@@ -119,7 +136,8 @@ def check_plan(
     in_calm: list[int] = []
     in_opening: list[int] = []
     later: list[int] = []
-    for at_us, value in drawn(arrivals, rates):
+    reserving = list(let_through(policy, arrivals))
+    for at_us, value in drawn(reserving, rates):
         if at_us < run_starts_us:
             in_calm.append(value)
             continue
@@ -131,7 +149,7 @@ def check_plan(
     )
     later_least = Fraction(min(later), rates.hot_micro) if later else None
     run = [arrival for arrival in arrivals if arrival.phase == "run"]
-    requested = sum(arrival.value_micro for arrival in run if arrival.attempt == 1)
+    requested = sum(arrival.value_micro for arrival in reserving if arrival.phase == "run")
     ratio = Fraction(requested, rates.hot_micro)
     spans_ms = Fraction(run[-1].offset_us - run[0].offset_us, MS) if run else Fraction(0)
     offered_per_s = Fraction(len(run) * MS, drill.flood.length)
@@ -162,6 +180,7 @@ def check_plan(
             *_payable(policy, arrivals),
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
             *_avoided(drill, rates, peak=peak),
+            *_stormed(drill, rates, arrivals),
             *_looked_at(reads),
         )
         if not holds
@@ -230,6 +249,25 @@ def _avoided(drill: Drill, rates: TargetRates, *, peak: Fraction) -> list[tuple[
             ("protected", rates.protected_enter),
         )
         if tier in drill.expects.avoids
+    ]
+
+
+def _stormed(
+    drill: Drill, rates: TargetRates, arrivals: Sequence[Arrival]
+) -> list[tuple[bool, str]]:
+    """Whether a storm would reach a tier that its drill avoids, if nothing limited a customer."""
+    if drill.flood.storm is None:
+        return []
+    unlimited = Fraction(max(value for _, value in drawn(arrivals, rates)), rates.hot_micro)
+    enters = {"stressed": rates.stressed_enter, "protected": rates.protected_enter}
+    return [
+        (
+            any(unlimited >= CLEARLY * enters[tier] for tier in drill.expects.avoids),
+            (
+                f"its storm would reach a velocity of only {float(unlimited):.3f} without any "
+                "limit, and no tier that the drill avoids"
+            ),
+        )
     ]
 
 

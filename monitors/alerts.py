@@ -79,6 +79,9 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _held(policy),
         _gas_low(policy),
         _lane_disputed(policy),
+        _lane_stuck(policy),
+        _signer_capped(policy),
+        _signer_stranger(policy),
         _metrics_absent(policy),
     ]
 
@@ -274,6 +277,59 @@ def _lane_disputed(policy: Policy) -> Alert:
         summary="The chain knows of {{ $labels.wallet }} what the venue's records do not",
         customer_impact="Nothing is paid from this wallet until people have looked.",
         runbook=f"{RUNBOOKS}/lane-disputed.md",
+    )
+
+
+def _signer_capped(policy: Policy) -> Alert:
+    """The alert on the signer's velocity caps: settlers leave room, so somebody else asks."""
+    capped = grown(
+        f'{metrics.SIGN_REQUESTS}{{outcome="capped"}}', window_ms=policy.caps.signer.window
+    )
+    return Alert(
+        name=metrics.ALERT_SIGNER_CAPPED,
+        expression=f"sum by (region) ({capped}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary=(
+            "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times for more"
+            " than it may sign away in one window"
+        ),
+        customer_impact="Payouts of the wallet wait until its window allows more.",
+        runbook=f"{RUNBOOKS}/signer-capped.md",
+    )
+
+
+def _signer_stranger(policy: Policy) -> Alert:
+    strangers = grown(metrics.SIGNER_STRANGERS, window_ms=policy.caps.signer.window)
+    return Alert(
+        name=metrics.ALERT_SIGNER_STRANGER,
+        expression=f"sum by (region) ({strangers}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary=(
+            "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times by somebody"
+            " who may not ask"
+        ),
+        customer_impact=(
+            "None if it is a stranger; if it is a settler with a wrong credential, payouts of its"
+            " network stand still."
+        ),
+        runbook=f"{RUNBOOKS}/signer-stranger.md",
+    )
+
+
+def _lane_stuck(policy: Policy) -> Alert:
+    return Alert(
+        name=metrics.ALERT_LANE_STUCK,
+        expression=f"max by (network, wallet) ({metrics.LANE_STUCK}) > 0",
+        pending_ms=policy.monitoring.pending_for,
+        severity="critical",
+        roles=_owners(policy),
+        summary="{{ $labels.network }} asks for higher fees than {{ $labels.wallet }} may offer",
+        customer_impact="Payouts from this wallet wait until the network's fees fall.",
+        runbook=f"{RUNBOOKS}/lane-stuck.md",
     )
 
 

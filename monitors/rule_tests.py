@@ -87,7 +87,8 @@ def cases_of(policy: Policy) -> list[Case]:
         _protected(policy),
         *_ledger(policy),
         *_gas(policy),
-        _disputed(policy),
+        *_lane(policy),
+        *_asked_of_signers(policy),
         *_absent(policy),
     ]
 
@@ -208,18 +209,61 @@ def _ledger(policy: Policy) -> list[Case]:
     ]
 
 
-def _disputed(policy: Policy) -> Case:
+def _lane(policy: Policy) -> list[Case]:
     network = next(iter(policy.networks))
     wallet = next(name for name, each in policy.wallets.items() if each.network == network)
     labels = (("network", network), ("wallet", wallet))
-    return Case(
-        alert=metrics.ALERT_LANE_DISPUTED,
-        story="the chain has used a nonce that was never given out, then people have resolved it",
-        series={_selector(metrics.LANE_DISPUTED, labels): _pulse(1)},
-        silent_at=(CALM, CALM + 11),
-        firing_at=(CALM + 1 + _pending(policy),),
-        labels=labels,
-    )
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={_selector(metric, labels): _pulse(1)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
+        )
+        for alert, metric, story in (
+            (
+                metrics.ALERT_LANE_DISPUTED,
+                metrics.LANE_DISPUTED,
+                "the chain has used a nonce that was never given out, then people have resolved it",
+            ),
+            (
+                metrics.ALERT_LANE_STUCK,
+                metrics.LANE_STUCK,
+                "a network's fees rise above what a signer allows, then fall",
+            ),
+        )
+    ]
+
+
+def _asked_of_signers(policy: Policy) -> list[Case]:
+    """Too much is asked of a signer once; somebody whom it does not know asks it once."""
+    region = policy.regions.primary
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={f'{metric}{{{labels}region="{region}"}}': _step(1)},
+            silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=(("region", region),),
+        )
+        for alert, story, metric, labels in (
+            (
+                metrics.ALERT_SIGNER_CAPPED,
+                "more is asked for once than a window of the caps has room for",
+                metrics.SIGN_REQUESTS,
+                'outcome="capped",',
+            ),
+            (
+                metrics.ALERT_SIGNER_STRANGER,
+                "somebody without a credential asks once",
+                metrics.SIGNER_STRANGERS,
+                "",
+            ),
+        )
+    ]
 
 
 def _gas(policy: Policy) -> list[Case]:
@@ -260,7 +304,8 @@ def _absent(policy: Policy) -> list[Case]:
         firing_at=(CALM + 1 + pending,),
         labels=(("process", process),),
     )
-    owed = {**OWNERS, metrics.SIGN_REQUESTS: components.signer_process(policy.regions.primary)}
+    signer = components.signer_process(policy.regions.primary, policy.signing_buckets()[0])
+    owed = {**OWNERS, metrics.SIGN_REQUESTS: signer}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 

@@ -21,18 +21,29 @@ from coincurve import PrivateKey
 from sandbox import stack
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, Identity, create_identities
+from sandbox.parts import postgres
 from sandbox.parts.monitoring import PAGES_FILE
 from sandbox.parts.services import KMS_ECC_PER_S
+from sandbox.ports import LOOPBACK
 from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
-from seawall.conventions import components, environment
+from seawall.conventions import aws, components, environment, signing
 from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
 from seawall.formats.atomic import write_private
 from seawall.formats.deployment import AwsLog, Payouts, Signer, Venue
-from seawall.formats.venue_config import Endpoint, Key, NetworkConfig, SignerConfig, VenueConfig
+from seawall.formats.venue_config import (
+    BucketSigner,
+    Endpoint,
+    Key,
+    NetworkConfig,
+    SignerAct,
+    SignerCaller,
+    SignerConfig,
+    VenueConfig,
+)
 from seawall.kill_switch import AccessKey, KillSwitchLocation
 from seawall.policy import Policy
 from seawall.processes.environment import inherited
@@ -44,8 +55,13 @@ OUTPUTS = "outputs.json"
 """In the data directory: the stack's outputs."""
 PRINCIPALS = "principals.config"
 """In the data directory, mode 0600: an AWS profile for each principal of the stack."""
+WAL = "wal"
+"""Folder in the data directory for the stream of the database's log."""
 AUDITOR = "auditor.url"
 """In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
+PROBER = "prober.credential"
+PROVER = "prover.credential"
+"""In the data directory, mode 0600: what the kit shows the signers, to probe and to have proofs."""
 _ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
 _NODE_ANSWER_S_MAX = 10.0
 CUSTOMERS = "customers.csv"
@@ -112,8 +128,17 @@ def bring_up(
         deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
         populating.finish()
     report("contracts deployed and funded")
+    credentials = _callers(policy)
     venue = _configure(
-        sandbox, policy=policy, policy_path=policy_path, outputs=outputs, deployed=deployed
+        sandbox,
+        policy=policy,
+        policy_path=policy_path,
+        outputs=outputs,
+        deployed=deployed,
+        callers={
+            name: SignerCaller(sha256=signing.fingerprint(secret), may=may)
+            for name, (secret, may) in credentials.items()
+        },
     )
     venue_path = sandbox.data_dir / "venue.json"
     venue.write(venue_path)
@@ -127,8 +152,19 @@ def bring_up(
     finally:
         roles.unlink()
     report("ledger opened")
-    _start_venue(sandbox, policy=policy, venue_path=venue_path, identities=identities)
-    await_watched(sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports)
+    _stream_log(sandbox, root=root)
+    with _base_backup(sandbox, root=root, policy=policy, identities=identities) as backing_up:
+        _start_venue(
+            sandbox,
+            policy=policy,
+            venue_path=venue_path,
+            identities=identities,
+            credentials={name: secret for name, (secret, _) in credentials.items()},
+        )
+        await_watched(
+            sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports
+        )
+        backing_up.finish()
     if by_hand:
         # For `locust -f`; a drill plans its own flood.
         drill = policy.gamedays[0].drills[0]
@@ -137,6 +173,9 @@ def bring_up(
             _run(root, sandbox, "flood-plan", ["loadtests.plan", *seeded, *given])
         except SeawallError as error:
             report(f"no flood for use by hand: {error}")
+    prober, prover = sandbox.data_dir / PROBER, sandbox.data_dir / PROVER
+    write_private(prober, credentials["prober"][0] + "\n")
+    write_private(prover, credentials["prover"][0] + "\n")
     auditor = sandbox.data_dir / AUDITOR
     write_private(auditor, sandbox.database_url("auditor") + "\n")
     sandbox.describe(
@@ -151,7 +190,12 @@ def bring_up(
             for name, network in sandbox.deployment.networks.items()
         },
         signers={
-            region: Signer(url=signer.url, operations_per_s=signer.operations_per_s)
+            region: Signer(
+                url=signer.url,
+                operations_per_s=signer.operations_per_s,
+                prober=prober,
+                prover=prover,
+            )
             for region, signer in venue.signers.items()
         },
         customers=customers,
@@ -235,6 +279,16 @@ def _deploy(
         ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)],
         SEAWALL_DEPLOYER_KEY=key.to_hex(),
     )
+    for name, site in sandbox.deployment.networks.items():
+        # The key is forgotten; as the tokens' issuer, the address goes on without it.
+        node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
+        node.call("anvil_impersonateAccount", address)
+    sandbox.describe(
+        networks={
+            name: site.model_copy(update={"issuer": address})
+            for name, site in sandbox.deployment.networks.items()
+        }
+    )
     deployed: Mapping[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return deployed
 
@@ -246,6 +300,7 @@ def _configure(
     policy_path: Path,
     outputs: Mapping[str, Any],
     deployed: Mapping[str, Any],
+    callers: Mapping[str, SignerCaller],
 ) -> VenueConfig:
     """The venue's configuration: every neighbour through its proxy."""
     targets = sandbox.deployment
@@ -265,6 +320,10 @@ def _configure(
         signers={
             region: SignerConfig(
                 listen_port=targets.upstream_port(components.signer_proxy(region)),
+                buckets={
+                    bucket: _bucket_signer(sandbox, region, bucket)
+                    for bucket in policy.signing_buckets()
+                },
                 operations_per_s=KMS_ECC_PER_S,
                 url=targets.proxy_url(components.signer_proxy(region)),
                 kms_endpoint=targets.proxy_url(components.kms_proxy(region)),
@@ -280,11 +339,27 @@ def _configure(
             )
             for region in regions
         },
+        signer_callers=dict(callers),
         exchange=_both(sandbox, components.exchange_proxy),
         api_listen_port=targets.upstream_port(components.API_PROXY),
         api_url=targets.urls.api,
         metrics_ports=dict(targets.metrics_ports),
     )
+
+
+def _bucket_signer(sandbox: Sandbox, region: str, bucket: str) -> BucketSigner:
+    """A signer, which its front reaches without a proxy: the two are one service to all others."""
+    port = sandbox.deployment.metrics_ports[components.signer_process(region, bucket)]
+    return BucketSigner(listen_port=port, url=f"http://{LOOPBACK}:{port}")
+
+
+def _callers(policy: Policy) -> dict[str, tuple[str, tuple[SignerAct, ...]]]:
+    """Who may ask the signers for what, each with a credential made for this run."""
+    acts: dict[str, tuple[SignerAct, ...]] = {
+        components.settler_process(network): ("sign", "probe") for network in policy.networks
+    }
+    acts |= {"prober": ("probe",), "prover": ("prove",)}
+    return {name: (secrets.token_urlsafe(32), may) for name, may in acts.items()}
 
 
 def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
@@ -294,7 +369,12 @@ def _both(sandbox: Sandbox, proxy: Callable[[str], str]) -> Endpoint:
 
 
 def _start_venue(
-    sandbox: Sandbox, *, policy: Policy, venue_path: Path, identities: Identities
+    sandbox: Sandbox,
+    *,
+    policy: Policy,
+    venue_path: Path,
+    identities: Identities,
+    credentials: Mapping[str, str],
 ) -> None:
     """Start the venue's processes side by side and wait until each says that it is ready."""
     config = ["--config", str(venue_path)]
@@ -314,23 +394,19 @@ def _start_venue(
         ),
         "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
-    for region in identities.signers:
-        # No principal signs for two buckets: the process gets a profile of credentials for each.
-        profiles = sandbox.data_dir / f"{components.signer_process(region)}.credentials"
-        identities.write_signers(region, profiles)
-        credentials = {
-            **own("signer"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
-            "AWS_DEFAULT_REGION": region,
-        }
-        processes[components.signer_process(region)] = (
-            ["venue.signer", *config, "--region", region],
-            credentials,
-        )
+    for region, by_bucket in identities.signers.items():
+        where = [*config, "--region", region]
+        processes[components.signing_front_process(region)] = (["venue.signer.front", *where], {})
+        for bucket in policy.signing_buckets():
+            processes[components.signer_process(region, bucket)] = (
+                ["venue.signer", *where, "--bucket", bucket],
+                own("signer") | by_bucket[bucket].environment(),
+            )
     for network in policy.networks:
-        processes[components.settler_process(network)] = (
+        name = components.settler_process(network)
+        processes[name] = (
             ["venue.settler", *config, "--network", network],
-            own("settler"),
+            own("settler") | {environment.SIGNER_CREDENTIAL_VARIABLE: credentials[name]},
         )
     sandbox.spawn_all(
         {
@@ -340,6 +416,44 @@ def _start_venue(
         ready_line="ready",
         restarts=True,
     )
+
+
+def _stream_log(sandbox: Sandbox, *, root: Path) -> None:
+    """Have every commit wait until its log is in the folder of the stream."""
+    url = sandbox.data_dir / "wal.url"
+    write_private(url, sandbox.database_url("wal") + "\n")
+    owner = {environment.DATABASE_VARIABLE: sandbox.database_url("owner")}
+    try:
+        _run(root, sandbox, "wal-role", ["venue.backups", "role", "--url-file", str(url)], **owner)
+    finally:
+        url.unlink()
+    stream = ["venue.backups", "stream", "--programs", str(postgres.binaries())]
+    into = ["--into", str(sandbox.data_dir / WAL)]
+    sandbox.spawn_all(
+        {
+            components.WAL_STREAM_PROCESS: (
+                [sys.executable, "-P", "-m", *stream, *into],
+                {environment.DATABASE_VARIABLE: sandbox.database_url("wal")},
+            )
+        },
+        ready_line="ready",
+        restarts=True,
+    )
+
+
+def _base_backup(sandbox: Sandbox, *, root: Path, policy: Policy, identities: Identities) -> Task:
+    """Back the database up into the stack's bucket; the stream has its log from before on."""
+    region = policy.regions.primary
+    bucket = aws.backup_bucket(policy.venue.name, region, policy.accounts[STACK])
+    module = [
+        *("venue.backups", "base", "--programs", str(postgres.binaries())),
+        *("--bucket", bucket, "--region", region),
+        *("--endpoint", sandbox.deployment.urls.required("aws")),
+        *("--scratch", str(sandbox.data_dir)),
+    ]
+    own = {environment.DATABASE_VARIABLE: sandbox.database_url("wal")}
+    own |= identities.backups.environment()
+    return Task(sandbox, root=root, name="base-backup", module=module, **own)
 
 
 def _run(root: Path, sandbox: Sandbox, name: str, module: Sequence[str], **env: str) -> None:

@@ -13,7 +13,7 @@ from seawall.formats.atomic import write_private
 CREDENTIALS_FILE = "database.json"
 SUPERUSER = "postgres"
 DATABASE = "postgres"
-ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
+ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator", "wal")
 
 
 class Credentials(BaseModel):

@@ -56,7 +56,7 @@ class Identities(BaseModel):
     role.
 
     ``rails`` by region: who pays over the rails there; what it may do stands in the policies of
-    secrets and queues, and it may read the rails' settings.
+    secrets and queues, and it may read the rails' settings. ``backups``: who backs up the database.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +71,7 @@ class Identities(BaseModel):
     faults: Identity
     audit: Identity
     rails: dict[str, Identity]
+    backups: Identity
 
     def principals(self) -> dict[str, Any]:
         """ARNs of the users who may assume the stack's roles, as in ``seawall:principals``."""
@@ -92,19 +93,6 @@ class Identities(BaseModel):
         Raises :class:`WorldError`.
         """
         write_private(path, self.model_dump_json(indent=2))
-
-    def write_signers(self, region: str, path: Path) -> None:
-        """Write the credentials of a region's signers: a profile per bucket, mode 0600.
-
-        Format: AWS SDKs reference guide, "Shared config and credentials files". Raises
-        :class:`WorldError`.
-        """
-        profiles = (
-            f"[{bucket}]\naws_access_key_id = {identity.access_key_id}\n"
-            f"aws_secret_access_key = {identity.secret_access_key}\n"
-            for bucket, identity in self.signers[region].items()
-        )
-        write_private(path, "\n".join(profiles))
 
     def write_profiles(self, path: Path, *, policy: Policy, account: str, endpoint: str) -> None:
         """Write an AWS configuration with a profile for each principal, called like its role.
@@ -194,6 +182,7 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
         faults=people[aws.FAULT_USER],
         audit=people[aws.AUDIT_USER],
         rails={region: people[aws.rails_user(region)] for region in access.regions(policy)},
+        backups=people[aws.BACKUP_USER],
     )
 
 
@@ -203,12 +192,14 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
     Take on its own roles, and nothing else.
 
     Who pays over the rails has none: secrets and queues name it, and of parameters, which have no
-    policies of their own, it may read the rails'.
+    policies of their own, it may read the rails'. Who backs up the database has none either: it
+    adds to the bucket of backups and reads it, and can remove nothing.
     """
     roles: dict[str, list[str]] = {}
     for principal in access.principals(policy):
         roles.setdefault(_user_of(principal), []).append(f"arn:aws:iam::*:role/{principal.name}")
     settings = aws.rail_parameter(policy.venue.name, "*")
+    backups = f"arn:aws:s3:::{aws.backup_bucket(policy.venue.name, policy.regions.primary, '*')}"
     return {
         **{
             user: [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": arns}]
@@ -224,6 +215,13 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
             ]
             for region in access.regions(policy)
         },
+        aws.BACKUP_USER: [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+                "Resource": [backups, f"{backups}/*"],
+            }
+        ],
     }
 
 

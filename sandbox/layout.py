@@ -122,14 +122,11 @@ class Layout:
     def _metrics_ports(self) -> dict[str, int]:
         """Where each venue process serves ``/metrics``.
 
-        The signers beside their own interface; the others on a port that has no other use, the api
-        because its own is the customers'.
+        The signers and their fronts beside their own interface; the others on a port that has no
+        other use, the api because its own is the customers'.
         """
         policy, ports = self.context.policy, self.context.ports
-        serving = [
-            components.signer_process(region)
-            for region in (policy.regions.primary, policy.regions.standby)
-        ]
+        serving = [*map(components.signing_front_process, _regions(policy)), *_signers(policy)]
         quiet = [
             components.API_PROCESS,
             *_MODE_CONTROLLERS,
@@ -139,6 +136,18 @@ class Layout:
         return {name: ports.of(name) for name in serving} | {
             name: ports.of(f"metrics {name}") for name in quiet
         }
+
+
+def _regions(policy: Policy) -> tuple[str, str]:
+    return policy.regions.primary, policy.regions.standby
+
+
+def _signers(policy: Policy) -> list[str]:
+    return [
+        components.signer_process(region, bucket)
+        for region in _regions(policy)
+        for bucket in policy.signing_buckets()
+    ]
 
 
 def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]:
@@ -157,9 +166,10 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
             *(components.settler_process(network) for network in policy.networks),
         ],
         sabotage_names.SABOTAGE_MODE_CONTROLLER: [*_MODE_CONTROLLERS],
-        sabotage_names.SABOTAGE_BULKHEAD: [
-            components.signer_process(region)
-            for region in (policy.regions.primary, policy.regions.standby)
+        sabotage_names.SABOTAGE_ASSET_REST: [
+            components.settler_process(network) for network in policy.networks
         ],
+        sabotage_names.SABOTAGE_CUSTOMER_LIMITS: [components.API_PROCESS],
+        sabotage_names.SABOTAGE_BULKHEAD: _signers(policy),
     }
     return dict.fromkeys(holders[sabotage], sabotage)

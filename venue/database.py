@@ -33,6 +33,19 @@ InternalClientError is what asyncpg raises for a statement that begins while the
 session.
 """
 
+
+def reason_of(error: BaseException) -> str:
+    """Why ``error`` came about, for a log.
+
+    Of a session that the server has ended, asyncpg says only that it is closed when the transaction
+    is left; what the server said came before that.
+    """
+    before = error.__cause__ or error.__context__
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(before, FAILURES):
+        return f"{reason_of(before)}; then the connection was closed"
+    return f"{type(error).__name__}: {error}" if isinstance(error, FAILURES) else str(error)
+
+
 TRANSACTION_MS_MAX = 10_000
 """The longest transaction of a process of the venue; the server ends the session that has it.
 

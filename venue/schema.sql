@@ -93,7 +93,18 @@ create table lane_log (
     foreign key (chain_id, address) references lanes
 );
 
--- A slot is one nonce with one intent and one transaction.
+-- Generations of this ledger; insert only, and the last one is in force. A number in a contract is a
+-- generation and a number within it, packed (venue/contracts/calls.py), and contracts pay numbers of
+-- the generation in force alone. Whoever restores the ledger opens a later one, so that a number
+-- that the lost one gave out is never given out again.
+create table generations (
+    generation bigint primary key check (generation between 0 and (1 << 22) - 1),
+    reason     text   not null check (length(reason) > 0),
+    opened_at  timestamptz not null default clock_timestamp()
+);
+insert into generations (generation, reason) values (0, 'The venue was founded.');
+
+-- A slot is one nonce with one intent. Its transaction may be replaced by others with higher fees.
 create table slots (
     id            bigint generated always as identity primary key,
     chain_id      bigint not null,
@@ -102,7 +113,8 @@ create table slots (
     epoch         bigint not null,      -- of the lane when the nonce was allocated
     mode_epoch    bigint not null,      -- of the mode when the slot was claimed
     admitted_epoch bigint not null,     -- of the mode that last allowed what the slot does
-    purpose       text   not null check (purpose in ('payout', 'topup', 'cancel')),
+    purpose       text   not null check (purpose in ('payout', 'topup', 'cancel',
+                                                     'generation')),
     to_address    text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     value         numeric(78, 0) not null check (value >= 0),
     data          bytea  not null,
@@ -113,8 +125,9 @@ create table slots (
     state         text   not null check (state in ('open', 'signed', 'broadcast', 'included',
                                                    'final')),
     signer_region text,
-    tx_hash       text unique,
+    tx_hash       text unique,         -- of its first transaction
     raw           bytea,
+    mined_hash    text unique,         -- of the one that a block contains: that, or a replacement
     block_number  bigint,
     block_hash    text,
     unique (chain_id, address, nonce),
@@ -122,7 +135,8 @@ create table slots (
     check ((state = 'open') = (raw is null)),
     check ((raw is null) = (tx_hash is null) and (raw is null) = (signer_region is null)),
     check ((state in ('included', 'final')) = (block_hash is not null)),
-    check ((block_hash is null) = (block_number is null))
+    check ((block_hash is null) = (block_number is null)),
+    check (mined_hash is null or block_hash is not null)
 );
 create index slots_in_flight on slots (chain_id, address, nonce) where state <> 'final';
 
@@ -141,6 +155,40 @@ end $$;
 create trigger slots_keep_their_use
     before update of purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei on slots
     for each row execute function refuse_other_use();
+
+-- Transactions with higher fees that replace the first one of a slot: the same nonce, the same
+-- intent, one of them at most is ever in a block. A row is committed before a signer is asked, its
+-- bytes before a node is.
+create table replacements (
+    slot_id       bigint not null references slots,
+    n             int    not null check (n > 0),
+    max_fee_wei   numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
+    tx_hash       text unique,
+    raw           bytea,
+    signer_region text,
+    requested_at  timestamptz not null default clock_timestamp(),
+    primary key (slot_id, n),
+    unique (slot_id, max_fee_wei),
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signer_region is null))
+);
+create unique index replacements_one_at_a_time on replacements (slot_id) where raw is null;
+create function refuse_replacement() returns trigger language plpgsql as $$
+declare
+    dearest numeric;
+begin
+    select greatest(s.max_fee_wei, (select max(r.max_fee_wei) from replacements r
+                                    where r.slot_id = s.id))
+    into dearest from slots s
+    where s.id = new.slot_id and s.state not in ('open', 'final') for no key update;
+    if dearest is null or new.max_fee_wei <= dearest then
+        raise exception 'nothing replaces the transaction of slot % by fees of % wei',
+            new.slot_id, new.max_fee_wei;
+    end if;
+    return new;
+end $$;
+create trigger replacements_of_what_waits before insert on replacements for each row
+    execute function refuse_replacement();
 
 -- When a slot reached each of its states; insert only.
 create table slot_events (
@@ -162,9 +210,43 @@ create table sign_log (
     raw       bytea,                    -- the signed bytes; they are returned for ever
     tx_hash   text,
     signed_by text,                     -- region whose signature was kept
+    max_fee_wei      numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
     requested_at timestamptz not null default clock_timestamp(),
     signed_at timestamptz,
     primary key (chain_id, address, nonce),
+    check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null)
+           and (raw is null) = (signed_at is null))
+);
+create index sign_log_by_time on sign_log (chain_id, address, requested_at);
+
+-- What each recorded digest moves, by token (zero: the native coin); insert only. The signer's
+-- velocity caps count these within a window.
+create table signed_amounts (
+    chain_id bigint not null,
+    address  text   not null,
+    nonce    bigint not null,
+    token    text   not null check (token ~ '^0x[0-9a-f]{40}$'),
+    amount   numeric(78, 0) not null check (amount >= 0),
+    primary key (chain_id, address, nonce, token),
+    foreign key (chain_id, address, nonce) references sign_log
+);
+
+-- What the signer signed beside the first transaction of a nonce: the same digest, other fees.
+create table sign_log_replacements (
+    chain_id  bigint not null,
+    address   text   not null,
+    nonce     bigint not null,
+    max_fee_wei      numeric(78, 0) not null,
+    priority_fee_wei numeric(78, 0) not null,
+    region    text   not null,
+    raw       bytea,
+    tx_hash   text,
+    signed_by text,
+    requested_at timestamptz not null default clock_timestamp(),
+    signed_at timestamptz,
+    primary key (chain_id, address, nonce, max_fee_wei, priority_fee_wei),
+    foreign key (chain_id, address, nonce) references sign_log,
     check ((raw is null) = (tx_hash is null) and (raw is null) = (signed_by is null)
            and (raw is null) = (signed_at is null))
 );
@@ -188,7 +270,8 @@ create table proof_signatures (
 
 create table withdrawals (
     id             uuid primary key,    -- chosen by the client: a replay returns the first outcome
-    seq            bigint generated always as identity unique,  -- number of its bit in the contract
+    seq            bigint generated always as identity unique,  -- of its bit in the contract: with
+                                                                -- its generation
     customer_id    bigint not null references customers,
     bucket         text   not null,
     source_network text   not null,     -- whose balance pays; not network in a cross-rail transfer
@@ -214,6 +297,8 @@ create table withdrawals (
 create index withdrawals_claimable on withdrawals (network, asset, size, seq)
     where state = 'reserved';
 create index withdrawals_held on withdrawals (id) where state = 'unknown';
+-- What a customer has asked for lately: intake reads it for the limits of each customer.
+create index withdrawals_of_customer on withdrawals (customer_id, requested_at);
 create index withdrawals_of_slot on withdrawals (slot_id) where slot_id is not null;
 create index withdrawals_open on withdrawals (queued_at)
     where state in ('reserved', 'slotted');
@@ -343,8 +428,10 @@ create table topups (
     state        text not null check (state in ('requested', 'slotted', 'posted')),
     justification text not null check (length(justification) > 0),
     slot_id      bigint unique references slots,
+    seq          bigint,                -- of its bit in the reserve's contract
     requested_at timestamptz not null default clock_timestamp(),
-    check ((state = 'requested') = (slot_id is null))
+    check ((state = 'requested') = (slot_id is null)),
+    check ((seq is null) = (slot_id is null))
 );
 create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
 
@@ -522,6 +609,55 @@ create table journal (
     primary key (writer, n)
 );
 
+-- People who may act on the venue; of a token only the digest is kept. The owner enrolls them.
+create table operators (
+    name         text primary key check (length(name) > 0),
+    token_sha256 bytea not null unique check (length(token_sha256) = 32),
+    may          text[] not null check (
+        may <> '{}' and may <@ array['see', 'decide', 'halt', 'tier', 'override']),
+    enrolled_at  timestamptz not null default clock_timestamp(),
+    revoked_at   timestamptz
+);
+
+-- What people order: that nothing is claimed (halt), or that the tier is at least, or exactly, this
+-- one. Each ends by itself; insert only.
+create table orders (
+    id            bigint generated always as identity primary key,
+    kind          text not null check (kind in ('halt', 'at_least', 'exactly')),
+    network       text check (network is null or kind = 'halt'),  -- null: all
+    tier          text check (tier in ('normal', 'stressed', 'protected')),
+    operator      text not null references operators,
+    justification text not null check (length(justification) > 0),
+    ends_at       timestamptz not null,
+    at            timestamptz not null default clock_timestamp(),
+    check ((kind = 'halt') = (tier is null)),
+    check (ends_at > at)
+);
+
+-- An order that was ended before its time; insert only.
+create table order_endings (
+    order_id      bigint primary key references orders,
+    operator      text not null references operators,
+    justification text not null check (length(justification) > 0),
+    at            timestamptz not null default clock_timestamp()
+);
+
+create view orders_in_force as
+    select o.* from orders o
+    where o.ends_at > clock_timestamp()
+      and not exists (select 1 from order_endings e where e.order_id = o.id);
+
+-- What operators, or callers whom nobody knows, were not allowed to do; insert only.
+create table operator_denials (
+    id       bigint generated always as identity primary key,
+    operator text references operators,
+    action   text not null,
+    reason   text not null,
+    request  jsonb not null,
+    at       timestamptz not null default clock_timestamp()
+);
+create index operator_denials_unknown on operator_denials (id) where operator is null;
+
 create table tickets (
     id          bigint generated always as identity primary key,
     customer_id bigint not null references customers,
@@ -539,7 +675,8 @@ declare t text;
 begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
                              'slot_events', 'journal', 'approvals', 'approved_moves',
-                             'attempts'] loop
+                             'attempts', 'generations', 'orders', 'order_endings',
+                             'operator_denials', 'signed_amounts'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -553,7 +690,15 @@ create trigger signed_once before update of raw, tx_hash on slots for each row
     when (old.raw is not null
           and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
     execute function refuse_other_bytes();
+create trigger signed_once before update of raw, tx_hash on replacements for each row
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
 create trigger signed_once before update of raw, tx_hash on sign_log for each row
+    when (old.raw is not null
+          and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
+    execute function refuse_other_bytes();
+create trigger signed_once before update of raw, tx_hash on sign_log_replacements for each row
     when (old.raw is not null
           and (old.raw, old.tx_hash) is distinct from (new.raw, new.tx_hash))
     execute function refuse_other_bytes();
@@ -571,13 +716,16 @@ grant update (state, reason, slot_id, held_because) on withdrawals to seawall_ap
 grant insert (withdrawal_id, seq, decision, actor, justification) on resolutions to seawall_api;
 grant insert (withdrawal_id, seq, decision, destination, actor, justification) on resolutions
     to seawall_operator;
+grant insert on orders, order_endings, operator_denials, journal to seawall_operator;
 grant insert on slots, slot_events, postings, entries, flow, lane_log to seawall_settler;
-grant update (state, signer_region, tx_hash, raw, block_number, block_hash, admitted_epoch, purpose,
-              data, digest, gas_limit, max_fee_wei, priority_fee_wei)
+grant update (state, signer_region, tx_hash, raw, mined_hash, block_number, block_hash,
+              admitted_epoch, purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei)
     on slots to seawall_settler;
+grant insert (slot_id, n, max_fee_wei, priority_fee_wei) on replacements to seawall_settler;
+grant update (raw, tx_hash, signer_region) on replacements to seawall_settler;
 grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
-grant update (state, slot_id) on topups to seawall_settler;
+grant update (state, slot_id, seq) on topups to seawall_settler;
 grant update (state, reason, slot_id, held_because, seq, paid_to, queued_at) on withdrawals
     to seawall_settler;
 grant insert on attempts to seawall_settler;
@@ -666,19 +814,28 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
 $$;
 revoke execute on function hold_lane from public;
 grant execute on function hold_lane to seawall_signer;
--- What a nonce is for, by the venue's records; the signer cannot read what else is there.
+-- What a nonce is for, by the venue's records; the signer cannot read what else is there. What
+-- opens a nonce must be allowed by the mode; what replaces its transaction pays nothing more.
 create function slot_to_sign(of_chain_id bigint, of_address text, of_nonce bigint)
 returns table (digest bytea, gas_limit bigint, max_fee_wei numeric, priority_fee_wei numeric,
-               admitted_epoch bigint, mode_epoch bigint)
+               opens boolean, admitted_epoch bigint, mode_epoch bigint)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-    select s.digest, s.gas_limit, s.max_fee_wei, s.priority_fee_wei, s.admitted_epoch, m.epoch
+    select s.digest, s.gas_limit, s.max_fee_wei, s.priority_fee_wei, true, s.admitted_epoch,
+           m.epoch
     from slots s cross join mode m
     where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
       and s.state = 'open'
+    union all
+    select s.digest, s.gas_limit, r.max_fee_wei, r.priority_fee_wei, false, s.admitted_epoch,
+           m.epoch
+    from slots s join replacements r on r.slot_id = s.id cross join mode m
+    where (s.chain_id, s.address, s.nonce) = (of_chain_id, of_address, of_nonce)
+      and s.state not in ('open', 'final') and r.raw is null
 $$;
 revoke execute on function slot_to_sign from public;
 grant execute on function slot_to_sign to seawall_signer;
 grant select on lanes to seawall_signer;
-grant select, insert on sign_log to seawall_signer;
+grant select, insert on sign_log, signed_amounts, sign_log_replacements to seawall_signer;
+grant update (raw, tx_hash, signed_by, signed_at) on sign_log_replacements to seawall_signer;
 grant select, insert on proof_log, proof_signatures to seawall_signer;
 grant update (raw, tx_hash, signed_by, signed_at) on sign_log to seawall_signer;

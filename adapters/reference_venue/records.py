@@ -45,7 +45,8 @@ EXPORTS: dict[str, str] = {
         order by w.seq""",
     "slots": f"""
         select s.id, s.chain_id, l.network, l.wallet, s.address, s.nonce, s.epoch, s.mode_epoch,
-               s.purpose, s.state, s.signer_region, s.tx_hash, s.block_number,
+               s.purpose, s.state, s.signer_region,
+               coalesce(s.mined_hash, s.tx_hash) as tx_hash, s.block_number,
                encode(s.digest, 'hex') as digest,
                {_event("open")} as opened_at, {_event("signed")} as signed_at,
                {_event("broadcast")} as broadcast_at, {_event("included")} as included_at,
@@ -56,7 +57,13 @@ EXPORTS: dict[str, str] = {
         select g.chain_id, g.address, g.nonce, encode(g.digest, 'hex') as digest, g.region,
                g.signed_by, g.tx_hash, {_AT.format(column="g.requested_at")} as requested_at,
                {_AT.format(column="g.signed_at")} as signed_at
-        from sign_log g order by g.chain_id, g.address, g.nonce""",
+        from sign_log g
+        union all
+        select g.chain_id, g.address, g.nonce, encode(f.digest, 'hex'), g.region, g.signed_by,
+               g.tx_hash, {_AT.format(column="g.requested_at")},
+               {_AT.format(column="g.signed_at")}
+        from sign_log_replacements g join sign_log f using (chain_id, address, nonce)
+        order by chain_id, address, nonce, requested_at""",
     "mode_log": f"""
         select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators,
                m.sample_flow_id, {_AT.format(column="m.sampled_at")} as sampled_at,
@@ -93,6 +100,14 @@ EXPORTS: dict[str, str] = {
         from entries e join accounts a on a.id = e.account_id
         group by a.bucket, a.network, a.asset, a.kind
         order by a.bucket, a.network, a.asset, a.kind""",
+    # By what each balance came about: opening funds, reservations, payouts, top-ups, surpluses.
+    "ledger_by_posting": """
+        select a.bucket, a.network, a.asset, a.kind, p.kind as posting, sum(e.amount) as amount
+        from entries e
+        join accounts a on a.id = e.account_id
+        join postings p on p.id = e.posting_id
+        group by a.bucket, a.network, a.asset, a.kind, p.kind
+        order by a.bucket, a.network, a.asset, a.kind, p.kind""",
 }
 """By file name: the query whose rows become ``<name>.csv``."""
 

@@ -67,7 +67,7 @@ def part(context: Context, credentials: Credentials) -> Part:
             raise os_failure(f"{cluster} cannot be made", error) from error
         run(
             "the database cluster cannot be made",
-            _as_server(
+            as_server(
                 *(
                     binaries() / "initdb",
                     "-D",
@@ -95,7 +95,7 @@ def part(context: Context, credentials: Credentials) -> Part:
 
     return Part(
         name=NAME,
-        argv=_as_server(binaries() / "postgres", "-D", cluster),
+        argv=as_server(binaries() / "postgres", "-D", cluster),
         prepare=prepare,
         ready=log_line("database system is ready to accept connections"),
         cwd=context.data_dir,
@@ -124,7 +124,8 @@ def _refuse_closed_directories(cluster: Path) -> None:
             )
 
 
-def _as_server(*argv: str | Path) -> tuple[str | Path, ...]:
+def as_server(*argv: str | Path) -> tuple[str | Path, ...]:
+    """A command line of the server, in an account that it accepts."""
     if not unprivileged.needed():
         return argv
     return (sys.executable, "-I", "-S", str(unprivileged.__file__), *argv)

@@ -21,7 +21,8 @@ def upstreams(context: Context) -> dict[str, str]:
     regions = (context.policy.regions.primary, context.policy.regions.standby)
     behind = {components.kms_proxy(region): services.AWS for region in regions}
     behind |= {
-        components.signer_proxy(region): components.signer_process(region) for region in regions
+        components.signer_proxy(region): components.signing_front_process(region)
+        for region in regions
     }
     behind |= {
         components.rpc_proxy(network, side): chains.endpoint_port(network, side)

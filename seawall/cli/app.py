@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from seawall.cli import contract, drills, infra, listing, readiness, runs
+from seawall.cli import contract, drills, infra, listing, readiness, reconcile, runs
 from seawall.cli.options import (
     DEFAULT_POLICY,
     ROOT,
@@ -57,6 +57,7 @@ _COMMANDS = (
     "scorecard",
     "check",
     "contract",
+    "reconcile",
     "up",
     "env",
     "down",
@@ -93,6 +94,7 @@ app.add_typer(listing.app, name="list")
 app.add_typer(runs.app, name="runs")
 app.add_typer(contract.app, name="contract")
 readiness.register(app)
+reconcile.register(app)
 infra.register(app)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from seawall.controls.allowance import value_micro_max
 from seawall.policy import MICRO
 
 if TYPE_CHECKING:
@@ -33,28 +34,40 @@ class Admission:
     reason: str | None
 
 
-def size_of(policy: Policy, value_micro: int) -> Size:
-    """Small up to and including the policy's bound, else large."""
-    return "small" if value_micro <= policy.small_value_micro_max() else "large"
+def size_of(policy: Policy, leaving_micro: int) -> Size:
+    """Small up to and including the policy's bound, else large.
+
+    ``leaving_micro`` is what a customer withdraws within the window of the policy's limits.
+    """
+    return "small" if leaving_micro <= policy.small_value_micro_max() else "large"
 
 
 def within_limit(policy: Policy, value_micro: int) -> bool:
-    """Whether one request of ``value_micro`` may be made at all."""
-    return value_micro <= int(policy.limits.withdrawal_value_max * MICRO)
+    """Whether a request of ``value_micro`` may be made at all."""
+    return value_micro <= value_micro_max(policy)
 
 
 def functions_of_withdrawal(
-    policy: Policy, value_micro: int, *, cross_rail: bool
+    policy: Policy, leaving_micro: int, *, transferred_micro: int | None = None
 ) -> tuple[Function, ...]:
     """The functions that a withdrawal needs.
 
-    One follows from its size. A large ``cross_rail`` withdrawal, whose money comes from another
-    network, needs that of large transfers as well.
+    One follows from its size. A transfer between networks, whose money comes from another one,
+    needs that of large transfers as well if it is large.
+
+    Args:
+        policy: The policy in force.
+        leaving_micro: What the customer withdraws within the window, this request included, in
+            millionths of the unit of account.
+        transferred_micro: The part of it that comes from other networks; None if this request
+            comes from none.
     """
     used: tuple[Function, ...] = (
-        "withdrawals_small" if size_of(policy, value_micro) == "small" else "withdrawals_large",
+        "withdrawals_small" if size_of(policy, leaving_micro) == "small" else "withdrawals_large",
     )
-    if cross_rail and value_micro >= int(policy.limits.large_transfer_value_min * MICRO):
+    if transferred_micro is not None and transferred_micro >= int(
+        policy.limits.large_transfer_value_min * MICRO
+    ):
         used += ("transfers_large",)
     return used
 

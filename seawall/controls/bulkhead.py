@@ -39,7 +39,7 @@ class RateLimit:
     bucket would look like a dark region.
     """
     in_flight_max: int = 6
-    """Bounds the threads and connections, shared by all buckets, that hanging calls can hold."""
+    """Bounds the threads and connections that hanging calls can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)

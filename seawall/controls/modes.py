@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from seawall.policy import TIERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from fractions import Fraction
 
     from seawall.indicators import Sample
@@ -23,7 +24,8 @@ _US_PER_MS = 1_000
 class ModeState:
     """The tier in force, when it was entered, and since when its triggers have been calm.
 
-    Times are Unix microseconds. ``calm_since_us`` is None while a trigger is not calm.
+    Times are microseconds of a clock that never steps. ``calm_since_us`` is None while a trigger is
+    not calm.
     """
 
     tier: Tier
@@ -75,6 +77,47 @@ def decide(policy: Policy, state: ModeState, sample: Sample, now_us: int) -> Dec
         f"{(now_us - state.since_us) // _US_PER_MS} ms"
     )
     return Decision(tier=TIERS[rank - 1], reason=reason, trigger=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierOrder:
+    """What an operator ordered: a tier that is to be in force, ``exactly`` or at least."""
+
+    id: int
+    tier: Tier
+    exactly: bool
+    operator: str
+    justification: str
+
+    @property
+    def reason(self) -> str:
+        """Why the tier is what it is, for people."""
+        return f"order {self.id} of {self.operator}: {self.justification}"
+
+
+def under_orders(
+    state: ModeState, decision: Decision | None, orders: Sequence[TierOrder]
+) -> Decision | None:
+    """``decision`` as far as ``orders`` in force, oldest first, leave it; None to stay.
+
+    The newest exact order wins over everything. Of the others the worst tier is a floor: triggers
+    lead above it, and the way back ends there.
+    """
+    exact = [order for order in orders if order.exactly]
+    if exact:
+        wanted = exact[-1]
+        if state.tier == wanted.tier:
+            return None
+        return Decision(tier=wanted.tier, reason=wanted.reason, trigger=None)
+    if not orders:
+        return decision
+    floor = max(orders, key=lambda order: TIERS.index(order.tier))
+    tier = state.tier if decision is None else decision.tier
+    if TIERS.index(tier) >= TIERS.index(floor.tier):
+        return decision
+    if TIERS.index(state.tier) >= TIERS.index(floor.tier):
+        return None
+    return Decision(tier=floor.tier, reason=floor.reason, trigger=None)
 
 
 def settling_ms(policy: Policy) -> int:

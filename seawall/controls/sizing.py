@@ -1,32 +1,60 @@
-"""How much may move at once: in a batch, in a window of the payout contract, and as a top-up."""
+"""How much may move at once: in a batch, in a window of contract or signer, and as a top-up."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from collections.abc import Mapping
+    from fractions import Fraction
 
     from seawall.policy import Policy
-    from seawall.policy.model import Holding
 
 BATCH_ITEMS_MAX = 200
 """Payments of one transaction, hence of one signature: the bound of the payout contract's array."""
-CAP_OF_MAXIMUM = 2
-"""A wallet may pay twice its maximum within one refill lead time.
-
-That is what it held, and one refill that arrived meanwhile.
-"""
 
 
-def window_cap(holding: Holding) -> Decimal:
-    """Whole units that a wallet's contract pays in one window at most."""
-    return CAP_OF_MAXIMUM * holding.maximum
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """What a signer signs away of one wallet within any time of ``window_ms``.
+
+    Args:
+        window_ms: length of the sliding window, in milliseconds.
+        transactions: how many, whatever they do.
+        amounts: base units by asset; an asset that is missing is never paid.
+    """
+
+    window_ms: int
+    transactions: int
+    amounts: Mapping[str, int]
+
+
+def contract_caps(policy: Policy, wallet: str) -> dict[str, int]:
+    """What the contract of ``wallet`` pays in one window at most: base units by asset."""
+    return _of_targets(policy, wallet, policy.caps.contract.of_target)
+
+
+def signer_caps(policy: Policy, wallet: str) -> Caps:
+    """What a signer signs away of ``wallet`` at most."""
+    declared = policy.caps.signer
+    return Caps(
+        window_ms=declared.window,
+        transactions=declared.transactions,
+        amounts=_of_targets(policy, wallet, declared.of_target),
+    )
+
+
+def _of_targets(policy: Policy, wallet: str, share: Fraction) -> dict[str, int]:
+    return {
+        asset: int(share * policy.base_units(asset, holding.target))
+        for asset, holding in policy.wallets[wallet].holdings.items()
+    }
 
 
 def window_seconds(policy: Policy) -> int:
-    """Length of a cap's window: the refill lead time, at least one second."""
-    return max(1, -(-policy.treasury.refill_lead_time // 1000))
+    """Length of the window of the contracts' caps; the policy declares whole seconds."""
+    return policy.caps.contract.window // 1000
 
 
 def top_up(
@@ -34,7 +62,8 @@ def top_up(
 ) -> int | None:
     """Base units of ``asset`` to move from the reserve into the hot ``wallet``.
 
-    None if the wallet holds enough or the reserve holds nothing.
+    None if the wallet holds enough or the reserve holds nothing. Never more than the signer
+    signs away of the reserve in one window.
 
     Args:
         policy: declares the wallet's bounds and the level below which it is refilled.
@@ -58,4 +87,5 @@ def top_up(
     goal = policy.base_units(
         asset, holding.maximum if policy.treasury.top_up_to == "maximum" else holding.target
     )
-    return min(goal - expected, reserve) or None
+    cap = signer_caps(policy, policy.reserve_of(wallet)).amounts.get(asset, 0)
+    return min(goal - expected, reserve, cap) or None

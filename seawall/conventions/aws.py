@@ -248,6 +248,8 @@ KIT = "kit"
 
 The other keys are names of buckets.
 """
+BACKUP_USER = "backup-writer"
+"""IAM user of the sandbox who keeps the database's backups in their bucket, and reads them."""
 KIT_USER = "kit-reader"
 """IAM user of the sandbox who may assume the role that reads the offline kit."""
 FAULT_USER = "fault-injector"

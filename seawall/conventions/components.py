@@ -11,13 +11,18 @@ def kms_proxy(region: str) -> str:
 
 
 def signer_proxy(region: str) -> str:
-    """Proxy in front of the signer of ``region``."""
+    """Proxy in front of the front of the signers of ``region``."""
     return f"signer.{region}"
 
 
 def rpc_proxy(network: str, which: str) -> str:
     """Proxy in front of an RPC endpoint; ``which`` is primary or standby."""
     return f"rpc.{network}.{which}"
+
+
+def asset_target(network: str, asset: str) -> str:
+    """An asset of a network as faults call it."""
+    return f"asset.{network}.{asset}"
 
 
 def exchange_proxy(which: str) -> str:
@@ -32,6 +37,8 @@ API_PROCESS = "venue-api"
 MODE_CONTROLLER_PROCESS = "mode-controller"
 MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
+OPERATOR_PROCESS = "venue-operator"
+WAL_STREAM_PROCESS = "wal-stream"
 
 
 def settler_process(network: str) -> str:
@@ -39,9 +46,14 @@ def settler_process(network: str) -> str:
     return f"settler-{network}"
 
 
-def signer_process(region: str) -> str:
-    """Name of the signer of ``region``."""
-    return f"signer-{region}"
+def signer_process(region: str, bucket: str) -> str:
+    """Name of the signer of ``bucket`` in ``region``."""
+    return f"signer-{region}-{bucket}"
+
+
+def signing_front_process(region: str) -> str:
+    """Name of the front of the signers of ``region``."""
+    return f"signing-front-{region}"
 
 
 PROMETHEUS_PROCESS = "prometheus"

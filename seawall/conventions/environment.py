@@ -9,6 +9,8 @@ DATABASE_VARIABLE = "SEAWALL_DATABASE_URL"
 
 No process gets the URL of another role.
 """
+SIGNER_CREDENTIAL_VARIABLE = "SEAWALL_SIGNER_CREDENTIAL"
+"""What a process shows the signers, which know each of their callers by its own."""
 SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
 """Names the controls that are switched off; read by those controls alone."""
 DEPLOYMENT_VARIABLE = "SEAWALL_DEPLOYMENT"

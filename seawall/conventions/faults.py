@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+ASSET_PAUSED = "asset-paused"
+"""The issuer of a token stops all transfers of it on a network."""
 KMS_DARK = "kms-dark"
 """The key service of a region answers no more."""
 KMS_THROTTLED = "kms-throttled"

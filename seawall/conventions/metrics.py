@@ -8,6 +8,8 @@ from typing import Final
 RESERVED_VALUE = "seawall_reserved_value_micro_total"  # counter; api; labels network, asset, size
 VOIDED_VALUE = "seawall_voided_value_micro_total"  # counter; api; labels network, asset, size
 REQUESTS = "seawall_api_requests_total"  # counter; api; labels operation, outcome
+# counter; api; labels side: primary | standby, why: stale | far
+PRICES_REFUSED = "seawall_prices_refused_total"
 INTAKE_SECONDS = "seawall_intake_seconds"  # histogram; api
 TICKETS = "seawall_support_tickets_total"  # counter; api
 HOT_TARGET_VALUE = "seawall_hot_target_value_micro"  # gauge; api: drawdown is measured against it
@@ -38,8 +40,10 @@ GAS_LEFT = "seawall_gas_left_payouts"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | throttled | unavailable
-# (the provider) | unlogged (the signer's own log)
+# (the provider) | unlogged (the signer's own log) | capped (by its velocity caps)
 SIGN_REQUESTS = "seawall_sign_requests_total"
+# counter; signer; label region: requests of callers that are not known, or may not ask for that
+SIGNER_STRANGERS = "seawall_signer_strangers_total"
 SIGN_SECONDS = "seawall_sign_seconds"  # histogram; signer; label region
 # gauge; settler; labels network, wallet, region: 1 for the route in force
 SIGNING_ROUTE = "seawall_signing_route"
@@ -49,6 +53,8 @@ PAYOUTS_FINAL = "seawall_payouts_final_total"  # counter; settler; labels networ
 RPC_REQUESTS = "seawall_rpc_requests_total"
 # gauge; settler; labels network, wallet: 1 while the chain knows of the lane what we do not
 LANE_DISPUTED = "seawall_lane_disputed"
+# gauge; settler; labels network, wallet: 1 while fees are too low and may not be raised any more
+LANE_STUCK = "seawall_lane_stuck"
 SLOTS_IN_FLIGHT = "seawall_slots_in_flight"  # gauge; settler; labels network, wallet
 TICKET: Final = "info"
 """Severity of an alert that wakes nobody."""
@@ -59,6 +65,9 @@ ALERT_LEDGER_DEFICIT = "SeawallLedgerDeficit"
 ALERT_UNIDENTIFIED = "SeawallUnidentifiedMoney"
 ALERT_HELD = "SeawallWithdrawalsHeld"
 ALERT_LANE_DISPUTED = "SeawallLaneDisputed"
+ALERT_SIGNER_CAPPED = "SeawallSignerCapped"
+ALERT_SIGNER_STRANGER = "SeawallSignerStranger"
+ALERT_LANE_STUCK = "SeawallLaneStuck"
 ALERT_GAS_LOW = "SeawallGasLow"
 ALERT_ASSET_RESTS = "SeawallAssetRests"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD)

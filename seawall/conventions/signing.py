@@ -1,7 +1,8 @@
-"""The probe that a signer offers, and what its refusal says of the key service."""
+"""How a signer knows who asks; the probe that it offers, and what its refusal says of KMS."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 PROBE_PATH = "/probe"
@@ -33,3 +34,24 @@ def probe_result(status: int, body: str) -> str:
     if found is not None:
         return found[1]
     return f"HTTP {status}" if _NO_ANSWER.search(body) is None else SILENT
+
+
+_SCHEME = "Bearer "
+
+
+def authorization(credential: str) -> dict[str, str]:
+    """HTTP headers with which a caller shows its ``credential`` (RFC 6750, section 2.1)."""
+    return {"Authorization": f"{_SCHEME}{credential}"}
+
+
+def shown(header: str) -> str:
+    """The credential in a value of that header; empty if there is none."""
+    return header.removeprefix(_SCHEME) if header.startswith(_SCHEME) else ""
+
+
+def fingerprint(credential: str) -> str:
+    """What a signer knows of a credential: its SHA-256 in hex.
+
+    It needs no salt and no slow hash, because credentials are random and long.
+    """
+    return hashlib.sha256(credential.encode()).hexdigest()

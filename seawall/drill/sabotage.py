@@ -14,8 +14,9 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
     """The controls of the reference venue without which ``drill`` cannot pass.
 
     A fault that stops signing in the primary region needs the failover of signing, one that takes
-    the first RPC endpoint of a network needs the move to the other, and protected mode needs the
-    mode controller.
+    the first RPC endpoint of a network needs the move to the other, protected mode needs the mode
+    controller, a paused asset must rest instead of being held payment by payment, and a customer
+    who asks for far too much needs the limits of customers.
     """
     stops_signing = "failover_max" in drill.expects.targets
     takes_rpc = any(
@@ -26,6 +27,10 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
         names.SABOTAGE_FAILOVER: stops_signing,
         names.SABOTAGE_RPC_FAILOVER: takes_rpc,
         names.SABOTAGE_MODE_CONTROLLER: "protected_max" in drill.expects.targets,
+        names.SABOTAGE_ASSET_REST: any(
+            fault.fault == faults.ASSET_PAUSED for fault in drill.faults
+        ),
+        names.SABOTAGE_CUSTOMER_LIMITS: drill.flood.storm is not None,
     }
     return tuple(control for control, covered in found.items() if covered)
 

@@ -22,6 +22,7 @@ from seawall.drill.neighbour import plan
 from seawall.drill.neighbour.flood import flood
 from seawall.drill.own_sandbox import own_sandbox, set_up
 from seawall.drill.result import Results
+from seawall.drill.segregation.control import SignerDoor
 from seawall.drill.segregation.deployments import on_deployment, on_real_stack, stack_outputs
 from seawall.drill.segregation.run import drill_segregation
 from seawall.drill.stack import GivenStack
@@ -105,7 +106,7 @@ def drill_neighbour(
             answers = asyncio.run(
                 flood(
                     plan.plan(operations_per_s=quota, seed=seed),
-                    url=signer.url,
+                    door=SignerDoor(url=signer.url, headers=signer.headers("prover")),
                     region=region,
                     stack=deployment.stack,
                     wallets=wallets,

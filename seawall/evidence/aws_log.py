@@ -318,7 +318,10 @@ def _mark(deployment: Deployment, region: str, report: Callable[[str], None]) ->
         return
     try:
         answer = httpx.post(
-            f"{signer.url.rstrip('/')}{signing.PROBE_PATH}", timeout=_PROBE_S_MAX, trust_env=False
+            f"{signer.url.rstrip('/')}{signing.PROBE_PATH}",
+            headers=signer.headers("prober"),
+            timeout=_PROBE_S_MAX,
+            trust_env=False,
         )
         result = signing.probe_result(answer.status_code, answer.text)
     except httpx.HTTPError as error:

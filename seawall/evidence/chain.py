@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 from eth_utils.crypto import keccak
 
 from seawall.errors import EvidenceError
 
-PAID_TOPIC = "0x" + keccak(text="Paid(uint256,address,address,uint256)").hex()
-FAILED_TOPIC = "0x" + keccak(text="Failed(uint256)").hex()
+PAID_TOPIC = "0x" + keccak(text="Paid(uint256,bytes16,address,address,uint256)").hex()
+FAILED_TOPIC = "0x" + keccak(text="Failed(uint256,bytes16)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
@@ -56,7 +57,7 @@ class ChainSource:
     final_within_s: float = 0.0
 
 
-class _Node:
+class Node:
     """JSON-RPC of one node; every failure is an :class:`EvidenceError`."""
 
     def __init__(self, client: httpx.Client, source: ChainSource) -> None:
@@ -64,9 +65,11 @@ class _Node:
         self._source = source
 
     def call(self, method: str, *params: Any) -> Any:
+        """The result of one call."""
         return self.batch(method, [params])[0]
 
     def batch(self, method: str, calls: Iterable[Iterable[Any]]) -> list[Any]:
+        """The results of calls of ``method``, by their parameters and in their order."""
         requests = [
             {"jsonrpc": "2.0", "id": index, "method": method, "params": list(params)}
             for index, params in enumerate(calls)
@@ -105,11 +108,11 @@ class _Node:
 
 
 @contextmanager
-def _decoding(network: str) -> Iterator[None]:
+def decoding(network: str) -> Iterator[None]:
     """What does not decode is nonsense of the node: evidence that is missing, and no crash."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise EvidenceError(
             f"the node of {network} answered what no node can say ({type(error).__name__})"
         ) from error
@@ -132,8 +135,8 @@ def export_chain(
     lanes: list[list[Any]] = []
     with httpx.Client(timeout=20, trust_env=False) as client:
         for source in read:
-            node = _Node(client, source)
-            with _decoding(source.network):
+            node = Node(client, source)
+            with decoding(source.network):
                 head = _final_head(node, source)
                 stamps = _blocks(node, source, head, observed, blocks)
                 paid, not_paid = _events(node, source, head, stamps)
@@ -145,7 +148,8 @@ def export_chain(
                     lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
     _write(
         into / "payouts.csv",
-        "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,from_address",
+        "network,seq,withdrawal_id,to,token,asset,amount,tx_hash,block_number,block_timestamp,"
+        "from_address",
         payouts,
     )
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
@@ -160,8 +164,8 @@ def head_of(network: str, node_url: str, *, chain_id: int) -> int:
 
     Raises :class:`EvidenceError` if the node is not to be had, or is one of another chain.
     """
-    with httpx.Client(timeout=20, trust_env=False) as client, _decoding(network):
-        node = _Node(client, ChainSource(network=network, node_url=node_url, assets={}))
+    with httpx.Client(timeout=20, trust_env=False) as client, decoding(network):
+        node = Node(client, ChainSource(network=network, node_url=node_url, assets={}))
         found = int(node.call("eth_chainId"), 16)
         if found != chain_id:
             raise EvidenceError(
@@ -171,7 +175,7 @@ def head_of(network: str, node_url: str, *, chain_id: int) -> int:
         return int(node.call("eth_blockNumber"), 16)
 
 
-def _final_head(node: _Node, source: ChainSource) -> int:
+def _final_head(node: Node, source: ChainSource) -> int:
     """The newest final block; where it is waited for, once the newest block of now is final."""
     newest = int(node.call("eth_blockNumber"), 16) if source.final_within_s else 0
     deadline = time.monotonic() + source.final_within_s
@@ -188,7 +192,7 @@ def _final_head(node: _Node, source: ChainSource) -> int:
 
 
 def _transfers(
-    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
+    node: Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> list[list[Any]]:
     """Rows of every transfer of the native asset and of the tokens that is read.
 
@@ -220,6 +224,7 @@ def _transfers(
                 [
                     source.network,
                     "",
+                    "",
                     receiver,
                     token.lower(),
                     asset_of.get(log["address"].lower(), asset),
@@ -234,7 +239,7 @@ def _transfers(
 
 
 def _native_transfers(
-    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
+    node: Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> list[list[Any]]:
     native = next(asset for asset, token in source.assets.items() if token == NATIVE)
     sent = [
@@ -255,6 +260,7 @@ def _native_transfers(
         [
             source.network,
             "",
+            "",
             (transaction["to"] or NATIVE).lower(),
             NATIVE,
             native,
@@ -274,7 +280,7 @@ def _as_topic(address: str) -> str:
 
 
 def _blocks(
-    node: _Node,
+    node: Node,
     source: ChainSource,
     head: int,
     observed: Mapping[tuple[str, int], float],
@@ -293,7 +299,7 @@ def _blocks(
 
 
 def _events(
-    node: _Node, source: ChainSource, head: int, stamps: Mapping[int, int]
+    node: Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """Rows of every Paid and every Failed event of the payout contracts."""
     payouts: list[list[Any]] = []
@@ -306,16 +312,16 @@ def _events(
         transactions = node.batch("eth_getTransactionByHash", ([tx] for tx in hashes))
         sender = {tx["hash"]: tx["from"].lower() for tx in transactions}
         for log in logs:
-            token = "0x" + log["data"][2:66][-40:].lower()
-            number = int(log["blockNumber"], 16)
+            paid, number = paid_item(log), int(log["blockNumber"], 16)
             payouts.append(
                 [
                     source.network,
-                    int(log["topics"][1], 16),
-                    "0x" + log["topics"][2][-40:].lower(),
-                    token,
-                    asset_of.get(token, ""),
-                    int(log["data"][66:130], 16),
+                    paid.seq,
+                    paid.withdrawal,
+                    paid.to,
+                    paid.token,
+                    asset_of.get(paid.token, ""),
+                    paid.amount,
                     log["transactionHash"],
                     number,
                     stamps[number],
@@ -334,7 +340,58 @@ def _events(
     return payouts, failed
 
 
-def _balances(node: _Node, source: ChainSource, head: int, rows: list[list[Any]]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PaidItem:
+    """What a ``Paid`` event says; addresses are lower case, ``amount`` is in base units."""
+
+    seq: int
+    withdrawal: str
+    to: str
+    token: str
+    amount: int
+
+
+def paid_item(log: Mapping[str, Any]) -> PaidItem:
+    """The payment that ``log``, a node's of :data:`PAID_TOPIC`, says was made."""
+    return PaidItem(
+        seq=int(log["topics"][1], 16),
+        withdrawal=_id(log["topics"][2]),
+        to="0x" + log["topics"][3][-40:].lower(),
+        token="0x" + log["data"][2:66][-40:].lower(),
+        amount=int(log["data"][66:130], 16),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedItem:
+    """What a ``Failed`` event says: the number and the withdrawal that could not be paid."""
+
+    seq: int
+    withdrawal: str
+
+
+def failed_item(log: Mapping[str, Any]) -> FailedItem:
+    """The payment that ``log``, a node's of :data:`FAILED_TOPIC`, says was not made."""
+    return FailedItem(seq=int(log["topics"][1], 16), withdrawal=_id(log["topics"][2]))
+
+
+def _id(topic: str) -> str:
+    """The UUID in the first half of a topic. Raises ValueError if there is more."""
+    digits = topic.removeprefix("0x")
+    if digits[32:] != "0" * 32:
+        raise ValueError(f"{topic} is no id of 16 bytes")
+    return str(UUID(hex=digits[:32]))
+
+
+def transfers_until(node: Node, source: ChainSource, last: int) -> list[list[Any]]:
+    """Payouts of ``source`` that are plain transfers, from its first block to ``last``.
+
+    Rows as in payouts.csv.
+    """
+    return _transfers(node, source, last, _blocks(node, source, last, {}, []))
+
+
+def _balances(node: Node, source: ChainSource, head: int, rows: list[list[Any]]) -> None:
     for wallet, address in source.wallets.items():
         nonce = int(node.call("eth_getTransactionCount", address, hex(head)), 16)
         for asset, token in source.assets.items():

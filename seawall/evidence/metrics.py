@@ -24,6 +24,7 @@ QUERIES: tuple[str, ...] = (
     metrics.ASSET_RESTS,
     metrics.GAS_LEFT,
     metrics.LANE_DISPUTED,
+    metrics.LANE_STUCK,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,

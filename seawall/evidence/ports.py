@@ -111,10 +111,7 @@ def chain_sources(
     sources = []
     for name, network in deployment.networks.items():
         native = policy.networks[name].native
-        declared = policy.networks[name]
-        final_within_s = _FINAL_WITHIN * (
-            (declared.finality_depth_blocks + 3) * declared.block_time / 1000
-        )
+        final_within_s = finality_s_max(policy, name)
         if network.payouts is not None:
             sources.append(
                 ChainSource(
@@ -140,6 +137,12 @@ def chain_sources(
                 )
             )
     return sources
+
+
+def finality_s_max(policy: Policy, network: str) -> float:
+    """How many seconds are waited until the newest block of now is final on ``network``."""
+    declared = policy.networks[network]
+    return _FINAL_WITHIN * (declared.finality_depth_blocks + 3) * declared.block_time / 1000
 
 
 def read_source(

@@ -210,7 +210,7 @@ async def watch(
             ).probes()
         for region, signer in deployment.signers.items():
             http = await client("", SIGNER_S_MAX)
-            probes += SignerProbe(http=http, region=region, url=signer.url).probes()
+            probes += SignerProbe(http=http, region=region, signer=signer).probes()
         for endpoint in endpoints_of(deployment):
             probes += endpoint.probes()
         clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)

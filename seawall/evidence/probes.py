@@ -22,6 +22,7 @@ from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import BlockStamp, block_stamp, quantity
 from seawall.formats.customers import Account
+from seawall.formats.deployment import Signer
 from seawall.formats.drill_contract import (
     WITHDRAW,
     Refusal,
@@ -33,17 +34,13 @@ from seawall.formats.drill_contract import (
     require_pools,
 )
 from seawall.policy import Policy
+from seawall.policy.drilling import LARGE_OVER_MIN
 
 STATUS_EVERY_S = 0.05
 SMALL_VALUE = Fraction(1)
 """Units of account that a small withdrawal or swap moves: too little to matter to the run.
 
 Of an asset whose smallest withdrawal is worth more, a withdrawal moves that.
-"""
-LARGE_OVER_MIN = Fraction(21, 20)
-"""A large transfer is this many times the smallest that the policy calls large.
-
-No more, because each is paid from the money that the run wants.
 """
 ACCEPTED = "accepted"
 NODE_EVERY_S = 0.05
@@ -329,8 +326,9 @@ class SignerProbe:
     It sees what an endpoint's answer does not show: whether signing is allowed, and not throttled.
     """
 
-    def __init__(self, *, http: httpx.AsyncClient, region: str, url: str) -> None:
-        self._http, self._region, self._url = http, region, url.rstrip("/")
+    def __init__(self, *, http: httpx.AsyncClient, region: str, signer: Signer) -> None:
+        self._http, self._region = http, region
+        self._url, self._headers = signer.url.rstrip("/"), signer.headers("prober")
 
     def probes(self) -> Sequence[Probe]:
         """The probe and its period."""
@@ -339,7 +337,7 @@ class SignerProbe:
 
     async def signs(self) -> Sequence[Sample]:
         """Whether the text was signed; ``detail.result`` is the key service's error if not."""
-        answer = await self._http.post(f"{self._url}{signing.PROBE_PATH}")
+        answer = await self._http.post(f"{self._url}{signing.PROBE_PATH}", headers=self._headers)
         result = signing.probe_result(answer.status_code, answer.text)
         return [
             Sample(

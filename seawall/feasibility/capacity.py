@@ -19,6 +19,45 @@ _MS_PER_S = 1_000
 
 
 def in_capacity(policy: Policy) -> Iterator[Sum]:
+    """Signatures of each paying bucket in a second, and of each paying wallet in a window."""
+    yield from _of_buckets(policy)
+    yield from _of_wallets(policy)
+
+
+def _of_wallets(policy: Policy) -> Iterator[Sum]:
+    """The transactions of each paying wallet in one window of the signer's cap."""
+    cap = policy.caps.signer
+    for name in policy.payout_wallets():
+        yield Sum(
+            kind="capacity",
+            name=f"transactions of {name} in {span(cap.window)}",
+            path="caps.signer.transactions",
+            relation="within",
+            limit=Fraction(cap.transactions),
+            unit="",
+            terms=(
+                Term(
+                    name="full batches",
+                    value=Fraction(
+                        policy.stress.withdrawals * cap.window,
+                        BATCH_ITEMS_MAX * policy.stress.length,
+                    ),
+                    detail=(
+                        f"{policy.stress.withdrawals} in {span(policy.stress.length)}, batches of "
+                        f"{BATCH_ITEMS_MAX}"
+                    ),
+                ),
+                Term(
+                    name="batches that are not full",
+                    value=Fraction(cap.window, CLAIM_SPACING_MS),
+                    detail=f"one every {span(CLAIM_SPACING_MS)}",
+                ),
+            ),
+            remedy="raise caps.signer.transactions, or shorten caps.signer.window",
+        )
+
+
+def _of_buckets(policy: Policy) -> Iterator[Sum]:
     """The most signatures a second of each paying bucket, against its share of a region's quota."""
     payers = {wallet.bucket for wallet in policy.payout_wallets().values()}
     for bucket in sorted(payers):

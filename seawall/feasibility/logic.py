@@ -1,4 +1,7 @@
-"""Feasibility in logic: a tier that is entered can be left, and a trigger can fire in time."""
+"""Feasibility in logic: a tier that is entered can be left, and a trigger can fire in time.
+
+No customer alone can enter a tier by the drawdown velocity, or keep it up.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from seawall.controls.breaker import BreakerSettings
 from seawall.feasibility import steps
-from seawall.feasibility.sums import Sum, Term
+from seawall.feasibility.sums import Sum, Term, show
 
 if TYPE_CHECKING:
     from seawall.policy.model import Policy, Trigger
@@ -52,6 +55,55 @@ def _drawdown(policy: Policy, trigger: Trigger, path: str) -> Iterator[Sum]:
             ),
         ),
         remedy="lower enter_at: not even a customer who takes everything would reach it",
+    )
+    yield from _one_customer(policy, trigger, targets)
+
+
+def _one_customer(policy: Policy, trigger: Trigger, targets: Fraction) -> Iterator[Sum]:
+    """What one customer may ask for reaches the trigger neither once nor again and again.
+
+    The limit holds for any time as long as its window, which is no shorter than the velocity's.
+    To keep the tier, the velocity must be at its exit at least once in every ``exit_after``, each
+    time by what was asked for in the velocity's window before. Of these windows, some that do not
+    overlap begin at most a window and ``exit_after`` after each other, so within the limit's window
+    there is a first one, and another for each time that this span fits behind it.
+    """
+    limits, velocity_ms = policy.limits, policy.indicators["drawdown_velocity"].window
+    if velocity_ms is None:
+        return  # a rule names it
+    most = Term(
+        name="all of one customer",
+        value=Fraction(limits.withdrawal_value_max) / targets,
+        detail="limits.withdrawal_value_max / all hot targets",
+    )
+    yield Sum(
+        kind="logic",
+        name=f"one customer does not force {trigger.name}",
+        path="limits.withdrawal_value_max",
+        relation="below",
+        limit=trigger.enter_at,
+        unit="",
+        terms=(most,),
+        remedy=(
+            f"lower withdrawal_value_max, or raise the trigger's enter_at: one customer would force"
+            f" {trigger.tier} for everybody"
+        ),
+    )
+    span_ms = velocity_ms + policy.tiers.promise(trigger.tier).exit_after
+    times = 1 + max(0, limits.window - velocity_ms) // span_ms
+    yield Sum(
+        kind="logic",
+        name=f"one customer does not keep up {trigger.name}",
+        path="limits.window",
+        relation="below",
+        limit=times * trigger.exit_below,
+        unit="",
+        terms=(most,),
+        remedy=(
+            "lengthen the window or lower withdrawal_value_max: one customer could ask for"
+            f" {show(trigger.exit_below, '')} of the hot targets {times} times within it, and so"
+            f" keep the venue in {trigger.tier}"
+        ),
     )
 
 

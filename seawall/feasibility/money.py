@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from seawall.controls.sizing import window_cap, window_seconds
 from seawall.feasibility.steps import span
 from seawall.feasibility.sums import Sum, Term
 
@@ -15,14 +14,12 @@ if TYPE_CHECKING:
 
     from seawall.policy.model import Holding, Policy
 
-_MS_PER_S = 1_000
-
 
 def in_money(policy: Policy) -> Iterator[Sum]:
     """Per network and asset of the cycle, in whole units.
 
-    One sum is what can be paid out without an act of a person, the other what the payout contract's
-    caps allow.
+    One sum is what can be paid out without an act of a person, the other what the signer's caps
+    allow, which lie below those of the contract.
     """
     hot = {wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))}
     for network, assets in policy.stress.outflow.items():
@@ -32,7 +29,7 @@ def in_money(policy: Policy) -> Iterator[Sum]:
             if name is None or holding is None:
                 continue  # a rule names it: nothing there pays
             yield _supply(policy, network, asset, outflow, name=name, holding=holding)
-            yield _contract(policy, network, asset, outflow, name=name, holding=holding)
+            yield _signed(policy, network, asset, outflow, name=name, holding=holding)
 
 
 def _supply(
@@ -43,11 +40,13 @@ def _supply(
     A refill counts with the least amount that the policy guarantees.
     """
     treasury = policy.treasury
+    source = _reserve(policy, name, asset)
     one = _refill(policy, holding)
+    if source:
+        one = min(one, _cap(policy, source[1]))
     cycle = treasury.top_up_every + treasury.refill_lead_time
     count = policy.stress.length // cycle
     wanted = count * one
-    source = _reserve(policy, name, asset)
     limits = {
         f"{count} x {_plain(one)} within {span(policy.stress.length)}, {span(cycle)} each": wanted,
         **(
@@ -60,7 +59,7 @@ def _supply(
             else {}
         ),
         **(
-            {f"all that the contract of {source[0]} lets through": _through(policy, source[1])}
+            {f"all that the signer lets out of {source[0]}": _through(policy, source[1])}
             if source
             else {}
         ),
@@ -91,13 +90,13 @@ def _supply(
     )
 
 
-def _contract(
+def _signed(
     policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding
 ) -> Sum:
     windows = _windows(policy)
     return Sum(
         kind="money",
-        name=f"{network} {asset} through the payout contract",
+        name=f"{network} {asset} through the signer's caps",
         path=f"stress.outflow.{network}.{asset}",
         relation="covers",
         limit=Fraction(outflow),
@@ -107,14 +106,12 @@ def _contract(
                 name="caps",
                 value=_through(policy, holding),
                 detail=(
-                    f"{windows} windows of {window_seconds(policy)}s x "
-                    f"{_plain(Fraction(window_cap(holding)))}"
+                    f"{windows} windows of {span(policy.caps.signer.window)} x "
+                    f"{_plain(_cap(policy, holding))}"
                 ),
             ),
         ),
-        remedy=(
-            f"raise the maximum of {name}, from which its contract's cap follows, or promise less"
-        ),
+        remedy=(f"raise caps.signer.of_target or the target of {name}, or promise less"),
     )
 
 
@@ -135,12 +132,16 @@ def _reserve(policy: Policy, hot: str, asset: str) -> tuple[str, Holding] | None
 
 
 def _windows(policy: Policy) -> int:
-    """Whole windows of the contract's cap in one cycle, at least one; they start at fixed times."""
-    return max(1, policy.stress.length // (window_seconds(policy) * _MS_PER_S))
+    """Whole windows of the signer's cap in one cycle, at least one."""
+    return max(1, policy.stress.length // policy.caps.signer.window)
+
+
+def _cap(policy: Policy, holding: Holding) -> Fraction:
+    return policy.caps.signer.of_target * Fraction(holding.target)
 
 
 def _through(policy: Policy, holding: Holding) -> Fraction:
-    return _windows(policy) * Fraction(window_cap(holding))
+    return _windows(policy) * _cap(policy, holding)
 
 
 def _plain(value: Fraction) -> str:

@@ -151,6 +151,13 @@ def _payments(policy: Policy) -> Iterator[Sum]:
             (*steps.refilling(policy), *final),
             "raise small_withdrawal_within, or shorten treasury.refill_lead_time",
         )
+        yield _within(
+            f"small withdrawal on {network} while the signer's cap is used up",
+            "caps.signer.window",
+            policy.targets.small_withdrawal_within,
+            (ms("window of the signer's cap", policy.caps.signer.window), *final),
+            "shorten caps.signer.window, or raise targets.small_withdrawal_within",
+        )
 
 
 def _ways_back(policy: Policy) -> Iterator[Sum]:

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from seawall.conventions import metrics
+from seawall.conventions import metrics, signing
 from seawall.conventions.components import PROMETHEUS_PROCESS
 from seawall.conventions.environment import DEPLOYMENT_VARIABLE
 from seawall.conventions.evidence import Port
@@ -154,7 +154,8 @@ class Network(_Part):
     """A network; ``node`` is a node of its own for observers, past every fault.
 
     ``payouts`` (events of payout contracts) or ``transfers`` say where the venue's payouts are
-    seen. ``rpc`` is there if faults may be aimed at what the venue reaches.
+    seen. ``rpc`` is there if faults may be aimed at what the venue reaches. ``issuer`` is an
+    account for which ``node`` signs and that may pause the tokens; a development node can have one.
     """
 
     chain_id: int
@@ -162,6 +163,7 @@ class Network(_Part):
     rpc: RpcEndpoints | None = None
     payouts: Payouts | None = None
     transfers: Transfers | None = None
+    issuer: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{40}$")
 
 
 class Urls(_Part):
@@ -192,10 +194,35 @@ class Urls(_Part):
 
 
 class Signer(_Part):
-    """A region's signer: its URL, and the elliptic-curve operations that KMS allows it a second."""
+    """A region's signer: its URL, and the elliptic-curve operations that KMS allows it a second.
+
+    ``prober`` and ``prover`` are files of mode 0600, each with the credential of a caller: of the
+    one that has it sign its probe, and of the one that asks for proofs of key control.
+    """
 
     url: str
     operations_per_s: int = Field(gt=0)
+    prober: Path | None = None
+    prover: Path | None = None
+
+    def headers(self, caller: Literal["prober", "prover"]) -> dict[str, str]:
+        """HTTP headers of a request of ``caller``; none if no credential of it is named.
+
+        Raises :class:`UsageError` if the file cannot be read, or others can read it.
+        """
+        path: Path | None = getattr(self, caller)
+        return {} if path is None else signing.authorization(_secret(path))
+
+
+def _secret(path: Path) -> str:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UsageError(
+                f"others can read {path}, and a credential is in it", remedy=f"chmod 600 {path}"
+            )
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"cannot read the credential {path}: {error.strerror}") from error
 
 
 class Venue(_Part):
@@ -492,6 +519,16 @@ def load_deployment(path: Path) -> Deployment:
     }
     changes["run_id"] = read.run_id or read.stack
     changes.setdefault("folder", folder)
+    changes["signers"] = {
+        region: signer.model_copy(
+            update={
+                caller: folder / credential
+                for caller in ("prober", "prover")
+                if (credential := getattr(signer, caller)) is not None
+            }
+        )
+        for region, signer in read.signers.items()
+    }
     changes["evidence"] = {
         name: source.model_copy(update={"file": folder / source.file}) if source.file else source
         for name, source in read.evidence.items()

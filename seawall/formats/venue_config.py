@@ -2,8 +2,8 @@
 
 It is written by the sandbox, or by a user from the outputs of a stack, and read by every process of
 the venue. It holds no secret: each process gets the database URL of its own role from its
-environment, and each signer its AWS credentials from its environment or from a shared credentials
-file with a profile per bucket.
+environment, each caller of a signer its credential, and each signer the AWS credentials of its
+bucket.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ import argparse
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seawall.conventions.environment import DATABASE_VARIABLE, SABOTAGE_VARIABLE
+from seawall.conventions.environment import (
+    DATABASE_VARIABLE,
+    SABOTAGE_VARIABLE,
+    SIGNER_CREDENTIAL_VARIABLE,
+)
 from seawall.errors import UsageError
 from seawall.formats.atomic import write_private
 from seawall.formats.documents import read_json_model
@@ -61,15 +66,23 @@ class Key(_Part):
     role_arn: str
 
 
-class SignerConfig(_Part):
-    """The signer of one region.
+class BucketSigner(_Part):
+    """The signer of one bucket in a region: where it listens, and where its front reaches it."""
 
-    ``listen_port`` is where it listens, ``url`` where others reach it, ``keys`` are by wallet.
-    ``operations_per_s``: elliptic-curve operations that the account may use in this region (Service
-    Quotas); all buckets share them.
+    listen_port: int
+    url: str
+
+
+class SignerConfig(_Part):
+    """The signers of one region, one per bucket, behind a front.
+
+    ``listen_port`` is where the front listens, ``url`` where others reach it; ``buckets`` are the
+    signers by bucket, ``keys`` are by wallet. ``operations_per_s``: elliptic-curve operations that
+    the account may use in this region (Service Quotas); all buckets share them.
     """
 
     listen_port: int
+    buckets: dict[str, BucketSigner]
     operations_per_s: int = Field(gt=0)
     url: str
     kms_endpoint: str
@@ -77,8 +90,21 @@ class SignerConfig(_Part):
     keys: dict[str, Key]
 
 
+SignerAct = Literal["sign", "prove", "probe"]
+
+
+class SignerCaller(_Part):
+    """Who may ask the signers for what; ``sha256`` is that of its credential, in hex."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    may: tuple[SignerAct, ...]
+
+
 class VenueConfig(_Part):
     """The whole file; ``networks`` by name, ``signers`` by region, ``metrics_ports`` by process.
+
+    ``signer_callers`` by name: all others are refused. To change a credential, add the new one
+    under another name, restart the caller with it, and remove the old one.
 
     ``sandbox``: nothing of value can be lost, so that controls may be switched off.
     """
@@ -88,6 +114,7 @@ class VenueConfig(_Part):
     policy: Path
     networks: dict[str, NetworkConfig]
     signers: dict[str, SignerConfig]
+    signer_callers: dict[str, SignerCaller]
     exchange: Endpoint
     api_listen_port: int
     api_url: str
@@ -116,6 +143,19 @@ class VenueConfig(_Part):
             for wallet in wallets
         }
         return {wallet: address.lower() for wallet, address in found.items() if address}
+
+    def recipients(self, policy: Policy, wallets: Iterable[str]) -> dict[str, str]:
+        """Lower-case address of the only recipient of each of ``wallets`` that pays one alone.
+
+        These are reserves: each pays the contract of the hot wallet that it refills, or itself,
+        hence nobody.
+        """
+        reserves = [
+            wallet for wallet in wallets if policy.wallets[wallet].wallet_class == "reserve"
+        ]
+        paid = {wallet: policy.refilled_by(wallet) or wallet for wallet in reserves}
+        contracts = self.contracts(policy, paid.values())
+        return {wallet: contracts[to] for wallet, to in paid.items() if to in contracts}
 
     def holder_of(self, policy: Policy, wallet: str) -> str:
         """Lower-case address at which the money of ``wallet`` lies.
@@ -146,23 +186,29 @@ def database_url() -> str:
     return url
 
 
+def signer_credential() -> str:
+    """What this process shows the signers. Raises :class:`UsageError`."""
+    credential = os.environ.get(SIGNER_CREDENTIAL_VARIABLE)
+    if not credential:
+        raise UsageError(
+            f"{SIGNER_CREDENTIAL_VARIABLE} is not set",
+            remedy="set it to the credential whose SHA-256 stands under signer_callers",
+        )
+    return credential
+
+
 def load_config(path: Path) -> VenueConfig:
     """Read the file at ``path``. Raises :class:`UsageError` if it is missing or malformed."""
     return read_json_model(path, VenueConfig)
 
 
 def config_from_arguments(
-    description: str,
-    *,
-    optional: Mapping[str, str] | None = None,
-    flags: Mapping[str, str] | None = None,
-    **options: str,
+    description: str, *, flags: Mapping[str, str] | None = None, **options: str
 ) -> tuple[VenueConfig, argparse.Namespace]:
     """Parse ``--config FILE`` and string options of the command line; load the file.
 
     Args:
         description: What the program does, for its help.
-        optional: Help by name of options that may be left out.
         flags: Help by name of options without a value.
         options: Help by name of options that are required.
 
@@ -172,8 +218,6 @@ def config_from_arguments(
     parser.add_argument("--config", type=Path, required=True, help="the venue's configuration file")
     for name, text in options.items():
         parser.add_argument(f"--{name}", required=True, help=text)
-    for name, text in (optional or {}).items():
-        parser.add_argument(f"--{name}", help=text)
     for name, text in (flags or {}).items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Levels by indicator at ``at_us``, in Unix microseconds.
+    """Levels by indicator at ``at_us``, in microseconds of a clock that never steps.
 
+    ``shown_us`` is what the database's clock showed then, in Unix microseconds, for the record.
     ``newest_flow_id`` is the newest row that was counted.
     """
 
     at_us: int
+    shown_us: int
     levels: Mapping[IndicatorName, Fraction]
     newest_flow_id: int
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final, Literal, get_args
 
 from pydantic import Field
 
-from seawall.policy.quantities import Count, DurationMs, Ratio
+from seawall.policy.quantities import Amount, Count, DurationMs, Ratio
 from seawall.policy.sections import Name, Section, Tier
 
 NEIGHBOUR: Final = "noisy-neighbour"
@@ -15,6 +16,11 @@ CONTROL_DRILLS: Final = (NEIGHBOUR, SEGREGATION)
 """Drills of one control.
 
 Each has a command of its own and is declared by no policy; a policy may require them.
+"""
+LARGE_OVER_MIN: Final = Fraction(21, 20)
+"""A large transfer of the prober is this many times the smallest that the policy calls large.
+
+No more, because each is paid from the money that the run wants.
 """
 
 
@@ -36,6 +42,18 @@ class Probing(Section):
     answered_min: Ratio = Field(gt=0, le=1)
 
 
+class Storm(Section):
+    """One customer who asks again and again, all through the run, beside everybody else.
+
+    Attributes:
+        requests_per_s: How often.
+        value: Of each withdrawal, in the unit of account.
+    """
+
+    requests_per_s: Count = Field(gt=0)
+    value: Amount
+
+
 class Flood(Section):
     """The load of a drill: a baseline of ``calm``, then ``length`` of the profile's shock.
 
@@ -49,12 +67,14 @@ class Flood(Section):
         requested: Value asked for in the run, in targets of the hot wallets that pay customers; as
             the profile assumes if None. A game day has several drills and the reserves of one
             venue, so not each of them can ask for everything.
+        storm: One customer who asks far beyond the limits; None if there is none.
     """
 
     profile: str
     calm: DurationMs = Field(gt=0)
     length: DurationMs = Field(gt=0)
     requested: Ratio | None = Field(default=None, gt=0)
+    storm: Storm | None = None
 
 
 class PlannedFault(Section):

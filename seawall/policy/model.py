@@ -166,6 +166,32 @@ class Signing(Section):
     completed_min: Ratio
 
 
+class ContractCap(Section):
+    """What a wallet's contract pays in one window at most: a share of the wallet's target.
+
+    Windows begin at fixed times, one after the other.
+    """
+
+    window: DurationMs = Field(gt=0)
+    of_target: Ratio
+
+
+class SignerCap(ContractCap):
+    """What a signer signs away of a wallet within any window: the share, and ``transactions``.
+
+    Its window slides: it is the time before each signature.
+    """
+
+    transactions: Count = Field(gt=0)
+
+
+class Caps(Section):
+    """What leaves a wallet in one window at most, even if everything else is wrong."""
+
+    contract: ContractCap
+    signer: SignerCap
+
+
 class Stress(Section):
     """One declared cycle of stress: what customers may withdraw while no person acts.
 
@@ -212,11 +238,29 @@ class Approvals(Section):
 
 
 class Limits(Section):
-    """Bounds of single requests, as values in the unit of account."""
+    """Bounds of one customer, over all withdrawals that it asks for within ``window``.
 
+    Values are in the unit of account. No factor scales ``withdrawals_max``, because it counts what
+    people do.
+    """
+
+    window: DurationMs = Field(gt=0)
     small_withdrawal_value_max: Amount
     withdrawal_value_max: Amount
     large_transfer_value_min: Amount
+    withdrawals_max: Count = Field(gt=0)
+
+
+class Swaps(Section):
+    """At which prices swaps are made.
+
+    Attributes:
+        deviation_max: How far a price may be from the ratio of the reference prices, as a share.
+        price_age_max: How old a price may be.
+    """
+
+    deviation_max: Ratio = Field(gt=0, lt=1)
+    price_age_max: DurationMs = Field(gt=0)
 
 
 class IndicatorSettings(Section):
@@ -327,10 +371,12 @@ class Policy(Section):
     rails: dict[Name, Rail]
     served: dict[Name, ServedName]
     signing: Signing
+    caps: Caps
     stress: Stress
     backup: Backup
     approvals: Approvals
     limits: Limits
+    swaps: Swaps
     indicators: dict[IndicatorName, IndicatorSettings]
     triggers: tuple[Trigger, ...]
     tiers: Tiers
@@ -414,6 +460,10 @@ class Policy(Section):
             name: wallet for name, wallet in self.wallets.items() if wallet.wallet_class != "cold"
         }
 
+    def signing_buckets(self) -> tuple[str, ...]:
+        """Buckets with a key in this stack, in alphabetical order."""
+        return tuple(sorted({wallet.bucket for wallet in self.signing_wallets().values()}))
+
     def house_of(self, network: str) -> str | None:
         """Name of the bucket whose hot inventory on ``network`` customers trade with, or None."""
         for wallet in self.wallets.values():
@@ -433,6 +483,14 @@ class Policy(Section):
             ):
                 return name
         raise KeyError(hot)
+
+    def refilled_by(self, reserve: str) -> str | None:
+        """Name of the hot wallet that ``reserve`` refills, or None if it refills none."""
+        kept = self.wallets[reserve]
+        for name, wallet in self.payout_wallets().items():
+            if (wallet.bucket, wallet.network) == (kept.bucket, kept.network):
+                return name
+        return None
 
     def approver_roles(self) -> tuple[str, ...]:
         """Roles whose signatures count in a quorum, in alphabetical order."""

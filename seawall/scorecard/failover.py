@@ -63,9 +63,9 @@ def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
     log does not confirm it. That every signature is in the signers' log is a check of its own
     (``safety.signed_is_logged``).
     """
-    signed_by = {
-        (row.chain_id, row.address, row.nonce): row.signed_by for row in facts.run.signatures
-    }
+    signed_by: dict[tuple[int, str, int], str | None] = {}
+    for row in facts.run.signatures:  # later ones of a nonce only raise its fees
+        signed_by.setdefault((row.chain_id, row.address, row.nonce), row.signed_by)
     found: dict[Lane, list[Slot]] = defaultdict(list)
     for slot in sorted(facts.run.slots, key=lambda slot: slot.broadcast_at or FOREVER):
         if slot.purpose != "payout" or slot.broadcast_at is None:

@@ -445,7 +445,42 @@ def _broadcast(facts: Facts, network: str, *, starts: Instant, ends: Instant) ->
     )
 
 
+# --- assets
+def _asset_paused(facts: Facts, fault: FaultSeen) -> Finding:
+    """No payment of the asset is in any block from meanwhile, while the network's others are.
+
+    Read from the chain's final events, long after the fault, by a program that the injector has
+    nothing to do with. Blocks have whole seconds for a time.
+    """
+    _, network, asset = fault.planned.target.split(".")
+    paid = [row for row in facts.run.payouts if row.network == network]
+    own = [row.block_timestamp for row in paid if row.asset == asset]
+    others = [row.block_timestamp for row in paid if row.asset != asset]
+    starts = Instant((fault.effective or 0) + SECOND)
+    ends = Instant(fault.held_until or 0)
+    moved = sum(1 for at in own if starts < at < ends)
+    elsewhere = sum(1 for at in others if starts < at < ends)
+    target = f"no {asset} is paid on {network} meanwhile, and other assets are"
+    measured = f"{moved} payouts of {asset} on the chain meanwhile, {elsewhere} of other assets"
+    doubt = _first(
+        (moved > 0, f"{asset} was paid on {network} while it should not move"),
+        (elsewhere <= 0, f"nothing else was paid on {network}, so stillness shows nothing"),
+        (
+            not any(facts.run_starts < at < (fault.applied or 0) for at in own),
+            f"no {asset} was paid on {network} before it either",
+        ),
+        (
+            not any(at > (fault.reverted or 0) for at in own),
+            f"no {asset} was paid on {network} after it",
+        ),
+    )
+    if doubt is not None:
+        return unknown(target=target, measured=measured, reason=doubt)
+    return passed(measured=measured, target=target, reason="still by the chain's own events")
+
+
 OUTSIDE: dict[str, Callable[[Facts, FaultSeen], Finding | None]] = {
+    faults.ASSET_PAUSED: _asset_paused,
     faults.KMS_DARK: _kms_dark,
     faults.KMS_THROTTLED: _throttled,
     faults.SIGNING_DENIED: _denied,

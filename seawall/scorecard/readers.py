@@ -14,7 +14,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NewType, TypeVar
@@ -79,8 +79,27 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
     text = read_text(path, length=length)
     if not text.endswith("\n"):
         raise EvidenceError(f"{_name(path)} is truncated: its last line has no end")
+    return tuple(_rows(path, io.StringIO(text, newline=""), row_type))
+
+
+def stream_table(path: Path, row_type: type[Row]) -> Iterator[Row]:
+    """As :func:`read_table`, one row after another, for files that may not fit in memory."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, io.SEEK_END) - 1))
+            if file.read() != b"\n":
+                raise EvidenceError(f"{_name(path)} is truncated: its last line has no end")
+        with path.open(encoding="utf-8", newline="") as lines:
+            yield from _rows(path, lines, row_type)
+    except FileNotFoundError as error:
+        raise EvidenceError(f"{_name(path)} is missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvidenceError(f"{_name(path)} cannot be read: {error}") from error
+
+
+def _rows(path: Path, lines: Iterable[str], row_type: type[Row]) -> Iterator[Row]:
     converters = _converters(row_type, _from_cell)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(lines, strict=True)
     try:
         header = next(reader)
         missing = [name for name in converters if name not in header]
@@ -91,7 +110,6 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
             for name, convert in converters.items()
             if name not in missing
         ]
-        rows = []
         for cells in reader:
             if len(cells) != len(header):
                 raise EvidenceError(
@@ -106,10 +124,9 @@ def read_table(path: Path, row_type: type[Row], *, length: int | None = None) ->
                     raise EvidenceError(
                         f"{_name(path)} line {reader.line_num}: {name} is {cells[index]!r}"
                     ) from error
-            rows.append(row_type(**values))
+            yield row_type(**values)
     except csv.Error as error:
         raise EvidenceError(f"{_name(path)} line {reader.line_num}: {error}") from error
-    return tuple(rows)
 
 
 def read_lines(path: Path, row_type: type[Row], *, length: int | None = None) -> tuple[Row, ...]:

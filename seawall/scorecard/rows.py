@@ -481,8 +481,9 @@ class LedgerLine:
 class Payout:
     """A payout that is final, seen outside the venue.
 
-    A ``Paid`` event of a payout contract, with the venue's ``seq``; a plain transfer, without one;
-    or a line of a rail's statement, without a block and with its own time in ``block_timestamp``.
+    A ``Paid`` event of a payout contract, with the venue's ``seq`` and the withdrawal it names; a
+    plain transfer, without either; or a line of a rail's statement, without a block and with its
+    own time in ``block_timestamp``.
     """
 
     network: str
@@ -494,6 +495,7 @@ class Payout:
     tx_hash: str
     block_number: int | None
     block_timestamp: Instant
+    withdrawal_id: str | None = None
 
     @property
     def key(self) -> Key:

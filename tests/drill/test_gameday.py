@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,8 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
             ("failover", ["gameday"]),
             ("mode-controller", ["gameday"]),
             ("rpc-failover", ["drill", "rpc-dark"]),
+            ("asset-rest", ["drill", "asset-paused"]),
+            ("customer-limits", ["drill", "one-customer"]),
         ],
         keep=1,
     ),
@@ -112,6 +116,20 @@ def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert set(verdict_of(latest_run())["failed"]) == SABOTAGE_FAILS[sabotage]
+
+
+@pytest.mark.nightly
+def test_one_customer_alone_forces_no_tier() -> None:
+    """It asks for more than everybody else together; most of that is refused, and said why."""
+    done = seawall("drill", "one-customer", "--seed", SEED)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    run_dir = latest_run()
+    assert verdict_of(run_dir)["outcome"] == "PASS"
+    with (run_dir / "requests.csv").open(encoding="utf-8", newline="") as file:
+        refused = Counter(row["error"] for row in csv.DictReader(file) if row["error"])
+    assert set(refused) == {"value_limit_reached"}
+    assert refused["value_limit_reached"] > 1_000
 
 
 @pytest.mark.nightly  # that a component's death is found and named is an integration test, too

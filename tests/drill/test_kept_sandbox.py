@@ -7,17 +7,27 @@ and the end of the stack last.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from sandbox.bring_up import IDENTITIES, WAL
+from sandbox.database import load_credentials
+from sandbox.identities import Identities
 from sandbox.kept import kept_data_dir
 from seawall.conventions import aws
+from seawall.conventions.components import POSTGRES_PROXY
+from seawall.formats.deployment import DEPLOYMENT_FILE
 from seawall.policy_file import load_policy
+from tests.testing.cluster_harness import WITHOUT_STANDBY, given_to_server, serving, socket_folder
 from tests.testing.drill_kit import (
     POLICY_PATH,
     ROOT,
@@ -100,6 +110,72 @@ def shell(command: str, *, timeout_s: float = 240) -> str:
 
 def test_a_venue_whose_game_day_was_killed_during_the_fault_still_pays(killed: GameDay) -> None:
     pays_a_withdrawal(killed)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_every_base_unit_of_a_venue_whose_game_day_was_killed_is_explained() -> None:
+    """While it goes on paying."""
+    done = seawall("reconcile", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["findings"], found["doubts"]) == (0, [], []), found["sentence"]
+    assert {each["outcome"] for each in found["proofs"]} == {"PASS"}
+
+
+def test_its_ledger_can_be_made_again_of_the_backup_and_the_stream(
+    killed: GameDay, sandbox: KeptSandbox, tmp_path: Path
+) -> None:
+    """Beside the running one, to the last commit that was acknowledged, as in the runbook."""
+    pays_a_withdrawal(killed)
+    credentials = load_credentials(sandbox.data_dir)
+    proxy = read_json(sandbox.data_dir / DEPLOYMENT_FILE)["proxies"][POSTGRES_PROXY]
+    live = asyncio.run(_last_posting(credentials.url("owner", address=proxy["upstream"])))
+    region, account = POLICY.regions.primary, POLICY.accounts["sandbox"]
+
+    files = tmp_path / "pg"
+    command = [
+        *("python", "-P", "-m", "venue.restore", "cluster", "--files", str(files)),
+        *("--log", str(sandbox.data_dir / WAL)),
+        *("--bucket", aws.backup_bucket(POLICY.venue.name, region, account)),
+        *("--region", region, "--endpoint", sandbox.urls["aws"], "--scratch", str(tmp_path)),
+    ]
+    backups = Identities.read(sandbox.data_dir / IDENTITIES).backups
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **backups.environment()}, check=True)
+    given_to_server(files)
+    options = ("-c", "listen_addresses=", "-c", "port=5432", *WITHOUT_STANDBY)
+    with socket_folder() as socket, serving(files, socket, *options, log=tmp_path / "log"):
+        url = credentials.url("owner", address="")
+        again = until(
+            lambda: _answer(f"{url}?host={socket}"), within_s=60, what="the restored database"
+        )
+
+    assert again >= live > 0
+
+
+async def _last_posting(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval("select max(id) from postings"))
+    finally:
+        await connection.close()
+
+
+def _answer(url: str) -> int | None:
+    """The last posting, once the server has applied its log to the end; None before that."""
+
+    async def ask() -> int | None:
+        connection = await asyncpg.connect(url)
+        try:
+            if await connection.fetchval("select pg_is_in_recovery()"):
+                return None
+        finally:
+            await connection.close()
+        return await _last_posting(url)
+
+    try:
+        return asyncio.run(ask())
+    except (OSError, asyncpg.PostgresError):  # it is starting
+        time.sleep(0.1)
+        return None
 
 
 def test_the_indicators_of_the_venue_reach_the_alarms_of_the_stack_in_both_regions(
@@ -240,6 +316,9 @@ def test_a_real_stack_is_drilled_by_profiles_without_harm(
         env={
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "SEAWALL_SIGNER_CREDENTIAL": (sandbox.data_dir / "prover.credential")
+            .read_text()
+            .strip(),
             "AWS_ENDPOINT_URL": sandbox.urls["aws"],
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1",

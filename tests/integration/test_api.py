@@ -378,11 +378,11 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
     When the primary exchange is dark, the price is the standby's.
     """
     del beating
-    prices = iter((Decimal("1999.5"), Decimal("1.0"), Decimal("1.0")))
+    prices = iter(map(Decimal, ("1999.5", "2000.5", "1.0", "1.0")))
 
     async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        body = f'{{"price": "{next(prices)}", "ts": 1}}'.encode()
+        body = f'{{"price": "{next(prices)}", "ts": {time.time()}}}'.encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: "
             b"close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
@@ -411,6 +411,18 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
         )
         assert isinstance(greedy, Refusal)
         assert greedy.code == "insufficient_balance"
+        another = request.model_copy(update={"id": uuid.uuid4()})
+        quoted = await client.quote(
+            _who(1), network="aster", sell="AST", buy="USDX", amount=str(ONE)
+        )
+        for refused in (await client.swap(_who(1), another), quoted):
+            assert isinstance(refused, Refusal)
+            assert refused.code == "price_out_of_bounds"
+            assert "is more than 10% away from what is expected" in refused.reason
+        assert await client.swap(_who(1), request) == first
+        port = config.metrics_ports[API_PROCESS]
+        shown = (await http.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
+        assert f'{metrics.PRICES_REFUSED}{{side="standby",why="far"}} 2.0' in shown
     server.close()
     books = await _books(founded)
     assert books["aster", "AST", "inventory"] == -51 * ONE

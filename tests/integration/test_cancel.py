@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from adapters.reference_venue.records import export_records
+from seawall.controls.steady import SteadyClock
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt, WithdrawalRequest
 from seawall.policy import MICRO
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, heartbeat
@@ -71,7 +72,7 @@ class Bench:
             assert isinstance(ask, Reservation)
             asks.append(ask)
         async with self.api.acquire() as connection:
-            answers = await commit_batch(connection, self.founded.policy, asks)
+            answers = await commit_batch(connection, self.founded.policy, asks, clock=SteadyClock())
         assert all(isinstance(answer, WithdrawalReceipt) for answer in answers)
         return [ask.id for ask in asks]
 
@@ -201,7 +202,7 @@ async def test_what_is_cancelled_leaves_the_drawdown_velocity(bench: Bench) -> N
     before = voided._value.get()
     cancelled, kept, also = await bench.reserve(3)
     async with connected(bench.founded.database.mode_controller) as connection:
-        sampler = Sampler(bench.founded.policy, connection)
+        sampler = Sampler(bench.founded.policy, connection, SteadyClock())
         await sampler.start()
         one = Fraction(MICRO, bench.founded.policy.hot_target_value_micro())
         assert (await sampler.sample()).levels["drawdown_velocity"] == 3 * one
@@ -210,7 +211,7 @@ async def test_what_is_cancelled_leaves_the_drawdown_velocity(bench: Bench) -> N
         for withdrawal in (cancelled, also, kept):
             assert isinstance(await bench.cancel(withdrawal), Withdrawal)
         assert (await sampler.sample()).levels["drawdown_velocity"] == 0
-        later = Sampler(bench.founded.policy, connection)
+        later = Sampler(bench.founded.policy, connection, SteadyClock())
         await later.start()
         assert (await later.sample()).levels["drawdown_velocity"] == 0
     assert voided._value.get() - before == 3 * MICRO

@@ -18,6 +18,7 @@ from chaos.session import FaultSession
 from seawall.cache import repository_root
 from seawall.conventions.local_aws import ACCOUNT_ID, KMS_CROWDING_PATH
 from seawall.errors import ServiceError
+from seawall.formats.atomic import write_private
 from seawall.formats.deployment import Deployment
 from seawall.keys import access
 from seawall.lease import REAL_CLOCK, LeaseClient
@@ -26,7 +27,7 @@ from tests.testing.aws_harness import ROOT_KEY, client
 from tests.testing.deployments import make_deployment, urls
 from tests.testing.fault_harness import first_line, running
 from tests.testing.signer_harness import Region, region
-from tests.testing.venue_harness import POLICY
+from tests.testing.venue_harness import POLICY, PROBERS_CREDENTIAL
 
 __all__ = ["region"]
 pytestmark = pytest.mark.integration
@@ -81,12 +82,14 @@ def _deployment(folder: Path, region: Region, **addresses: str) -> Deployment:
     region.identities.write_profiles(
         principals, policy=load_policy(POLICY), account=ACCOUNT_ID, endpoint=region.endpoint
     )
+    prober = folder / "prober.credential"
+    write_private(prober, PROBERS_CREDENTIAL)
     return make_deployment(
         folder,
         urls=urls(aws=region.endpoint, **addresses),
         principals=str(principals),
         kms_crowding=f"{region.endpoint}{KMS_CROWDING_PATH}",
-        signers={"us-east-1": {"url": region.url, "operations_per_s": 100}},
+        signers={"us-east-1": {"url": region.url, "operations_per_s": 100, "prober": str(prober)}},
     )
 
 

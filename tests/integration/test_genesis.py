@@ -189,6 +189,7 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
             "update lanes set wallet = 'x'",
             "update topups set amount = 1",
             "update floats set wallet = 'x'",
+            "insert into generations (generation, reason) values (1, 'x')",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await settler.execute(statement)
@@ -209,8 +210,9 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
                'open' from lanes limit 1"""
         )
         await owner.execute(
-            """insert into sign_log (chain_id, address, nonce, digest, epoch, region)
-               select chain_id, address, 0, sha256(''), 1, 'us-east-1' from lanes limit 1"""
+            """insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
+                priority_fee_wei)
+               select chain_id, address, 0, sha256(''), 1, 'us-east-1', 1, 1 from lanes limit 1"""
         )
         await owner.execute(
             "update slots set state = 'signed', raw = 'a', tx_hash = '0xa', signer_region = "
@@ -221,9 +223,47 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
             "= now()"
         )
         await owner.execute("update slots set state = 'broadcast', raw = 'a'")
-        for table in ("slots", "sign_log"):
+        await owner.execute(
+            """insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei, raw, tx_hash,
+                signer_region) select id, 1, 2, 2, 'a', '0xc', 'us-east-1' from slots"""
+        )
+        await owner.execute(
+            """insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei,
+                priority_fee_wei, region, raw, tx_hash, signed_by, signed_at)
+               select chain_id, address, 0, 2, 2, '', 'a', '0xc', '', now() from lanes limit 1"""
+        )
+        for table in ("slots", "sign_log", "replacements", "sign_log_replacements"):
             for change in ("raw = 'b'", "tx_hash = '0xb'", "raw = null"):
                 with pytest.raises(
                     asyncpg.RaiseError, match=f"{table} keeps the bytes that were signed first"
                 ):
                     await owner.execute(f"update {table} set {change}")
+
+
+@pytest.mark.parametrize(
+    ("state", "fee_wei"), [("open", 11), ("final", 11), ("broadcast", 10), ("broadcast", 5)]
+)
+async def test_a_transaction_is_replaced_while_it_waits_and_by_higher_fees_only(
+    founded: Founded, state: str, fee_wei: int
+) -> None:
+    """What is not signed has nothing to replace; what is final needs nothing."""
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            """insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch,
+                purpose, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
+                state, signer_region, tx_hash, raw, block_number, block_hash)
+               select chain_id, address, 0, 1, 1, 1, 'payout', address, 0, '', 1, 10, 1, sha256(''),
+                      $1, signed.region, signed.hash, signed.raw, mined.number, mined.hash
+               from lanes
+               left join (select 'us-east-1' as region, '0xa' as hash, 'a'::bytea as raw) signed
+                    on $1 <> 'open'
+               left join (select 1 as number, '0xb' as hash) mined on $1 = 'final'
+               limit 1""",
+            state,
+        )
+        with pytest.raises(asyncpg.RaiseError, match="nothing replaces the transaction of slot"):
+            await owner.execute(
+                """insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei)
+                   select id, 1, $1, 1 from slots""",
+                fee_wei,
+            )

@@ -11,12 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chaos.faults import make_fault
 from monitors.alerts import GAS_LEFT_MIN
 from seawall.conventions import metrics
 from seawall.errors import UsageError
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.drill_contract import Refusal, Withdrawal
+from tests.testing.deployments import make_deployment
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, venue_process
 from venue.api.reservations import cancel_withdrawal
@@ -196,10 +198,65 @@ async def test_a_paused_token_drains_nothing_and_everything_is_paid_when_it_work
         assert answer.state == state
     await venue.until("select count(*) = 2 from withdrawals where state = 'voided'")
 
+    waited_since = await venue.owner.fetchval("select max(queued_at) from withdrawals")
     await pause_token(venue, paused=False)
+    await venue.until("select not exists (select 1 from asset_pauses)")
+    oldest = "select min(queued_at) from withdrawals where asset = 'USDX' and state <> 'voided'"
+    assert await venue.owner.fetchval(oldest) > waited_since
     await venue.until("select count(*) = 255 from withdrawals where state = 'posted'", within_s=60)
     assert await venue.owner.fetchval("select count(*) from asset_pauses") == 0
     assert await venue.ledger_sum() == 0
+
+
+async def test_an_issuer_of_a_deployment_file_pauses_its_token_and_lets_it_go_on(
+    venue: Venue, tmp_path: Path
+) -> None:
+    """The fault as a drill has it, and its undo as a lease has it; each is seen by its observer."""
+    site = venue.config.networks["aster"]
+    network = {
+        "chain_id": site.chain_id,
+        "node": site.rpc.primary,
+        "issuer": address_of_private_key(to_bytes(DEPLOYER)),
+        "payouts": {
+            "contracts": site.payout_contracts,
+            "wallets": {},
+            "tokens": site.tokens,
+            "signers": dict.fromkeys(site.payout_contracts, CLOSED),
+        },
+    }
+    fault = make_fault(
+        "asset-paused",
+        target="asset.aster.USDX",
+        parameters={},
+        deployment=make_deployment(tmp_path, networks={"aster": network}),
+        blast_radius=("asset.aster.USDX",),
+    )
+
+    async def observed(state: str) -> None:
+        async with asyncio.timeout(HANGS_AFTER_S):
+            # a node is polled
+            while (await asyncio.to_thread(fault.observe)).state != state:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+    await observed("clear")
+    await asyncio.to_thread(fault.apply)
+    await observed("effective")
+    for _ in range(2):
+        await asyncio.to_thread(fault.revert, within_ms=5_000)
+        await observed("clear")
+    without = {"aster": {key: value for key, value in network.items() if key != "issuer"}}
+    for target, networks, said in (
+        ("asset.aster.USDX", without, "names no issuer on aster"),
+        ("asset.birch.USDX", {"aster": network}, "names no token of USDX on birch"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            make_fault(
+                "asset-paused",
+                target=target,
+                parameters={},
+                deployment=make_deployment(tmp_path, networks=networks),
+                blast_radius=(target,),
+            )
 
 
 async def test_a_bad_destination_alone_is_held_at_once_and_pauses_nobody(venue: Venue) -> None:

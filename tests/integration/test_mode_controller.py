@@ -37,6 +37,7 @@ def _quicken(founded: Founded) -> None:
     quick = founded.config_path.parent / "quick.yaml"
     tree = yaml.safe_load(POLICY.with_name("production.yaml").read_text(encoding="utf-8"))
     tree["indicators"]["drawdown_velocity"]["window"] = "150ms"
+    tree["limits"]["window"] = "450ms"
     for tier, dwell in (("stressed", "150ms"), ("protected", "300ms")):
         tree["tiers"][tier] |= {"exit_after": "90ms", "dwell_min": dwell}
     tree["probing"] |= {"every": "30ms", "gap_max": "150ms", "answer_within": "30ms"}
@@ -143,7 +144,8 @@ async def test_queue_age_and_signing_failures_make_it_stressed(founded: Founded)
 async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> None:
     """One refused payment of an hour ago leaves the venue normal.
 
-    A reserved one as old, which is guaranteed, makes it protected.
+    So does one of an asset that its issuer has paused: no tier would pay it. A reserved one as old,
+    which is guaranteed, makes it protected once its asset moves.
     """
     async with (
         connected(founded.database.owner) as owner,
@@ -152,7 +154,11 @@ async def test_a_held_withdrawal_is_not_part_of_the_queue(founded: Founded) -> N
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
         assert await owner.fetchval("select tier from mode") == "normal"
+        await owner.execute("insert into asset_pauses (network, asset) values ('aster', 'USDX')")
         await record_withdrawal(owner, "reserved", age_s=3_600)
+        await asyncio.sleep(1)
+        assert await owner.fetchval("select tier from mode") == "normal"
+        await owner.execute("delete from asset_pauses")
         await _tier_is(owner, "protected")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import pytest
 
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.ethereum.values import Receipt
+from seawall.ethereum.values import Receipt, uint256
 from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.chain.transaction import (
     Intent,
@@ -25,11 +26,15 @@ from venue.contracts.calls import (
     GAS_PER_ITEM,
     ITEMS_MAX,
     NATIVE,
+    OPEN_GAS_LIMIT,
     Item,
     cancel,
     cancel_gas_limit,
     decode_paid_many,
+    generation_in_force,
     mint,
+    open_generation,
+    packed,
     paid_many,
     pay,
     pay_gas_limit,
@@ -98,6 +103,16 @@ class Bench:
             SIGNER, to=self.contract, data=pay(items), gas=gas or pay_gas_limit(len(items))
         )
 
+    async def open(self, generation: int, *, by: bytes = SIGNER) -> Receipt:
+        """Have a generation opened."""
+        return await self.send(
+            by, to=self.contract, data=open_generation(generation), gas=OPEN_GAS_LIMIT
+        )
+
+    async def generation(self) -> int:
+        """The generation in force."""
+        return await self.rpc.read(self.contract, generation_in_force(), uint256)
+
     async def gas_used(self) -> int:
         """Gas of the newest block, which holds one transaction."""
         return int((await self.rpc.call("eth_getBlockByNumber", "latest", False))["gasUsed"], 16)
@@ -112,7 +127,23 @@ class Bench:
 
 def item(seq: int, *, to: str | None = None, token: str = NATIVE, amount: int = 1000) -> Item:
     """A payment to an address of its own."""
-    return Item(seq=seq, to=to or f"0x{seq + 0xABC000:040x}", token=token, amount=amount)
+    return Item(
+        seq=seq,
+        id=identity(seq),
+        to=to or f"0x{seq % (1 << 40) + 0xABC000:040x}",
+        token=token,
+        amount=amount,
+    )
+
+
+def numbers(*seqs: int) -> bytes:
+    """Calldata that cancels numbers."""
+    return cancel([(seq, identity(seq)) for seq in seqs])
+
+
+def identity(seq: int) -> UUID:
+    """An id without zero bytes, whose calldata costs the most, for each number."""
+    return UUID(bytes=(seq % 255 + 1).to_bytes() + b"\xff" * 15)
 
 
 @pytest.fixture
@@ -159,7 +190,7 @@ async def test_bad_recipients_and_tokens_fail_alone_and_may_be_paid_later(bench:
     events = read_events(receipt.logs, contract=bench.contract)
 
     assert receipt.succeeded
-    assert (set(events.paid), set(events.failed)) == ({1, 4}, {2, 3})
+    assert (set(events.paid), {seq for seq, _ in events.failed}) == ({1, 4}, {2, 3})
     assert await bench.bits(1, 2, 3, 4) == [True, False, False, True]
     await bench.rpc.call("anvil_setCode", rejects, "0x")
     assert set(
@@ -175,28 +206,69 @@ async def test_a_token_that_does_not_move_is_a_failed_item(bench: Bench, code: s
         (await bench.pay(item(1, token=bench.token), item(2))).logs, contract=bench.contract
     )
 
-    assert (set(events.paid), set(events.failed)) == ({2}, {1})
+    assert (set(events.paid), events.failed) == ({2}, frozenset({(1, identity(1))}))
 
 
 async def test_a_cancelled_number_is_never_paid(bench: Bench) -> None:
     """Cancel burns bits; what is resolved is passed over, and gets no event."""
-    receipt = await bench.send(SIGNER, to=bench.contract, data=cancel([5]), gas=100_000)
-    assert read_events(receipt.logs, contract=bench.contract).cancelled == {5}
+    receipt = await bench.send(SIGNER, to=bench.contract, data=numbers(5), gas=100_000)
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == {(5, identity(5))}
     receipt = await bench.pay(item(5), item(6))
 
     assert set(read_events(receipt.logs, contract=bench.contract).paid) == {6}
     assert await bench.rpc.balance(item(5).to) == 0
-    receipt = await bench.send(SIGNER, to=bench.contract, data=cancel([5, 6, 7]), gas=200_000)
-    assert read_events(receipt.logs, contract=bench.contract).cancelled == {7}
+    receipt = await bench.send(SIGNER, to=bench.contract, data=numbers(5, 6, 7), gas=200_000)
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == {(7, identity(7))}
+
+
+async def test_only_numbers_of_the_generation_in_force_are_paid(bench: Bench) -> None:
+    """What was signed before a later one was opened reverts, and pays nobody.
+
+    The same number within a later generation is another number: its bit is clear.
+    """
+    assert set(read_events((await bench.pay(item(1))).logs, contract=bench.contract).paid) == {1}
+    assert (await bench.open(2)).succeeded
+    opened_gas = await bench.gas_used()
+    assert await bench.generation() == 2
+    later = packed(2, 1)
+
+    assert not (await bench.pay(item(3))).succeeded
+    assert not (await bench.pay(item(later), item(packed(3, 1)))).succeeded
+    events = read_events((await bench.pay(item(later))).logs, contract=bench.contract)
+    assert events.paid == {later: item(later)}
+    assert await bench.bits(1, 3, later, packed(3, 1)) == [True, False, True, False]
+    print(f"gas of an opening: {opened_gas}")
+
+
+async def test_a_generation_is_opened_once_and_never_an_earlier_one(bench: Bench) -> None:
+    assert (await bench.open(3)).succeeded
+    assert not (await bench.open(3)).succeeded
+    assert not (await bench.open(2)).succeeded
+    assert await bench.generation() == 3
+
+
+async def test_numbers_of_earlier_generations_can_be_cancelled_and_later_ones_not(
+    bench: Bench,
+) -> None:
+    """What was held before a restore is cancelled after it; what is to come must stay free."""
+    assert (await bench.open(1)).succeeded
+    held, to_come = 9, packed(2, 1)
+    receipt = await bench.send(SIGNER, to=bench.contract, data=numbers(held), gas=100_000)
+    assert read_events(receipt.logs, contract=bench.contract).cancelled == {(9, identity(9))}
+    ahead = await bench.send(SIGNER, to=bench.contract, data=numbers(to_come), gas=100_000)
+    assert not ahead.succeeded
+    assert await bench.bits(held, to_come) == [True, False]
 
 
 async def test_a_full_cancel_fits_its_gas_limit(bench: Bench) -> None:
     """200 numbers, each in a word of its own, which is the dearest way."""
     seqs = [n * 256 for n in range(1, ITEMS_MAX + 1)]
     receipt = await bench.send(
-        SIGNER, to=bench.contract, data=cancel(seqs), gas=cancel_gas_limit(ITEMS_MAX)
+        SIGNER, to=bench.contract, data=numbers(*seqs), gas=cancel_gas_limit(ITEMS_MAX)
     )
-    assert read_events(receipt.logs, contract=bench.contract).cancelled == set(seqs)
+    cancelled = read_events(receipt.logs, contract=bench.contract).cancelled
+    assert cancelled == {(seq, identity(seq)) for seq in seqs}
+    print(f"gas per cancelled number: {await bench.gas_used() / ITEMS_MAX:.0f}")
 
 
 async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None:
@@ -214,7 +286,9 @@ async def test_the_cap_of_the_window_stops_the_whole_batch(bench: Bench) -> None
 async def test_only_the_signer_pays_and_cancels(bench: Bench) -> None:
     """The deployer, who set the caps, is refused too."""
     assert not (await bench.send(DEPLOYER, to=bench.contract, data=pay([item(1)]))).succeeded
-    assert not (await bench.send(DEPLOYER, to=bench.contract, data=cancel([1]))).succeeded
+    assert not (await bench.open(1, by=DEPLOYER)).succeeded
+    assert await bench.generation() == 0
+    assert not (await bench.send(DEPLOYER, to=bench.contract, data=numbers(1))).succeeded
     assert await bench.bits(1) == [False]
 
 
@@ -241,3 +315,23 @@ async def test_a_full_batch_of_the_worst_recipients_fits_its_gas_limit(bench: Be
     assert len(read_events(worst.logs, contract=bench.contract).failed) == 200
     assert max(full_gas, worst_gas) <= GAS_BASE + GAS_PER_ITEM * 200 - 150_000
     print(f"gas per item: new accounts {full_gas / 200:.0f}, burners {worst_gas / 200:.0f}")
+
+
+async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(bench: Bench) -> None:
+    """One payment to another address reverts the whole batch: no number is used, nothing moves."""
+    hot = item(1).to
+    bench.contract = await bench.create(
+        payout_creation(
+            signer=address_of_private_key(SIGNER),
+            window_seconds=10**6,
+            caps={NATIVE: CAP},
+            only_to=hot,
+        )
+    )
+    assert (await bench.send(DEPLOYER, to=bench.contract, value=CAP)).succeeded
+
+    assert not (await bench.pay(item(1), item(2))).succeeded
+    assert await bench.bits(1, 2) == [False, False]
+    assert await bench.rpc.balance(hot) == 0
+    assert (await bench.pay(item(1), item(3, to=hot))).succeeded
+    assert await bench.rpc.balance(hot) == 2000

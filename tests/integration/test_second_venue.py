@@ -23,7 +23,9 @@ import yaml
 
 from sandbox.reaper import carriers
 from seawall.ethereum.rpc import RpcClient
-from seawall.formats.deployment import load_deployment
+from seawall.formats.deployment import Source, load_deployment
+from seawall.reconciliation.run import Reconciliation, reconcile
+from seawall.scorecard.outcome import Outcome
 from tests.testing.second_venue.config import Vice
 from tests.testing.second_venue_harness import PAYER_PROCESS, SecondVenue, second_venue
 
@@ -317,6 +319,30 @@ def test_a_vice_does_what_it_says(tmp_path: Path, vice: Vice) -> None:
             until_all_final(venue)
         assert [each.paid(venue) for each in wanted[:-1]] == [each.units for each in wanted[:-1]]
         assert wanted[-1].paid(venue) == times * wanted[-1].units
+        found = by_its_books(venue)
+        contradictions = {"pays-twice": {"paid-twice"}, "lies": {"posted-without-payment"}}
+        assert {each.name for each in found.findings.each} == contradictions.get(vice, set())
+        expected = Outcome.PASS if vice == "loses" else Outcome.FAIL
+        assert found.outcome is expected, [each.text for each in found.doubts.each]
+
+
+def by_its_books(venue: SecondVenue) -> Reconciliation:
+    """What explains its money; of a payout that it has lost its books know nothing."""
+    books_file = venue.folder / "withdrawals.csv"
+    columns = "id,seq,network,asset,amount,destination,state,reason,slot_id,resolved_at"
+    states = {"queued": "reserved", "sent": "slotted", "paid": "posted", "refused": "voided"}
+    with closing(sqlite3.connect(venue.config.database)) as books:
+        rows = books.execute("select number, network, coin, amount, address, status from payouts")
+        lines = [
+            f"{number},{number},{network},{coin.partition('-')[0].upper()},{amount},{address},"
+            f"{states[status]},,,"
+            for number, network, coin, amount, address, status in rows
+        ]
+    books_file.write_text("\n".join([columns, *lines, ""]), encoding="utf-8")
+    deployment = venue.deployment.model_copy(
+        update={"evidence": {"withdrawals": Source(file=books_file)}}
+    )
+    return reconcile(deployment, venue.policy, report=print)
 
 
 def until_all_final(venue: SecondVenue) -> None:

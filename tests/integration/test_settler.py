@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from seawall.controls.sizing import window_seconds
 from seawall.conventions import metrics
 from seawall.conventions.components import settler_process
-from seawall.ethereum.keys import address_of_private_key, to_bytes
+from seawall.ethereum.keys import keccak256, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
-from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
+from seawall.ethereum.values import uint256
+from tests.testing.settler_harness import Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port, venue_process
-from venue.contracts.calls import mint
+from venue.contracts.calls import cap, generation_in_force, generation_of, packed
 
 pytestmark = pytest.mark.integration
 
@@ -109,62 +109,94 @@ async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_cha
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
 
 
-async def test_a_batch_over_the_cap_waits_for_the_next_window_and_is_paid_once(
+async def _lower_cap(rpc: AsyncRpcClient, contract: str, token: str, amount: int) -> None:
+    """Let ``contract`` pay less of ``token`` in one window, wherever it stores that."""
+    for place in range(8):
+        slot = "0x" + keccak256(place.to_bytes(32, "big") + bytes(12) + to_bytes(token)).hex()
+        before = await rpc.call("eth_getStorageAt", contract, slot, "latest")
+        await rpc.call("anvil_setStorageAt", contract, slot, f"0x{amount:064x}")
+        call = {"to": contract, "data": "0x" + cap(token).hex()}
+        if int(await rpc.call("eth_call", call, "latest"), 16) == amount:
+            return
+        await rpc.call("anvil_setStorageAt", contract, slot, before)
+    pytest.fail("the contract stores its caps elsewhere")
+
+
+async def test_a_batch_over_the_contracts_cap_waits_for_a_later_window_and_is_paid_once(
     venue: Venue,
 ) -> None:
-    """The contract reverts the whole batch.
+    """The contract reverts the whole batch, which the signer's cap would have let pass.
 
     Its withdrawals are reserved again, in their old places, and the float is whole.
     """
     hot, site = "customer-aster-hot", venue.config.networks["aster"]
-    before = 2_420_000 * USDX
+    available = "select available from floats where (wallet, asset) = ($1, 'USDX')"
+    before = await venue.owner.fetchval(available, hot)
     async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
-        deployer = address_of_private_key(to_bytes(DEPLOYER))
-        money = mint(site.payout_contracts[hot], 2_000_000 * USDX)
-        await rpc.call(
-            "eth_sendTransaction",
-            {"from": deployer, "to": site.tokens["USDX"], "data": "0x" + money.hex()},
-        )
-        await venue.owner.execute(
-            "update floats set available = $1 where (wallet, asset) = ($2, 'USDX')", before, hot
-        )
+        contract, token = site.payout_contracts[hot], site.tokens["USDX"]
+        await _lower_cap(rpc, contract, token, 150_000 * USDX)
         await venue.settler("aster")
-        window_s = window_seconds(venue.policy)
-        latest = ("eth_getBlockByNumber", "latest", False)
-        while int((await rpc.call(*latest))["timestamp"], 16) % window_s:  # noqa: ASYNC110 - a node
-            await asyncio.sleep(0.1)
         await venue.reserve(
-            [Wanted(network="aster", asset="USDX", amount=500_000 * USDX, size="large")] * 3
-        )
-        await venue.until("select exists (select 1 from slots)")
-        await venue.reserve(
-            [Wanted(network="aster", asset="USDX", amount=400_000 * USDX, size="large"), *small(3)]
+            [Wanted(network="aster", asset="USDX", amount=100_000 * USDX, size="large")] * 2
         )
         await venue.until(
             """select (select array_agg(seq order by seq) from withdrawals where state = 'reserved'
-                and slot_id is null and reason is null)
-                        = array[4, 5, 6, 7]::bigint[]
-                  and exists (select 1 from slots s where state = 'final' and not exists (select 1
-                  from withdrawals w where w.slot_id = s.id))
-                  and (select f.available + (select sum(w.amount) from withdrawals w
-                  where w.asset = f.asset and w.slot_id is not null)
-                       from floats f where (wallet, asset) = ($1, 'USDX')) = $2""",
+                and slot_id is null and reason is null) = array[1, 2]::bigint[]
+                  and exists (select 1 from slots where state = 'final')
+                  and (select available from floats where (wallet, asset) = ($1, 'USDX')) = $2""",
             hot,
             before,
         )
+        await venue.reserve(small(3))
         await venue.all_posted()
-        held = await rpc.balance(site.payout_contracts[hot], token=site.tokens["USDX"])
-    assert held == before - 1_900_002 * USDX
+        held = await rpc.balance(contract, token=token)
+    assert held == before - 200_002 * USDX
     assert (
-        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 7
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 5
     )
-    assert (
-        await venue.owner.fetchval(
-            "select available from floats where (wallet, asset) = ($1, 'USDX')", hot
-        )
-        == held
-    )
+    assert await venue.owner.fetchval(available, hot) == held
     assert await venue.ledger_sum() == 0
+
+
+async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_nonce(
+    venue: Venue,
+) -> None:
+    """It has signed away more than the settler knows of, as after a lost count.
+
+    No nonce is used up, no lane moves to the other region, and the queue behind it goes on.
+    """
+    lane = await venue.owner.fetchrow(
+        "select chain_id, address from lanes where wallet = 'customer-aster-hot'"
+    )
+    assert lane is not None
+    other = (*lane, 10**6)
+    await venue.owner.execute(
+        "insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,"
+        " priority_fee_wei) values ($1, $2, $3, sha256('other'), 1, 'test', 1, 1)",
+        *other,
+    )
+    await venue.owner.execute(
+        "insert into signed_amounts values ($1, $2, $3, $4, $5)",
+        *other,
+        venue.config.networks["aster"].tokens["USDX"].lower(),
+        300_000 * USDX,
+    )
+    await venue.owner.execute("update sign_log set requested_at = now() + interval '2 s'")
+    await venue.settler("aster")
+    await venue.reserve(
+        [Wanted(network="aster", asset="USDX", amount=100_000 * USDX, size="large")]
+    )
+    await venue.until("select exists (select 1 from slots)")
+    await venue.reserve(small(4))
+    await asyncio.sleep(2)
+    assert await venue.owner.fetchval("select count(*) from sign_log") == 1
+    await venue.all_posted()
+
+    nonces = await venue.owner.fetch("select nonce from slots order by nonce")
+    assert [row["nonce"] for row in nonces] == list(range(len(nonces)))
+    failed = "select count(*) from flow where kind = 'signing_failed'"
+    assert await venue.owner.fetchval(failed) == 0
+    await chain_equals_ledger(venue)
 
 
 @pytest.mark.parametrize(
@@ -398,6 +430,49 @@ async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
     assert await venue.stop(process) == 0
 
 
+async def test_a_later_generation_is_opened_before_anything_is_paid(venue: Venue) -> None:
+    """What waits gets a number of that generation; top-ups are numbered in it as well."""
+    first = await venue.settler("aster")
+    await venue.reserve(small(5))
+    await venue.all_posted()
+    assert await venue.stop(first) == 0
+    await venue.reserve(small(4))
+    async with venue.owner.transaction():
+        await venue.owner.execute("insert into generations values (3, 'as after a restore')")
+        await venue.owner.execute(
+            f"alter table withdrawals alter column seq restart with {packed(3, 1)}"
+        )
+    await venue.reserve(small(4))
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
+           'customer-aster-hot', 1000000, 'requested', 'test')"""
+    )
+
+    process = await venue.settler("aster")
+    await venue.all_posted()
+    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
+
+    rows = await venue.owner.fetch("select seq from withdrawals order by seq")
+    assert [generation_of(row["seq"]) for row in rows] == [0] * 5 + [3] * 8
+    topup = await venue.owner.fetchval("select seq from topups")
+    nonce = await venue.owner.fetchval(
+        "select s.nonce from slots s join topups t on t.slot_id = s.id"
+    )
+    assert topup == packed(3, nonce)
+    purposes = await venue.owner.fetch(
+        "select purpose, count(*) from slots group by purpose order by purpose"
+    )
+    assert ("generation", 2) in [tuple(row) for row in purposes]
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        for contract in (*site.payout_contracts.values(), *site.reserve_contracts.values()):
+            assert await rpc.read(contract, generation_in_force(), uint256) == 3
+    await chain_equals_ledger(venue)
+    assert await venue.stop(process) == 0
+
+
 def other_port(venue: Venue) -> None:
     """The next settler of aster serves its metrics elsewhere."""
     payload = venue.config_path.read_text(encoding="utf-8")
@@ -448,3 +523,76 @@ async def test_a_second_settler_fences_a_first_one_that_was_frozen(venue: Venue)
         == 0
     )
     await chain_equals_ledger(venue)
+
+
+async def stand_still(venue: Venue, network: str) -> AsyncRpcClient:
+    """Stop the blocks of ``network``: what is sent stays in the pool."""
+    rpc = AsyncRpcClient(network, (venue.config.networks[network].rpc.primary,))
+    await rpc.call("evm_setIntervalMining", 0)
+    return rpc
+
+
+async def test_a_transaction_that_fees_have_left_behind_is_replaced(venue: Venue) -> None:
+    """The base fee rises from a few wei to 100 gwei while two transactions wait.
+
+    Empty blocks would take 26 s to make the first ones good again. Both nonces are paid once, by
+    their second transactions.
+    """
+    await venue.settler("aster")
+    rpc = await stand_still(venue, "aster")
+    for number in (1, 2):
+        await venue.reserve(small(3))
+        await venue.until("select count(*) = $1 from slots where state = 'broadcast'", number)
+    await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+    await rpc.call("evm_setIntervalMining", 1)
+    await venue.all_posted()
+
+    rows = await venue.owner.fetch(
+        """select s.mined_hash, r.tx_hash, s.max_fee_wei < r.max_fee_wei as dearer, g.tx_hash as
+                logged, g.raw = r.raw as same_bytes
+           from slots s join replacements r on r.slot_id = s.id
+           join sign_log_replacements g using (chain_id, address, nonce) order by s.nonce"""
+    )
+    assert len(rows) == 2
+    for row in rows:
+        assert row["mined_hash"] == row["tx_hash"] == row["logged"]
+        assert row["dearer"]
+        assert row["same_bytes"]
+    assert (
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 6
+    )
+    assert await venue.ledger_sum() == 0
+    await chain_equals_ledger(venue)
+    await rpc.__aexit__()
+
+
+async def test_a_replacement_that_was_never_signed_is_the_one_that_is_asked_for_again(
+    venue: Venue,
+) -> None:
+    """The settler is killed while both regions are dark, after it has recorded the fees."""
+    process = await venue.settler("aster")
+    rpc = await stand_still(venue, "aster")
+    await venue.reserve(small(2))
+    await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+    for provider in venue.providers.values():
+        provider.dark = True
+    await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+    await rpc.call("evm_setIntervalMining", 1)
+    await venue.until("select exists (select 1 from replacements)")
+    process.kill()
+    await process.wait()
+    recorded = await venue.owner.fetch("select slot_id, n, max_fee_wei from replacements")
+    for provider in venue.providers.values():
+        provider.dark = False
+    await venue.settler("aster")
+    await venue.all_posted()
+
+    signed = await venue.owner.fetch(
+        "select slot_id, n, max_fee_wei from replacements where raw is not null"
+    )
+    assert signed[: len(recorded)] == recorded
+    assert (
+        await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 2
+    )
+    await chain_equals_ledger(venue)
+    await rpc.__aexit__()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from seawall.controls.sizing import Caps
 from seawall.ethereum.keys import keccak256, recover_message_signer, sign_locally
 from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, Founded
 from venue.chain.transaction import MAX_FEE_CEILING_WEI
+from venue.contracts.calls import NATIVE, Item, cancel, pay
 from venue.database import Connection, Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
@@ -27,6 +30,21 @@ WALLET = "customer-aster-hot"
 CHAIN = 73311
 SECRET = keccak256(b"a wallet")
 CONTRACT = "0x" + "ab" * 20
+CAPS = Caps(window_ms=60_000, transactions=3, amounts={"0x" + "0d" * 20: 10})
+
+
+TOKEN = "0x" + "0d" * 20
+
+
+def cancelling(seq: int) -> str:
+    """A call that moves nothing."""
+    return "0x" + cancel([(seq, UUID(int=seq))]).hex()
+
+
+def paying(amount: int, *, seq: int = 1, token: str = TOKEN) -> str:
+    """A call that moves ``amount``."""
+    item = Item(seq=seq, id=UUID(int=seq), to="0x" + "ee" * 20, token=token, amount=amount)
+    return "0x" + pay([item]).hex()
 
 
 def request_for(address: str, /, **change: Any) -> SignRequest:
@@ -39,7 +57,7 @@ def request_for(address: str, /, **change: Any) -> SignRequest:
         "epoch": 1,
         "to": CONTRACT,
         "value": "0",
-        "data": "0x0102",
+        "data": cancelling(1),
         "gas_limit": 500_000,
         "max_fee_wei": "3000000000",
         "priority_fee_wei": "1000000000",
@@ -115,13 +133,14 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
         pools.append(pool)
         desk.services[region] = SigningService(
             region=region,
-            log=SignLog(pool=pool, region=region),
+            log=SignLog(pool=pool, region=region, caps={WALLET: CAPS}),
             proofs=ProofLog(pool=pool, region=region),
             provider=provider,
             bulkhead=Bulkhead.of_policy(load_policy(POLICY), [WALLET], operations_per_s=1_000),
             chains={WALLET: CHAIN},
             addresses={WALLET: address},
             contracts={WALLET: CONTRACT},
+            recipients={},
             metrics=SignerMetrics(region=region),
         )
     yield desk
@@ -130,16 +149,76 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
 
 
 async def test_a_stored_signature_is_returned_for_ever(desk: Desk) -> None:
-    """With other fees, from another region, in a later epoch; no provider signs again."""
+    """From another region, in a later epoch; no provider signs again."""
     first = await desk.services["one"].sign(request_for(desk.address))
     await desk.raise_epoch()
-    again = await desk.services["two"].sign(
-        request_for(desk.address, epoch=2, max_fee_wei="9000000000")
-    )
+    again = await desk.services["two"].sign(request_for(desk.address, epoch=2))
 
     assert again == first
     assert first.region == "one"
     assert desk.providers["two"].asked == 0
+
+
+DEARER = {"max_fee_wei": "9000000000", "priority_fee_wei": "2000000000"}
+
+
+async def to_replace(owner: Pool, *, state: str = "broadcast") -> None:
+    """What the settler commits before it asks for a transaction with the fees of ``DEARER``."""
+    await owner.execute(
+        """update slots set state = 'broadcast', raw = 'a', tx_hash = '0xa', signer_region = 'one'
+           where state = 'open'"""
+    )
+    await owner.execute(
+        """insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei)
+           select id, 1, 9000000000, 2000000000 from slots"""
+    )
+    if state != "broadcast":
+        await owner.execute(
+            "update slots set state = $1, block_number = 1, block_hash = '0xb'", state
+        )
+
+
+async def test_other_fees_are_signed_when_the_venue_wants_them_and_stored_as_well(
+    desk: Desk,
+) -> None:
+    """Each signature of the nonce is returned for ever, to whoever asks for its fees."""
+    first = await desk.services["one"].sign(request_for(desk.address))
+    await to_replace(desk.owner)
+    dearer = await desk.services["one"].sign(request_for(desk.address, **DEARER))
+    await desk.raise_epoch()
+    two = desk.services["two"]
+
+    assert dearer.digest == first.digest
+    assert dearer.raw != first.raw
+    assert await two.sign(request_for(desk.address, epoch=2, **DEARER)) == dearer
+    assert await two.sign(request_for(desk.address, epoch=2)) == first
+    assert desk.providers["two"].asked == 0
+
+
+async def test_a_replacement_is_signed_in_any_mode(desk: Desk) -> None:
+    """It pays nothing that the first transaction of its nonce does not pay."""
+    await desk.services["one"].sign(request_for(desk.address))
+    await to_replace(desk.owner)
+    await desk.owner.execute("update mode set epoch = epoch + 1, tier = 'protected'")
+    await desk.services["one"].sign(request_for(desk.address, **DEARER))
+
+
+@pytest.mark.parametrize("case", ["never wanted", "final", "other fees", "other intent"])
+async def test_fees_that_the_venue_does_not_want_are_not_signed(desk: Desk, case: str) -> None:
+    """Nor is another intent, whatever its fees."""
+    service = desk.services["one"]
+    await service.sign(request_for(desk.address))
+    change: dict[str, Any] = dict(DEARER)
+    if case != "never wanted":
+        await to_replace(desk.owner, state="final" if case == "final" else "broadcast")
+    if case == "other fees":
+        change["max_fee_wei"] = "9000000001"
+    if case == "other intent":
+        change["data"] = cancelling(3)
+    with pytest.raises(SigningRefusedError) as caught:
+        await service.sign(request_for(desk.address, **change))
+    assert caught.value.code == ("digest_conflict" if case == "other intent" else "no_slot")
+    assert desk.providers["one"].asked == 1
 
 
 async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
@@ -148,7 +227,7 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
 
     for region in ("one", "two"):
         with pytest.raises(SigningRefusedError) as caught:
-            await desk.services[region].sign(request_for(desk.address, data="0x07"))
+            await desk.services[region].sign(request_for(desk.address, data=cancelling(7)))
         assert caught.value.code == "digest_conflict"
         assert desk.providers[region].asked == 0
 
@@ -166,7 +245,8 @@ async def test_a_second_digest_for_a_nonce_is_refused(desk: Desk) -> None:
         ({"gas_limit": GAS_LIMIT_MAX + 1}, "bad_request"),
         ({"max_fee_wei": str(MAX_FEE_CEILING_WEI + 1)}, "bad_request"),
         ({"priority_fee_wei": "3000000001"}, "bad_request"),
-        ({"data": "0x07"}, "no_slot"),
+        ({"data": "0x07"}, "bad_request"),
+        ({"data": cancelling(7)}, "no_slot"),
         ({"nonce": 1}, "no_slot"),
     ],
 )
@@ -184,7 +264,7 @@ async def test_a_request_without_the_lane_is_refused(
 async def test_a_stranger_cannot_take_up_a_nonce_that_is_to_come(desk: Desk) -> None:
     """Junk for nonce 1 is refused and not in the way of what the venue then wants signed."""
     with pytest.raises(SigningRefusedError, match="no open slot"):
-        await desk.services["one"].sign(request_for(desk.address, nonce=1, data="0x6a"))
+        await desk.services["one"].sign(request_for(desk.address, nonce=1, data=paying(1)))
     wanted = request_for(desk.address, nonce=1)
     await open_slot(desk.owner, wanted)
     assert (await desk.services["one"].sign(wanted)).region == "one"
@@ -203,6 +283,84 @@ async def test_a_slot_of_an_old_mode_is_not_signed_unless_it_may_be_out_already(
     await desk.services["one"].log.record(request_for(desk.address))
     await desk.owner.execute(flip)
     assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
+
+
+async def _slots(desk: Desk, *data: str) -> list[SignRequest]:
+    """Requests of the nonces from 1 on, each with its open slot."""
+    requests = [request_for(desk.address, nonce=n, data=each) for n, each in enumerate(data, 1)]
+    for request in requests:
+        await open_slot(desk.owner, request)
+    return requests
+
+
+async def test_both_regions_count_together_what_leaves_a_wallet(desk: Desk) -> None:
+    """What is above the cap leaves no trace, can be replayed in vain, and is signed later.
+
+    So its nonce is not used up, and nobody behind it waits for ever.
+    """
+    first, second, third = await _slots(desk, paying(6), paying(5, seq=2), paying(4, seq=3))
+    await desk.services["one"].sign(first)
+    for region in ("two", "one", "two"):
+        with pytest.raises(SigningRefusedError, match="would have 11 base units") as caught:
+            await desk.services[region].sign(second)
+        assert caught.value.code == "over_cap"
+    assert await desk.owner.fetchval("select count(*) from sign_log") == 1
+    assert [await desk.owner.fetchval("select sum(amount) from signed_amounts")] == [6]
+    await desk.services["two"].sign(third)
+    assert (await desk.services["one"].sign(first)).region == "one"  # counted once
+
+    await desk.owner.execute(
+        "update sign_log set requested_at = requested_at - interval '61 s' where nonce = 1"
+    )
+    assert (await desk.services["two"].sign(second)).region == "two"
+    refused = desk.services["two"].metrics.requests.labels("two", "capped")
+    assert refused._value.get() == 2
+
+
+async def test_two_regions_at_once_do_not_sign_more_than_one(desk: Desk) -> None:
+    """Each would have room by itself; whoever comes second sees what the first has recorded."""
+    wanted = await _slots(desk, *[paying(6, seq=seq) for seq in range(3)])
+    answers = await asyncio.gather(
+        *(
+            desk.services[("one", "two")[number % 2]].log.record(request)
+            for number, request in enumerate(wanted)
+        ),
+        return_exceptions=True,
+    )
+    refused = [each for each in answers if isinstance(each, SigningRefusedError)]
+    assert [each.code for each in refused] == ["over_cap"] * 2
+    assert await desk.owner.fetchval("select sum(amount) from signed_amounts") == 6
+
+
+async def test_a_token_without_a_cap_and_one_transaction_too_many_are_refused(desk: Desk) -> None:
+    """A cancellation moves nothing, and counts as a transaction."""
+    (foreign,) = await _slots(desk, paying(1, token=NATIVE))
+    with pytest.raises(SigningRefusedError, match="its signer signs 0") as caught:
+        await desk.services["one"].sign(foreign)
+    assert caught.value.code == "over_cap"
+
+    await desk.owner.execute("delete from slots")
+    for request in await _slots(desk, *[cancelling(seq) for seq in range(3)]):
+        await desk.services["one"].sign(request)
+    fourth = request_for(desk.address, nonce=4)
+    await open_slot(desk.owner, fourth)
+    with pytest.raises(SigningRefusedError, match="3 transactions within 60 s") as caught:
+        await desk.services["two"].sign(fourth)
+    assert caught.value.code == "over_cap"
+
+
+async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(desk: Desk) -> None:
+    """Even what the venue's records want; a cancellation pays nobody."""
+    reserve = replace(desk.services["one"], recipients={WALLET: "0x" + "ee" * 20})
+    own, cancelled = await _slots(desk, paying(1), cancelling(2))
+    await reserve.sign(own)
+    await reserve.sign(cancelled)
+    other = replace(reserve, recipients={WALLET: "0x" + "ef" * 20})
+    (stolen,) = [request_for(desk.address, nonce=3, data=paying(1, seq=3))]
+    await open_slot(desk.owner, stolen)
+    with pytest.raises(SigningRefusedError, match="alone") as caught:
+        await other.sign(stolen)
+    assert caught.value.code == "bad_request"
 
 
 async def test_a_slow_database_is_not_taken_for_a_dark_region(desk: Desk) -> None:
@@ -245,7 +403,8 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
     assert signed.region == "two"
 
 
-def _proof(name: str = WALLET) -> str:
+def proof_of(name: str = WALLET) -> str:
+    """A text that the key of a wallet may sign."""
     return proof_text(
         stack="test",
         name=name,
@@ -267,9 +426,9 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
         seen.append(await desk.owner.fetchval("select count(*) from proof_signatures"))
 
     desk.providers["one"].meanwhile = count_requests
-    proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=_proof()))
+    proven = await desk.services["one"].prove(ProveRequest(wallet=WALLET, text=proof_of()))
 
-    assert recover_message_signer(_proof(), proven.signature) == proven.address == desk.address
+    assert recover_message_signer(proof_of(), proven.signature) == proven.address == desk.address
     assert seen == [1, 0]
     row = await desk.owner.fetchrow(
         "select * from proof_log join proof_signatures on proof_id = id"
@@ -279,7 +438,7 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
         proven.number,
         WALLET,
         "one",
-        _proof(),
+        proof_of(),
     )
     assert row["signature"] == proven.signature
     assert await desk.owner.fetchval("select count(*) from sign_log") == 0
@@ -293,7 +452,7 @@ async def test_no_other_text_is_signed_and_no_other_wallet(
 ) -> None:
     with pytest.raises(SigningRefusedError) as caught:
         await desk.services["one"].prove(
-            ProveRequest.model_validate({"wallet": WALLET, "text": _proof()} | change)
+            ProveRequest.model_validate({"wallet": WALLET, "text": proof_of()} | change)
         )
 
     assert caught.value.code == "bad_request"
@@ -308,6 +467,8 @@ async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded
         "update lanes set epoch = 9",
         "insert into floats values ('x', 'x', 'x', 1)",
         "update sign_log set digest = ''",
+        "update sign_log set requested_at = now()",
+        "delete from signed_amounts",
         "delete from sign_log",
         "update proof_log set text = ''",
         "delete from proof_signatures",

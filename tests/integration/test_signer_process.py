@@ -6,17 +6,16 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from seawall.conventions import metrics as metrics_names
-from seawall.policy_file import load_policy
-from tests.integration.test_signer import open_slot, request_for
+from seawall.conventions.signing import authorization
+from tests.integration.test_signer import cancelling, open_slot, proof_of, request_for
 from tests.testing.signer_harness import Region, region
-from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, connected
+from tests.testing.venue_harness import CREDENTIAL, HANGS_AFTER_S, connected
 from venue.signer.protocol import SignRequest
 
 __all__ = ["region"]
@@ -33,13 +32,15 @@ async def test_the_process_signs_by_kms_and_answers_while_kms_hangs(region: Regi
         for nonce in range(32):
             await open_slot(owner, wanted(nonce=nonce))
     async with region.signing() as signer:
-        async with httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client:
+        async with httpx.AsyncClient(
+            base_url=region.url, timeout=HANGS_AFTER_S, headers=authorization(CREDENTIAL)
+        ) as client:
 
             async def sign(**change: Any) -> httpx.Response:
                 return await client.post("/sign", content=wanted(**change).model_dump_json())
 
             signed, replayed = await sign(), await sign()
-            conflict = await sign(data="0x07")
+            conflict = await sign(data=cancelling(7))
             for nonce in range(1, 31):
                 assert (await sign(nonce=nonce)).status_code == 200
             region.aws.send_signal(signal.SIGSTOP)
@@ -94,53 +95,49 @@ async def _ended(region: Region, *arguments: str, **environment: str) -> tuple[i
 
 
 async def test_a_bucket_is_signed_for_with_its_own_credentials_and_no_others(
-    region: Region, tmp_path: Path
+    region: Region,
 ) -> None:
-    """It does not start with one principal for all, with another bucket's, or with none.
-
-    It names the bucket whose credentials are missing.
-    """
-    one_for_all = {
-        name: value
-        for name, value in region.escrow.items()
-        if name != "AWS_SHARED_CREDENTIALS_FILE"
-    }
-    lone = tmp_path / "lone"
-    profile = (
-        "[{}]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = "
-        "{AWS_SECRET_ACCESS_KEY}\n"
-    )
-    lone.write_text(profile.format("escrow", **region.escrow), encoding="utf-8")
-    code, complaint = await _ended(region, AWS_SHARED_CREDENTIALS_FILE=str(lone), **one_for_all)
-    assert code == 3
-    assert "there are no credentials for bucket" in complaint
-
-    swapped = tmp_path / "swapped"
-    buckets = {wallet.bucket for wallet in load_policy(POLICY).signing_wallets().values()}
-    swapped.write_text(
-        "".join(profile.format(bucket, **region.escrow) for bucket in sorted(buckets)),
-        encoding="utf-8",
-    )
-    code, complaint = await _ended(region, AWS_SHARED_CREDENTIALS_FILE=str(swapped))
+    """It does not start with another bucket's, nor for a bucket that has no keys, nor for all."""
+    escrow = region.credentials("escrow")
+    code, complaint = await _ended(region, "--bucket", "customer", **escrow)
     assert code == 4
     assert "AccessDenied" in complaint
 
-    code, complaint = await _ended(region, "--bucket", "customer", **region.escrow)
-    assert code == 4
-    assert "AccessDenied" in complaint
-
-    code, complaint = await _ended(region, "--bucket", "nobody")
+    code, complaint = await _ended(region, "--bucket", "nobody", **escrow)
     assert code == 3
     assert "has no key of bucket nobody" in complaint
 
+    code, complaint = await _ended(region, **escrow)
+    assert code == 2
+    assert "--bucket" in complaint
 
-async def test_a_process_may_sign_for_one_bucket_alone(region: Region) -> None:
-    """It signs as the principal in its environment and knows no other bucket's wallets."""
+
+async def test_a_front_passes_requests_on_to_the_signer_of_the_wallets_bucket(
+    region: Region,
+) -> None:
+    """Each process knows the wallets of its own bucket alone; the front knows where they are.
+
+    Without one bucket's signer, the others go on.
+    """
     async with (
-        region.signing("--bucket", "escrow", **region.escrow),
-        httpx.AsyncClient(base_url=region.url, timeout=HANGS_AFTER_S) as client,
+        region.signing("escrow"),
+        region.signing("", module="venue.signer.front"),
+        httpx.AsyncClient(timeout=HANGS_AFTER_S, headers=authorization(CREDENTIAL)) as client,
     ):
-        probe = await client.post("/probe")
-        other = await client.post("/sign", content=request_for(region.address).model_dump_json())
-    assert probe.status_code == 200
+        proof = {"wallet": "escrow-aster-hot", "text": proof_of("escrow-aster-hot")}
+        direct = await client.post(f"{region.urls['escrow']}/prove", json=proof)
+        passed = await client.post(f"{region.urls['']}/prove", json=proof)
+        other = await client.post(
+            f"{region.urls['escrow']}/sign", content=request_for(region.address).model_dump_json()
+        )
+        dead = await client.post(
+            f"{region.urls['']}/sign", content=request_for(region.address).model_dump_json()
+        )
+        stranger = await client.post(
+            f"{region.urls['']}/prove", json=proof, headers={"Authorization": "Bearer x"}
+        )
+    assert (direct.status_code, passed.status_code) == (200, 200)
+    assert direct.json()["address"] == passed.json()["address"]
     assert (other.status_code, other.json()["code"]) == (422, "bad_request")
+    assert (dead.status_code, dead.json()["code"]) == (503, "provider_unavailable")
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "unknown_caller")

@@ -186,11 +186,9 @@ async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
         await record_withdrawal(owner, "unknown", age_s=3_600)
         await record_withdrawal(owner, "reserved", age_s=10)
         await expose_queue(owner, founded.policy)
-    ages = {
-        sample.labels["scope"]: sample.value
-        for metric in metrics.QUEUE_AGE.collect()
-        for sample in metric.samples
-    }
+        ages = ages_shown()
+        await owner.execute("insert into asset_pauses (network, asset) values ('aster', 'USDX')")
+        await expose_queue(owner, founded.policy)
     depths = {
         each.labels["scope"]: each.value
         for metric in metrics.QUEUE_DEPTH.collect()
@@ -198,6 +196,16 @@ async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     }
     assert depths == {"all": 1, "guaranteed": 1}
     assert all(10 <= age < 60 for age in ages.values())
+    assert ages_shown() == {"all": 0, "guaranteed": 0}  # it waits for the issuer
+
+
+def ages_shown() -> dict[str, float]:
+    """The age of the queue by scope."""
+    return {
+        sample.labels["scope"]: sample.value
+        for metric in metrics.QUEUE_AGE.collect()
+        for sample in metric.samples
+    }
 
 
 async def _deficit(venue: Venue, wallet: str, asset: str) -> float | None:

@@ -146,6 +146,8 @@ def hurried_policy() -> dict[str, Any]:
     policy["readiness"] = [{"drill": EXPERIMENT, "within": "1d", "stack": "sandbox"}]
     policy["targets"] |= {"small_withdrawal_within": "5s", "failover_max": DARK}
     policy["treasury"] |= {"refill_lead_time": "2700ms", "top_up_every": "100ms"}
+    policy["caps"]["contract"] |= {"window": "1s"}
+    policy["caps"]["signer"] |= {"window": "1500ms"}
     policy["monitoring"] |= {"scrape_every": "100ms", "evaluate_every": "100ms"}
     for network in policy["networks"].values():
         network["block_time"] = "100ms"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
 from eth_abi.abi import decode, encode
@@ -18,9 +19,10 @@ from seawall.ethereum.keys import event_topic, keccak256, selector, to_bytes
 from venue.contracts.calls import NATIVE, Item
 
 CONTRACT = "0x" + "cc" * 20
-PAID = event_topic("Paid(uint256,address,address,uint256)")
-FAILED = event_topic("Failed(uint256)")
+PAID = event_topic("Paid(uint256,bytes16,address,address,uint256)")
+FAILED = event_topic("Failed(uint256,bytes16)")
 _PAID_MANY = "0x" + selector("paid_many(uint256[])").hex()
+_GENERATION = "0x" + selector("generation()").hex()
 Answered = tuple[int, Any]
 """HTTP status, and the body as JSON has it."""
 
@@ -40,7 +42,12 @@ def result(value: Any) -> Callable[[int], Answered]:
 
 def item(seq: int) -> Item:
     """A payment to an address of its own."""
-    return Item(seq=seq, to=f"0x{seq + 0xABC000:040x}", token=NATIVE, amount=1000)
+    return Item(seq=seq, id=UUID(int=seq), to=f"0x{seq + 0xABC000:040x}", token=NATIVE, amount=1000)
+
+
+def id_topic(identity: UUID) -> str:
+    """An id as events have it: its 16 bytes, and as many that are zero."""
+    return f"0x{identity.hex}{'00' * 16}"
 
 
 def hash_of(text: str) -> str:
@@ -52,11 +59,13 @@ def hash_of(text: str) -> str:
 class FakeChain:
     """Blocks up to ``newest``; ``final_after`` blocks later a block is final.
 
-    ``payments`` are the paid numbers by block, ``blocks`` the block of each transaction.
+    ``payments`` are the paid numbers by block, ``blocks`` the block of each transaction. The
+    payout contract pays numbers of ``generation``.
     """
 
     newest: int = 10
     final_after: int = 2
+    generation: int = 0
     payments: dict[int, list[int]] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
 
@@ -128,6 +137,8 @@ class FakeNode:
 
     def _call(self, call: Mapping[str, str], at: Any) -> Callable[[int], Answered]:
         def bits(number: int) -> str:
+            if call["data"] == _GENERATION:
+                return f"0x{self.chain.generation:064x}"
             assert call["data"].startswith(_PAID_MANY)
             (seqs,) = decode(("uint256[]",), to_bytes(call["data"].removeprefix(_PAID_MANY)))
             paid = self._paid(number)
@@ -170,7 +181,12 @@ def receipt(tx_hash: str, number: int, seqs: list[int], *, block: str = "") -> d
         "logs": [
             {
                 "address": CONTRACT,
-                "topics": [PAID, f"0x{seq:064x}", "0x" + "00" * 12 + item(seq).to[2:]],
+                "topics": [
+                    PAID,
+                    f"0x{seq:064x}",
+                    id_topic(item(seq).id),
+                    "0x" + "00" * 12 + item(seq).to[2:],
+                ],
                 "data": "0x" + encode(("address", "uint256"), (NATIVE, item(seq).amount)).hex(),
             }
             for seq in seqs

@@ -201,6 +201,9 @@ signing:
     escrow: '0.15', contingency: '0.05'}
   within: 1800ms
   completed_min: '0.99'
+caps:
+  contract: {window: 9s, of_target: '0.90'}
+  signer: {window: 15s, of_target: '0.80', transactions: 100}
 stress:
   length: 90s
   withdrawals: 20000
@@ -220,8 +223,9 @@ approvals:
     cooling: 0s
     value_max: '250000'
     review_within: 24h
-limits: {small_withdrawal_value_max: '1000', withdrawal_value_max: '100000',
-  large_transfer_value_min: '1000'}
+limits: {window: 45s, small_withdrawal_value_max: '1000', withdrawal_value_max: '100000',
+  large_transfer_value_min: '1000', withdrawals_max: 120}
+swaps: {deviation_max: '0.10', price_age_max: 9s}
 indicators:
   drawdown_velocity: {window: 15s}
   queue_age_s: {}

@@ -17,20 +17,20 @@ def reservation(
     account: int = ACCOUNT,
     source: str = "aster",
     value: int | None = None,
+    customer: int = 1,
 ) -> Reservation:
     """A withdrawal of ``amount`` USDX base units on aster."""
-    value_micro = amount if value is None else value * MICRO
     return Reservation(
         id=UUID(int=number),
-        customer_id=1,
+        customer_id=customer,
         bucket="customer",
         source_network=source,
         network="aster",
         asset="USDX",
         amount=amount,
-        value_micro=value_micro,
-        size="small" if value_micro <= 1_000 * MICRO else "large",
+        value_micro=amount if value is None else value * MICRO,
         destination="0x" + "ab" * 20,
+        customer_account=ACCOUNT,
         source_account=account,
         source_clearing=1,
         clearing=2,

@@ -21,7 +21,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from seawall.conventions.components import TREASURY_PROCESS
-from seawall.conventions.environment import DATABASE_VARIABLE
+from seawall.conventions.environment import DATABASE_VARIABLE, SIGNER_CREDENTIAL_VARIABLE
 from seawall.errors import ServiceError
 from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
@@ -29,6 +29,7 @@ from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import (
+    CREDENTIAL,
     HANGS_AFTER_S,
     POLICY,
     DatabaseUrls,
@@ -47,8 +48,10 @@ from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
+from venue.signer.callers import Callers
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.velocity import caps_of
 
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
@@ -127,8 +130,11 @@ class Venue:
     providers: dict[str, LocalKeys]
     settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def reserve(self, wanted: Sequence[Wanted]) -> None:
-        """Accept withdrawals as intake would, in one transaction, and wake the settlers."""
+    async def reserve(self, wanted: Sequence[Wanted]) -> list[uuid.UUID]:
+        """Accept withdrawals as intake would, in one transaction, and wake the settlers.
+
+        Their ids, once that is acknowledged.
+        """
         rows = [
             (
                 uuid.uuid4(),
@@ -144,6 +150,7 @@ class Venue:
         async with self.owner.transaction():
             await self.owner.execute(_RESERVE, *map(list, zip(*rows, strict=True)))
             await self.owner.execute("select pg_notify('seawall_withdrawal', '')")
+        return [row[0] for row in rows]
 
     async def set_mode(self, tier: str) -> None:
         """Flip as the mode controller does."""
@@ -166,7 +173,12 @@ class Venue:
                 "--network",
                 network,
             ),
-            env={**os.environ, DATABASE_VARIABLE: self.database.settler, **environment},
+            env={
+                **os.environ,
+                DATABASE_VARIABLE: self.database.settler,
+                SIGNER_CREDENTIAL_VARIABLE: CREDENTIAL,
+                **environment,
+            },
             stdout=asyncio.subprocess.PIPE,
         )
         self.settlers.append(process)
@@ -310,7 +322,11 @@ async def venue_bench(
             pools.append(pool)
             service = SigningService(
                 region=region,
-                log=SignLog(pool=pool, region=region),
+                log=SignLog(
+                    pool=pool,
+                    region=region,
+                    caps=caps_of(config, policy, config.contracts(policy, secrets)),
+                ),
                 proofs=ProofLog(pool=pool, region=region),
                 provider=provider,
                 bulkhead=Bulkhead.of_policy(
@@ -322,12 +338,12 @@ async def venue_bench(
                 },
                 addresses=addresses,
                 contracts=config.contracts(policy, secrets),
+                recipients=config.recipients(policy, secrets),
                 metrics=SignerMetrics(region=region),
             )
             port = config.signers[region].listen_port
-            serving.append(
-                asyncio.create_task(serve_http(application(service), port=port, stop=stop))
-            )
+            app = application(service, Callers(known=config.signer_callers))
+            serving.append(asyncio.create_task(serve_http(app, port=port, stop=stop)))
         venue = Venue(
             policy=policy,
             config=config,

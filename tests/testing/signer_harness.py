@@ -42,29 +42,38 @@ WALLET = "customer-aster-hot"
 class Region:
     """The primary region of a sandbox.
 
-    Its AWS as a process, and a signer's configuration for it.
+    Its AWS as a process, and a configuration of its signers; ``urls`` are theirs by bucket, ``url``
+    is that of the bucket that pays customers.
     """
 
     aws: asyncio.subprocess.Process
     config_path: Path
     environment: dict[str, str]
-    escrow: dict[str, str]
     url: str
+    urls: dict[str, str]
     address: str
     contract: str
     owner_url: str
     endpoint: str
     identities: Identities
 
+    def credentials(self, bucket: str) -> dict[str, str]:
+        """What the signer of ``bucket`` has in its environment to be itself."""
+        return self.identities.signers["us-east-1"][bucket].environment()
+
     @asynccontextmanager
     async def signing(
-        self, *arguments: str, **environment: str
+        self, bucket: str = "customer", *, module: str = "venue.signer"
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """The signer of this region as a process that is ready; killed at the end."""
+        """The signer of ``bucket`` as a process that is ready; killed at the end.
+
+        Or the front, which is of no bucket.
+        """
+        alone = ("--bucket", bucket) if bucket else ()
         signer = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "venue.signer", "--config", str(self.config_path)),
-            *("--region", "us-east-1", *arguments),
-            env=os.environ | self.environment | environment,
+            *(sys.executable, "-m", module, "--config", str(self.config_path)),
+            *("--region", "us-east-1", *alone),
+            env=os.environ | self.environment | (self.credentials(bucket) if bucket else {}),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
@@ -148,16 +157,19 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
         endpoint = f"http://127.0.0.1:{aws_port}"
         identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
         keys = await asyncio.to_thread(_make_keys, endpoint, identities)
-        profiles = tmp_path / "credentials"
-        identities.write_signers(policy.regions.primary, profiles)
         path = tmp_path / "venue.json"
         write_config(path, database_url, policy)
         payload = json.loads(path.read_text(encoding="utf-8"))
-        url = f"http://127.0.0.1:{port}"
+        ports = {bucket: free_port() for bucket in policy.signing_buckets()}
+        urls_by_bucket = {bucket: f"http://127.0.0.1:{each}" for bucket, each in ports.items()}
         payload["signers"][policy.regions.primary] = {
             "listen_port": port,
+            "buckets": {
+                bucket: {"listen_port": ports[bucket], "url": urls_by_bucket[bucket]}
+                for bucket in ports
+            },
             "operations_per_s": 100,
-            "url": url,
+            "url": f"http://127.0.0.1:{port}",
             "kms_endpoint": endpoint,
             "sts_endpoint": endpoint,
             "keys": keys,
@@ -178,12 +190,9 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
         yield Region(
             aws=aws,
             config_path=path,
-            environment={
-                "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
-                environment_names.DATABASE_VARIABLE: urls.signer,
-            },
-            escrow=identities.signers[policy.regions.primary]["escrow"].environment(),
-            url=url,
+            environment={environment_names.DATABASE_VARIABLE: urls.signer},
+            url=urls_by_bucket["customer"],
+            urls=urls_by_bucket | {"": f"http://127.0.0.1:{port}"},
             address=keys[WALLET]["address"],
             contract=config.contracts(policy, [WALLET])[WALLET],
             owner_url=database_url,

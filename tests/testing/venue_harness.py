@@ -31,6 +31,7 @@ from seawall.conventions.components import (
 )
 from seawall.conventions.database import FLOW_CHANNEL
 from seawall.conventions.environment import DATABASE_VARIABLE
+from seawall.conventions.signing import fingerprint
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -41,6 +42,7 @@ from venue.genesis.roles import ROLES, role_of
 from venue.ledger.chart import payout_routes
 
 POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
+CREDENTIAL, PROBERS_CREDENTIAL = "what tests show a signer", "what a prober shows it"
 HANGS_AFTER_S = 30.0
 """Ends a test that waits for something that never comes; nothing is promised within it."""
 _NUMBERS = itertools.count(1)
@@ -170,8 +172,10 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         }
         for index, name in enumerate(policy.signing_wallets())
     }
+    alone = {"listen_port": 9, "url": "http://127.0.0.1:9"}
     signer = {
         "listen_port": 9,
+        "buckets": dict.fromkeys(policy.signing_buckets(), alone),
         "operations_per_s": policy.signing.operations_per_s,
         "url": "http://127.0.0.1:9",
         "kms_endpoint": "http://127.0.0.1:9",
@@ -197,6 +201,10 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
         "signers": {
             region: signer | {"keys": keys}
             for region in (policy.regions.primary, policy.regions.standby)
+        },
+        "signer_callers": {
+            "settler": {"sha256": fingerprint(CREDENTIAL), "may": ["sign", "prove", "probe"]},
+            "prober": {"sha256": fingerprint(PROBERS_CREDENTIAL), "may": ["probe"]},
         },
         "exchange": nowhere,
         "api_listen_port": api_port,

@@ -22,7 +22,7 @@ async def _main(stop: asyncio.Event) -> None:
     intake_pool = await open_pool(database_url(), name="api-intake", size=1)
     directory = Directory(policy, pool)
     await directory.load()
-    exchange = Exchange(config.exchange)
+    exchange = Exchange(policy, config.exchange)
     flusher = Flusher(policy, intake_pool)
     flushing = asyncio.create_task(flusher.work())
     # Without a flusher no request would ever be answered.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from seawall.controls.steady import SteadyClock
 from seawall.formats.drill_contract import Refusal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.mode import CommitInDoubtError
@@ -67,6 +68,7 @@ class Flusher:
     def __init__(self, policy: Policy, pool: Pool) -> None:
         self._policy = policy
         self._pool = pool
+        self._clock = SteadyClock()
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
 
@@ -106,7 +108,10 @@ class Flusher:
         try:
             async with self._pool.acquire() as connection:
                 answers = await commit_batch(
-                    connection, self._policy, [waiting.reservation for waiting in batch]
+                    connection,
+                    self._policy,
+                    [waiting.reservation for waiting in batch],
+                    clock=self._clock,
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError):
             _log.exception("a batch of %d was refused by the database", len(batch))
@@ -140,9 +145,9 @@ class Flusher:
         metrics.INTAKE_SECONDS.observe(time.monotonic() - waiting.since)
         if isinstance(answer, WithdrawalReceipt) and answer.outcome == "accepted":
             reservation = waiting.reservation
-            metrics.RESERVED_VALUE.labels(
-                reservation.network, reservation.asset, reservation.size
-            ).inc(reservation.value_micro)
+            metrics.RESERVED_VALUE.labels(reservation.network, reservation.asset, answer.size).inc(
+                reservation.value_micro
+            )
         # The client may have disconnected; its reservation is valid all the same.
         if not waiting.answer.done():
             waiting.answer.set_result(answer)

@@ -1,8 +1,8 @@
 """Intake: whether each withdrawal request of a batch is reserved or refused; no I/O.
 
 Requests are decided in the order in which they arrived. A replay gets its first outcome. Any other
-request must be admitted by the tier and then covered by the balance, so an overdraft is refused
-alone and does not affect the rest of its batch.
+request must be admitted by the tier, have room in what its customer may ask for within the window,
+and be covered by the balance. So each is refused alone, and does not affect the rest of its batch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seawall.controls.admission import admit, functions_of_withdrawal, size_of, within_limit
+from seawall.controls.allowance import Asked, Full, full, leaving_micro, within_window
 from seawall.formats.drill_contract import (
     Refusal,
     RefusalCode,
@@ -33,7 +34,11 @@ _ZERO_ADDRESS = "0x" + "0" * 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reservation:
-    """A well-formed withdrawal request with the accounts that it moves."""
+    """A well-formed withdrawal request with the accounts that it moves.
+
+    ``customer_account`` is the customer's first account. Whatever the customer asks for, it is
+    locked, so that no two transactions decide about one customer side by side.
+    """
 
     id: UUID
     customer_id: int
@@ -43,8 +48,8 @@ class Reservation:
     asset: str
     amount: int
     value_micro: int
-    size: Size
     destination: str
+    customer_account: int
     source_account: int
     source_clearing: int
     clearing: int
@@ -81,8 +86,12 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accept:
-    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None."""
+    """Reserve it; ``reason`` says to the customer why the payment is deferred, or is None.
 
+    ``size`` is that of all that the customer withdraws within the window, up to this one.
+    """
+
+    size: Size
     reason: str | None
 
 
@@ -105,11 +114,14 @@ STATUS_OF: dict[RefusalCode, int] = {
     "insufficient_inventory": 422,
     "below_minimum": 422,
     "over_limit": 422,
+    "value_limit_reached": 429,
+    "number_limit_reached": 429,
     "unknown_asset": 422,
     "bad_address": 422,
     "id_reused": 409,
     "too_late": 409,
     "suspended": 503,
+    "price_out_of_bounds": 503,
     "unavailable": 503,
 }
 """HTTP status of each refusal."""
@@ -142,7 +154,8 @@ async def reservation_of(
         directory.house(source, request.asset),
         directory.house(request.network, request.asset),
     )
-    account = (await directory.accounts_of(customer_id)).get((source, request.asset))
+    accounts = await directory.accounts_of(customer_id)
+    account = accounts.get((source, request.asset))
     if paying is None or receiving is None or account is None:
         return Refusal(
             code="unknown_asset",
@@ -169,14 +182,7 @@ async def reservation_of(
         )
     value_micro = policy.value_micro(request.asset, amount)
     if not within_limit(policy, value_micro):
-        limit = policy.limits.withdrawal_value_max
-        return Refusal(
-            code="over_limit",
-            reason=(
-                f"One request may be worth {limit} {policy.venue.unit_of_account} at most; "
-                "split it."
-            ),
-        )
+        return Refusal(code="over_limit", reason=f"{_value_limit(policy)}; ask for less.")
     return Reservation(
         id=request.id,
         customer_id=customer_id,
@@ -186,8 +192,8 @@ async def reservation_of(
         asset=request.asset,
         amount=amount,
         value_micro=value_micro,
-        size=size_of(policy, value_micro),
         destination=request.destination.lower(),
+        customer_account=min(accounts.values()),
         source_account=account,
         source_clearing=paying.clearing,
         clearing=receiving.clearing,
@@ -202,6 +208,8 @@ def decide(
     *,
     committed: Mapping[UUID, Committed],
     available: Mapping[int, int],
+    asked: Mapping[int, Sequence[Asked]],
+    now_us: int,
 ) -> list[IntakeDecision]:
     """One decision per request, in order.
 
@@ -211,16 +219,30 @@ def decide(
         reservations: The batch, in order of arrival.
         committed: What earlier transactions reserved, by the ids of the batch.
         available: The locked balances by account, base units.
+        asked: What customers have asked for lately, by customer; older than the window is ignored.
+        now_us: The present, by the clock of ``asked``.
     """
     left = dict(available)
+    windows = {
+        customer: within_window(policy, entries, now_us=now_us)
+        for customer, entries in asked.items()
+    }
     seen: dict[UUID, tuple[Reservation, IntakeDecision]] = {}
     decisions: list[IntakeDecision] = []
     for reservation in reservations:
-        decision = _first_outcome(reservation, committed, seen) or _decide_new(
-            policy, tier, reservation, left.get(reservation.source_account, 0)
+        window = windows.setdefault(reservation.customer_id, [])
+        this = Asked(
+            at_us=now_us, value_micro=reservation.value_micro, cross_rail=reservation.cross_rail
+        )
+        decision = _first_outcome(reservation, committed, seen) or _admitted(
+            policy, tier, window, this
         )
         if isinstance(decision, Accept):
-            left[reservation.source_account] -= reservation.amount
+            if left.get(reservation.source_account, 0) < reservation.amount:
+                decision = _OVERDRAFT
+            else:
+                left[reservation.source_account] -= reservation.amount
+                window.append(this)
         seen.setdefault(reservation.id, (reservation, decision))
         decisions.append(decision)
     return decisions
@@ -246,16 +268,46 @@ def _first_outcome(
     return None
 
 
-def _decide_new(
-    policy: Policy, tier: Tier, reservation: Reservation, available: int
-) -> Accept | Refusal:
+def _admitted(policy: Policy, tier: Tier, window: Sequence[Asked], this: Asked) -> Accept | Refusal:
+    """Whether tier and limits admit a new request, ``this``, after what is in the window."""
+    together = [*window, this]
+    leaving = leaving_micro(together)
+    transferred = leaving_micro(together, cross_rail=True) if this.cross_rail else None
     admission = admit(
-        policy,
-        tier,
-        *functions_of_withdrawal(
-            policy, reservation.value_micro, cross_rail=reservation.cross_rail
-        ),
+        policy, tier, *functions_of_withdrawal(policy, leaving, transferred_micro=transferred)
     )
     if admission.outcome == "suspended":
         return Refusal(code="suspended", reason=admission.reason or "")
-    return _OVERDRAFT if available < reservation.amount else Accept(reason=admission.reason)
+    reached = full(policy, window, value_micro=this.value_micro, now_us=this.at_us)
+    if reached is not None:
+        return _over(policy, reached)
+    return Accept(size=size_of(policy, leaving), reason=admission.reason)
+
+
+def _over(policy: Policy, reached: Full) -> Refusal:
+    """Which limit is reached, and when there is room again, for the customer."""
+    room = f"there is room for this request in {-(-reached.room_in_ms // 1_000)} s."
+    if reached.limit == "value":
+        return Refusal(
+            code="value_limit_reached",
+            reason=f"{_value_limit(policy)}, and that is used up; {room}",
+        )
+    return Refusal(
+        code="number_limit_reached",
+        reason=(
+            f"You may ask for {policy.limits.withdrawals_max} withdrawals within "
+            f"{_window(policy)}, cancelled ones included, and have; {room}"
+        ),
+    )
+
+
+def _value_limit(policy: Policy) -> str:
+    limit, unit = policy.limits.withdrawal_value_max, policy.venue.unit_of_account
+    return (
+        f"Your withdrawals within {_window(policy)} may be worth {limit} {unit} together, "
+        "cancelled ones included"
+    )
+
+
+def _window(policy: Policy) -> str:
+    return f"{policy.limits.window / 1_000:g} s"

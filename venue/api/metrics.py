@@ -6,10 +6,11 @@ label holds what a customer wrote: each new value would be a new series, and the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from seawall.controls.prices import PriceFault
 from seawall.conventions import metrics
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ VOIDED_VALUE = Counter(
     ("network", "asset", "size"),
 )
 REQUESTS = Counter(metrics.REQUESTS, "Requests by what became of them.", ("operation", "outcome"))
+PRICES_REFUSED = Counter(
+    metrics.PRICES_REFUSED,
+    "Prices of the exchange at which nothing is swapped: too old, or too far from the reference.",
+    ("side", "why"),
+)
 INTAKE_SECONDS = Histogram(
     metrics.INTAKE_SECONDS, "From a request's arrival to its commit.", buckets=_BUCKETS_S
 )
@@ -46,3 +52,6 @@ def initialise(policy: Policy) -> None:
             for size in ("small", "large"):
                 RESERVED_VALUE.labels(network, asset, size)
                 VOIDED_VALUE.labels(network, asset, size)
+    for side in ("primary", "standby"):
+        for why in get_args(PriceFault):
+            PRICES_REFUSED.labels(side, why)

@@ -9,18 +9,22 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+from seawall.controls.allowance import Asked, window_us
+from seawall.conventions import sabotage
 from seawall.conventions.database import FLOW_CHANNEL, WITHDRAWAL_CHANNEL
 from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
 from venue.api.mode import READ_MODE, holding_mode, mode_of
+from venue.clock import NOW_US, monotonic_us, read_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
+    from seawall.controls.steady import SteadyClock
     from seawall.policy import Policy
     from venue.database import Connection
 
@@ -38,14 +42,23 @@ _LOCK_BALANCES = """
     select account_id, available from balances
     where account_id = any($1::bigint[]) order by account_id for update"""
 # A statement after the lock, because each statement has a snapshot of its own: the lock may have
-# waited for a batch with the same ids, which is not in the snapshot of the statement that waited.
+# waited for a batch with the same ids or customers, which is not in the snapshot of the statement
+# that waited.
 _READ = f"""
     select mode.*,
            (select json_agg(json_build_array(
                 w.id, w.seq, w.customer_id, w.source_network, w.network, w.asset, w.amount::text,
                 w.destination, w.size, w.reason, {STATE}))
             from withdrawals w left join slots s on s.id = w.slot_id
-            where w.id = any($1::uuid[])) as known
+            where w.id = any($1::uuid[])) as known,
+           (select json_agg(json_build_array(
+                w.customer_id, (extract(epoch from w.requested_at) * 1000000)::bigint,
+                w.value_micro, w.source_network <> w.network, w.state = 'voided'))
+            from withdrawals w
+            where w.customer_id = any($2::bigint[])
+              and w.requested_at > 'epoch'::timestamptz + $3::bigint * interval '1 microsecond')
+               as asked,
+           {NOW_US} as now_us
     from ({READ_MODE}) mode"""
 _RESERVE = """
     with asked as (
@@ -92,11 +105,22 @@ _RESERVE = """
 
 
 async def commit_batch(
-    connection: Connection, policy: Policy, reservations: Sequence[Reservation]
+    connection: Connection,
+    policy: Policy,
+    reservations: Sequence[Reservation],
+    *,
+    clock: SteadyClock,
 ) -> list[Answer | None]:
     """Reserve what may be reserved, in one transaction; it has committed when this returns.
 
-    Tier and admission are those of the mode epoch under which the transaction committed.
+    Tier and admission are those of the mode epoch under which the transaction committed, and what
+    customers have asked for is what had committed then.
+
+    Args:
+        connection: To the database, as the api.
+        policy: The policy in force.
+        reservations: The batch, in order of arrival.
+        clock: The database's clock as this process has read it before; it is read here.
 
     Returns:
         One answer per request, in order. None: another worker has just committed the same id for
@@ -106,17 +130,28 @@ async def commit_batch(
     async with holding_mode(connection):
         available = {
             row["account_id"]: row["available"]
-            for row in await connection.fetch(
-                _LOCK_BALANCES, sorted({reservation.source_account for reservation in reservations})
-            )
+            for row in await connection.fetch(_LOCK_BALANCES, _accounts_of(reservations))
         }
-        seen = await connection.fetchrow(_READ, [reservation.id for reservation in reservations])
+        if not clock.was_read:
+            await read_clock(connection, clock)
+        asked_us = monotonic_us()
+        seen = await connection.fetchrow(
+            _READ,
+            [reservation.id for reservation in reservations],
+            list({reservation.customer_id for reservation in reservations}),
+            clock.earliest_shown(asked_us - window_us(policy)),
+        )
         if seen is None:
             raise InternalError("the venue has no mode row: genesis has not run")
-        mode = mode_of(seen)
-        committed = dict(map(_original, json.loads(seen["known"] or "[]")))
+        now_us = clock.read(shown_us=seen["now_us"], asked_us=asked_us, answered_us=monotonic_us())
         decisions = decide(
-            policy, mode.tier, reservations, committed=committed, available=available
+            policy,
+            mode_of(seen).tier,
+            reservations,
+            committed=dict(map(_original, json.loads(seen["known"] or "[]"))),
+            available=available,
+            asked=_asked(json.loads(seen["asked"] or "[]"), clock),
+            now_us=now_us,
         )
         accepted = [
             (reservation, verdict)
@@ -125,6 +160,32 @@ async def commit_batch(
         ]
         seqs = await _reserve(connection, accepted) if accepted else {}
     return _answers(reservations, decisions, seqs)
+
+
+def _accounts_of(reservations: Sequence[Reservation]) -> list[int]:
+    """The accounts to be locked, in order: those that pay, and the first one of each customer."""
+    paying = {reservation.source_account for reservation in reservations}
+    return sorted(paying | {reservation.customer_account for reservation in reservations})
+
+
+def _asked(rows: Sequence[Sequence[Any]], clock: SteadyClock) -> Mapping[int, Sequence[Asked]]:
+    """What each customer has asked for lately, by rows of `asked`.
+
+    With the control switched off, nobody has asked for anything.
+    """
+    found: dict[int, list[Asked]] = {}
+    if sabotage.sabotaged(sabotage.SABOTAGE_CUSTOMER_LIMITS):
+        return found
+    for customer, shown_us, value_micro, cross_rail, cancelled in rows:
+        found.setdefault(customer, []).append(
+            Asked(
+                at_us=clock.of(shown_us),
+                value_micro=value_micro,
+                cross_rail=cross_rail,
+                cancelled=cancelled,
+            )
+        )
+    return found
 
 
 async def _reserve(
@@ -141,7 +202,7 @@ async def _reserve(
                 reservation.asset,
                 reservation.amount,
                 reservation.value_micro,
-                reservation.size,
+                verdict.size,
                 reservation.destination,
                 verdict.reason,
                 reservation.source_account,
@@ -215,7 +276,7 @@ def _receipt(
         id=reservation.id,
         seq=seq,
         state="reserved",
-        size=reservation.size,
+        size=verdict.size,
         outcome=outcome,
         deferred=verdict.reason is not None,
     )

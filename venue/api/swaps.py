@@ -1,7 +1,8 @@
-"""Swaps: prices from the exchange, and trades with the house at these prices."""
+"""Swaps: prices from the exchange within the policy's bounds, and trades with the house at them."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -11,47 +12,83 @@ from uuid import uuid4
 import httpx
 
 from seawall.controls.admission import admit
+from seawall.controls.prices import PriceFault, price_fault
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import Refusal, SwapReceipt, SwapRequest
+from venue.api import metrics
 from venue.api.mode import holding_mode, read_mode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seawall.formats.venue_config import Endpoint
     from seawall.policy import Policy
-    from venue.database import Connection
+    from venue.database import Connection, Pool
 
 
 TIMEOUT_S = 0.3
 
 
 class Exchange:
-    """The exchange: its primary, and its standby if that does not answer in time."""
+    """The exchange: its primary, and its standby if that gives no price that may be traded at.
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._urls = (endpoint.primary, endpoint.standby)
+    ``clock`` gives Unix seconds; the age of a price is measured by it.
+    """
+
+    def __init__(
+        self, policy: Policy, endpoint: Endpoint, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._policy = policy
+        self._sides = (("primary", endpoint.primary), ("standby", endpoint.standby))
+        self._clock = clock
         self._http = httpx.AsyncClient(timeout=TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def price(self, *, sell: str, buy: str) -> Fraction:
+    async def price(self, *, sell: str, buy: str) -> Fraction | Refusal:
         """Whole units of ``buy`` per whole unit of ``sell``, exact as quoted.
 
-        Raises :class:`ServiceError` if neither answers.
+        A refusal if what was quoted is too old or too far from the policy's reference price; each
+        such price is counted. Raises :class:`ServiceError` if neither answers.
         """
         failures: list[str] = []
-        for url in self._urls:
+        refused: list[PriceFault] = []
+        for side, url in self._sides:
             try:
                 response = await self._http.get(f"{url}/price", params={"sell": sell, "buy": buy})
-                quoted = Decimal(str(response.raise_for_status().json()["price"]))
+                quoted = response.raise_for_status().json()
+                price, made_at = Decimal(str(quoted["price"])), Decimal(str(quoted["ts"]))
             except (httpx.HTTPError, ValueError, KeyError, TypeError, InvalidOperation) as error:
                 failures.append(f"{url}: {error!r}")
                 continue
-            if quoted.is_finite() and quoted > 0:
-                return Fraction(quoted)
-            failures.append(f"{url}: price {quoted}")
+            if not (price.is_finite() and price > 0 and made_at.is_finite()):
+                failures.append(f"{url}: price {price} of {made_at}")
+                continue
+            age_ms = int((Decimal(self._clock()) - made_at) * 1_000)
+            fault = price_fault(self._policy, Fraction(price), sell=sell, buy=buy, age_ms=age_ms)
+            if fault is None:
+                return Fraction(price)
+            metrics.PRICES_REFUSED.labels(side, fault).inc()
+            refused.append(fault)
+        if refused:
+            return _price_refused(self._policy, refused[0], sell=sell, buy=buy)
         raise ServiceError(f"no exchange quotes {sell} for {buy}: {'; '.join(failures)}")
+
+
+def _price_refused(policy: Policy, fault: PriceFault, *, sell: str, buy: str) -> Refusal:
+    why = {
+        "stale": f"is not of the last {policy.swaps.price_age_max / 1_000:g} s",
+        "far": f"is more than {float(policy.swaps.deviation_max):.0%} away from what is expected",
+    }
+    return Refusal(
+        code="price_out_of_bounds",
+        reason=(
+            f"The exchange's price of {sell} in {buy} {why[fault]}, so nothing is swapped at it "
+            "and nothing was taken; try again later."
+        ),
+    )
 
 
 def bought(policy: Policy, price: Fraction, *, sell: str, buy: str, amount: int) -> int:
@@ -108,6 +145,21 @@ class Trade:
         return self.customer_sell, self.customer_buy, self.house_sell, self.house_buy
 
 
+async def first_outcome(
+    connection: Connection | Pool, customer_id: int, request: SwapRequest
+) -> SwapReceipt | Refusal | None:
+    """What became of the swap with this id; None if there is none yet."""
+    known = await connection.fetchrow(_KNOWN, request.id)
+    if known is None:
+        return None
+    content = (customer_id, request.network, request.sell, int(request.amount), request.buy)
+    if tuple(known)[:5] != content:
+        return Refusal(
+            code="id_reused", reason="This id was used for another swap; make a new one."
+        )
+    return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
+
+
 async def commit_swap(
     connection: Connection, policy: Policy, trade: Trade
 ) -> SwapReceipt | Refusal:
@@ -118,26 +170,15 @@ async def commit_swap(
     request = trade.request
     async with holding_mode(connection):
         mode = await read_mode(connection)
-        # Before `_KNOWN`: the lock may have waited for the same request, and only a later
-        # statement sees what that committed.
+        # Before the first outcome is looked for: the lock may have waited for the same request, and
+        # only a later statement sees what that committed.
         available = {
             row["account_id"]: row["available"]
             for row in await connection.fetch(_LOCK, sorted(trade.accounts))
         }
-        known = await connection.fetchrow(_KNOWN, request.id)
+        known = await first_outcome(connection, trade.customer_id, request)
         if known is not None:
-            content = (
-                trade.customer_id,
-                request.network,
-                request.sell,
-                trade.sell_amount,
-                request.buy,
-            )
-            if tuple(known)[:5] != content:
-                return Refusal(
-                    code="id_reused", reason="This id was used for another swap; make a new one."
-                )
-            return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
+            return known
         admission = admit(policy, mode.tier, "swaps")
         if admission.outcome != "allowed":
             return Refusal(code="suspended", reason=admission.reason or "")

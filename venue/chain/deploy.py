@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from seawall.controls.sizing import window_cap, window_seconds
+from seawall.controls.sizing import contract_caps, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
@@ -119,10 +119,8 @@ def caps_of(policy: Policy, wallet: str, tokens: dict[str, str]) -> dict[str, in
     """What the contract of ``wallet`` may pay per window: base units by token address."""
     network = policy.networks[policy.wallets[wallet].network]
     return {
-        NATIVE if asset == network.native else tokens[asset]: policy.base_units(
-            asset, window_cap(holding)
-        )
-        for asset, holding in policy.wallets[wallet].holdings.items()
+        NATIVE if asset == network.native else tokens[asset]: cap
+        for asset, cap in contract_caps(policy, wallet).items()
     }
 
 
@@ -139,7 +137,10 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
     }
     contracts: dict[str, dict[str, str]] = {"hot": {}, "reserve": {}}
     paying = policy.payout_wallets()
-    for name, wallet in policy.wallets.items():
+    # Hot wallets first: a reserve pays the contract of its own one and nobody else.
+    for name, wallet in sorted(
+        policy.wallets.items(), key=lambda each: each[1].wallet_class != "hot"
+    ):
         if wallet.network != network:
             continue
         holder = (wallet.address if wallet.wallet_class == "cold" else keys[name]) or ""
@@ -149,6 +150,7 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
                 signer=keys[name],
                 window_seconds=window_seconds(policy),
                 caps=caps_of(policy, name, tokens),
+                only_to=_recipient(policy, name, contracts["hot"], batch),
             )
             holder = batch.add(f"contract of {name}", to=None, data=creation)
             contracts[wallet.wallet_class][name] = holder
@@ -163,6 +165,17 @@ def _compose(policy: Policy, network: str, keys: dict[str, str], batch: _Batch) 
     return Deployed(
         tokens=tokens, payout_contracts=contracts["hot"], reserve_contracts=contracts["reserve"]
     )
+
+
+def _recipient(policy: Policy, wallet: str, hot: dict[str, str], batch: _Batch) -> str:
+    """The only recipient of the contract of ``wallet`` that is deployed next; zero: anybody.
+
+    A reserve that refills no hot wallet pays itself alone, hence nobody.
+    """
+    if policy.wallets[wallet].wallet_class != "reserve":
+        return NATIVE
+    refilled = policy.refilled_by(wallet)
+    return contract_address(batch.sender, batch.nonce) if refilled is None else hot[refilled]
 
 
 async def deploy_network(

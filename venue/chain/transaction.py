@@ -1,6 +1,7 @@
 """Transactions of type 2 (EIP-1559) without access list: the intent, its fees and their encoding.
 
-The intent is what a nonce may be used for and never changes; the fees may.
+The intent is what a nonce may be used for and never changes; the fees may, in a transaction that
+replaces the first one.
 """
 
 from __future__ import annotations
@@ -96,8 +97,25 @@ MAX_FEE_CEILING_WEI = 10**13
 
 Whoever can name any fee can burn the gas money of a lane with one transaction.
 """
+PRIORITY_FEE_CEILING_WEI = 500 * 10**9
+"""The most that a signer allows as a tip: whoever names it pays it in full, whatever the base fee.
+
+Tips of mainnet are below 10 gwei but for minutes of its dearest mints.
+"""
 BASE_FEE_HEADROOM = 50
 """33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
+
+
+REPLACEMENT_MAX_FEE_PERCENT = 113
+"""Of the replaced transaction's fee per gas, at least: pools demand 110 of both fees.
+
+geth's `PriceBump`, go-ethereum core/txpool/legacypool; Erigon, Besu and Nethermind follow it.
+"""
+REPLACEMENT_PRIORITY_PERCENT = 200
+"""Of the tip of a transaction that is passed over although its fees cover the base fee.
+
+A tenth more would take eight steps to double it.
+"""
 
 
 def affordable(base_fee_wei: int) -> bool:
@@ -105,10 +123,15 @@ def affordable(base_fee_wei: int) -> bool:
     return 2 * base_fee_wei <= MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI
 
 
+def too_cheap(of: Fees, *, base_fee_wei: int) -> bool:
+    """Whether a block with ``base_fee_wei`` would pay its maker less than ``of`` promises."""
+    return base_fee_wei + of.priority_fee_wei > of.max_fee_wei
+
+
 def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
     """Fees for a transaction that is sent when the latest block has ``base_fee_wei``.
 
-    Fees are never raised later, so the ceiling leaves room for a long run of full blocks.
+    The ceiling leaves room for a long run of full blocks, so that they are seldom raised later.
     """
     wanted = max(BASE_FEE_HEADROOM * base_fee_wei, MAX_FEE_FLOOR_WEI)
     ceiling = min(wanted, MAX_FEE_CEILING_WEI - PRIORITY_FEE_WEI)
@@ -117,3 +140,24 @@ def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
         max_fee_wei=ceiling + PRIORITY_FEE_WEI,
         priority_fee_wei=PRIORITY_FEE_WEI,
     )
+
+
+def raised(replaced: Fees, *, base_fee_wei: int) -> Fees | None:
+    """Fees for a transaction that replaces one with ``replaced``, which no block takes.
+
+    The latest block has ``base_fee_wei``. The tip is doubled only if the base fee does not explain
+    it. None if no fees within the ceilings would do.
+    """
+    fresh = fees(base_fee_wei=base_fee_wei, gas_limit=replaced.gas_limit)
+    least = _percent(replaced.max_fee_wei, REPLACEMENT_MAX_FEE_PERCENT)
+    explained = too_cheap(replaced, base_fee_wei=base_fee_wei)
+    percent = REPLACEMENT_MAX_FEE_PERCENT if explained else REPLACEMENT_PRIORITY_PERCENT
+    priority = _percent(replaced.priority_fee_wei, percent)
+    max_fee = min(max(fresh.max_fee_wei + priority, least), MAX_FEE_CEILING_WEI)
+    if max_fee < least or priority > min(PRIORITY_FEE_CEILING_WEI, max_fee - base_fee_wei):
+        return None
+    return Fees(gas_limit=replaced.gas_limit, max_fee_wei=max_fee, priority_fee_wei=priority)
+
+
+def _percent(of: int, percent: int) -> int:
+    return -(-of * percent // 100)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -35,41 +36,84 @@ CANCEL_GAS_PER_ITEM = 30_000
 """A new word of bits costs 22,100, its event and its loop the rest."""
 
 
+OPEN_GAS_LIMIT = 60_000
+"""Gas limit of an `open_generation`: intrinsic gas, a new storage slot and an event."""
+NUMBER_BITS = 40
+"""Bits of a sequence number that are the number within its generation, as in payout.vy."""
+Number = tuple[int, UUID]
+"""A sequence number, and the withdrawal or top-up whose number it is."""
+
+
+def packed(generation: int, number: int) -> int:
+    """The sequence number of ``number`` in a generation of the ledger.
+
+    Raises ValueError if ``number`` needs more than :data:`NUMBER_BITS` bits.
+    """
+    if number >> NUMBER_BITS:
+        raise ValueError(f"{number} is no number of a generation")
+    return generation << NUMBER_BITS | number
+
+
+def generation_of(seq: int) -> int:
+    """The generation of the ledger in which ``seq`` was given out."""
+    return seq >> NUMBER_BITS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One payment: ``seq`` is the number of its bit, ``amount`` is in base units of ``token``."""
+    """One payment.
+
+    ``seq`` is the number of its bit, ``id`` the withdrawal or top-up whose number that is,
+    ``amount`` is in base units of ``token``.
+    """
 
     seq: int
+    id: UUID
     to: str
     token: str
     amount: int
 
+    @property
+    def number(self) -> Number:
+        """Its sequence number, and whose that is."""
+        return self.seq, self.id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """The events of one transaction, by sequence number: what was paid, failed and cancelled."""
+    """The events of one transaction: what was paid, by sequence number, failed and cancelled."""
 
     paid: dict[int, Item]
-    failed: frozenset[int]
-    cancelled: frozenset[int] = frozenset()
+    failed: frozenset[Number]
+    cancelled: frozenset[Number] = frozenset()
 
 
-_PAY = selector("pay((uint256,address,address,uint256)[])")
-_CANCEL = selector("cancel(uint256[])")
+_PAY = selector("pay((uint256,bytes16,address,address,uint256)[])")
+_CANCEL = selector("cancel((uint256,bytes16)[])")
+_OPEN_GENERATION = selector("open_generation(uint256)")
+_GENERATION = selector("generation()")
 _PAID_MANY = selector("paid_many(uint256[])")
 _CAP = selector("cap(address)")
+_METHOD_BYTES = 4
+_WORD = 32
+_PADDING = 12
+"""Zeros before the 20 bytes of an address."""
+_ID = 16
+"""Bytes of an id; zeros follow."""
+_WORDS_PER_PAYMENT = 5
+_WORDS_PER_NUMBER = 2
 _TRANSFER = selector("transfer(address,uint256)")
 _MINT = selector("mint(address,uint256)")
 _SET_PAUSED = selector("set_paused(bool)")
-_PAID = event_topic("Paid(uint256,address,address,uint256)")
-_FAILED = event_topic("Failed(uint256)")
-_CANCELLED = event_topic("Cancelled(uint256)")
+_PAID = event_topic("Paid(uint256,bytes16,address,address,uint256)")
+_FAILED = event_topic("Failed(uint256,bytes16)")
+_CANCELLED = event_topic("Cancelled(uint256,bytes16)")
 
 
 def pay(items: Sequence[Item]) -> bytes:
     """Calldata that pays ``items``, at most :data:`ITEMS_MAX`."""
-    rows = [(item.seq, item.to, item.token, item.amount) for item in items]
-    return _PAY + encode(("(uint256,address,address,uint256)[]",), (rows,))
+    rows = [(item.seq, item.id.bytes, item.to, item.token, item.amount) for item in items]
+    return _PAY + encode(("(uint256,bytes16,address,address,uint256)[]",), (rows,))
 
 
 def pay_gas_limit(items: int) -> int:
@@ -77,14 +121,105 @@ def pay_gas_limit(items: int) -> int:
     return GAS_BASE + GAS_PER_ITEM * items
 
 
-def cancel(seqs: Sequence[int]) -> bytes:
+def cancel(numbers: Sequence[Number]) -> bytes:
     """Calldata that sets bits without paying, at most :data:`ITEMS_MAX`."""
-    return _CANCEL + encode(("uint256[]",), (list(seqs),))
+    rows = [(seq, identity.bytes) for seq, identity in numbers]
+    return _CANCEL + encode(("(uint256,bytes16)[]",), (rows,))
 
 
 def cancel_gas_limit(items: int) -> int:
     """Gas limit of a `cancel` of ``items`` sequence numbers."""
     return CANCEL_GAS_BASE + CANCEL_GAS_PER_ITEM * items
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a call of the contract does: pay ``items``, cancel ``numbers``, or open a generation."""
+
+    items: tuple[Item, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    generation: int | None = None
+
+
+def read_call(data: bytes) -> Call:
+    """What calldata of this module does. Raises ValueError for any other."""
+    method, arguments = data[:4], data[4:]
+    if method == _PAY:
+        (rows,) = _decoded(("(uint256,bytes16,address,address,uint256)[]",), arguments)
+        return Call(
+            items=tuple(
+                Item(seq=seq, id=UUID(bytes=identity), to=to, token=token, amount=amount)
+                for seq, identity, to, token, amount in rows
+            )
+        )
+    if method == _CANCEL:
+        (rows,) = _decoded(("(uint256,bytes16)[]",), arguments)
+        return Call(numbers=tuple((seq, UUID(bytes=identity)) for seq, identity in rows))
+    if method == _OPEN_GENERATION:
+        (generation,) = _decoded(("uint256",), arguments)
+        return Call(generation=generation)
+    raise ValueError(f"0x{method.hex()} is no call that the venue makes")
+
+
+def open_generation(generation: int) -> bytes:
+    """Calldata after which numbers of ``generation`` alone are paid, which must be a later one."""
+    return _OPEN_GENERATION + encode(("uint256",), (generation,))
+
+
+def generation_in_force() -> bytes:
+    """Calldata that reads the generation whose numbers are paid."""
+    return _GENERATION
+
+
+def payments(data: bytes) -> list[Item]:
+    """The payments that a call asks its contract for; only a `pay` asks for any.
+
+    Calls are read in the one layout in which they are written here. Others that the contract might
+    take as well are not read, so that both always see the same payments.
+
+    Raises ValueError for any call that is not `pay`, `cancel` or `open_generation` in that layout.
+    """
+    method, words = data[:_METHOD_BYTES], data[_METHOD_BYTES:]
+    if method == _OPEN_GENERATION and len(words) == _WORD:
+        return []
+    per_item = {_PAY: _WORDS_PER_PAYMENT, _CANCEL: _WORDS_PER_NUMBER}.get(method)
+    if per_item is None:
+        raise ValueError("a call that the venue does not make")
+    offset, count = (int.from_bytes(words[at : at + _WORD], "big") for at in (0, _WORD))
+    items = words[2 * _WORD :]
+    if offset != _WORD or count > ITEMS_MAX or len(items) != count * per_item * _WORD:
+        raise ValueError(f"{len(data)} bytes are no list of items as it is written here")
+    if method == _CANCEL:
+        return []
+    return [
+        _payment(*(items[at + word * _WORD : at + (word + 1) * _WORD] for word in range(per_item)))
+        for at in range(0, len(items), per_item * _WORD)
+    ]
+
+
+def _payment(seq: bytes, identity: bytes, to: bytes, token: bytes, amount: bytes) -> Item:
+    if any(identity[_ID:]):
+        raise ValueError("an id of more than 16 bytes")
+    if any(to[:_PADDING]) or any(token[:_PADDING]):
+        raise ValueError("an address of more than 20 bytes")
+    return Item(
+        seq=int.from_bytes(seq, "big"),
+        id=UUID(bytes=identity[:_ID]),
+        to="0x" + to[_PADDING:].hex(),
+        token="0x" + token[_PADDING:].hex(),
+        amount=int.from_bytes(amount, "big"),
+    )
+
+
+def outflow(data: bytes) -> dict[str, int]:
+    """What a call moves out of its contract at most: base units by token address.
+
+    Raises ValueError as :func:`payments`.
+    """
+    moved: dict[str, int] = {}
+    for item in payments(data):
+        moved[item.token] = moved.get(item.token, 0) + item.amount
+    return moved
 
 
 def paid_many(seqs: Sequence[int]) -> bytes:
@@ -124,22 +259,26 @@ def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
     Raises ValueError.
     """
     paid: dict[int, Item] = {}
-    failed: set[int] = set()
-    cancelled: set[int] = set()
+    failed: set[Number] = set()
+    cancelled: set[Number] = set()
     for log in logs:
         if log["address"].lower() != contract.lower():
             continue
         match log["topics"]:
-            case [topic, seq, to] if topic == _PAID:
+            case [topic, seq, identity, to] if topic == _PAID:
                 token, amount = _decoded(("address", "uint256"), to_bytes(log["data"]))
                 number = int(seq, 16)
                 paid[number] = Item(
-                    seq=number, to="0x" + to[-40:].lower(), token=token.lower(), amount=amount
+                    seq=number,
+                    id=_uuid(identity),
+                    to="0x" + to[-40:].lower(),
+                    token=token.lower(),
+                    amount=amount,
                 )
-            case [topic, seq] if topic == _FAILED:
-                failed.add(int(seq, 16))
-            case [topic, seq] if topic == _CANCELLED:
-                cancelled.add(int(seq, 16))
+            case [topic, seq, identity] if topic == _FAILED:
+                failed.add((int(seq, 16), _uuid(identity)))
+            case [topic, seq, identity] if topic == _CANCELLED:
+                cancelled.add((int(seq, 16), _uuid(identity)))
             case [topic, *_] if topic in (_PAID, _FAILED, _CANCELLED):
                 raise ValueError(f"an event of {contract} has other topics than its contract gives")
     return Events(paid=paid, failed=frozenset(failed), cancelled=frozenset(cancelled))
@@ -150,3 +289,11 @@ def _decoded(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
         return decode(types, data)
     except DecodingError as error:
         raise ValueError(f"{len(data)} bytes are no {', '.join(types)}") from error
+
+
+def _uuid(topic: str) -> UUID:
+    """The id in an event's topic: 16 bytes, and as many that are zero. Raises ValueError."""
+    identity, padding = to_bytes(topic)[:16], to_bytes(topic)[16:]
+    if padding != bytes(16):
+        raise ValueError(f"{topic} is no id of 16 bytes")
+    return UUID(bytes=identity)

@@ -8,6 +8,7 @@ from pathlib import Path
 from eth_abi.abi import encode
 
 from seawall.ethereum.keys import to_bytes
+from venue.contracts.calls import NATIVE
 
 _SOURCES = Path(__file__).parent
 
@@ -21,14 +22,17 @@ def bytecode(contract: str) -> bytes:
     return to_bytes(vyper.compile_code(source, output_formats=("bytecode",))["bytecode"])
 
 
-def payout_creation(*, signer: str, window_seconds: int, caps: dict[str, int]) -> bytes:
+def payout_creation(
+    *, signer: str, window_seconds: int, caps: dict[str, int], only_to: str = NATIVE
+) -> bytes:
     """Creation code of a payout contract.
 
-    ``caps`` is base units per window by token address (zero: native).
+    ``caps`` is base units per window by token address (zero: native). It pays ``only_to``, or
+    anybody if that is zero.
     """
-    types = ("address", "uint256", "address[]", "uint256[]")
+    types = ("address", "address", "uint256", "address[]", "uint256[]")
     return bytecode("payout") + encode(
-        types, (signer, window_seconds, list(caps), list(caps.values()))
+        types, (signer, only_to, window_seconds, list(caps), list(caps.values()))
     )
 
 

@@ -12,6 +12,7 @@ import uuid
 from contextlib import AsyncExitStack
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS, TAKEN_AFTER_MS
+from seawall.controls.steady import SteadyClock
 from seawall.conventions import components
 from seawall.conventions.database import FLOW_CHANNEL
 from seawall.formats.venue_config import config_from_arguments, database_url
@@ -38,6 +39,7 @@ async def _main(stop: asyncio.Event) -> None:
     policy = config.load_policy()
     serve_metrics(config.metrics_ports[name])
     lease = Lease(holder=f"{name}@{socket.gethostname()}:{uuid.uuid4()}")
+    clock = SteadyClock()  # it outlives connections: what a step was is forgotten by nobody
     if arguments.standby:
         # Where both begin at once, the first one shall decide.
         await pause(stop, TAKEN_AFTER_MS / 1_000)
@@ -54,7 +56,8 @@ async def _main(stop: asyncio.Event) -> None:
                 said = True
                 say_ready()
             await while_open(
-                listener, _control(policy, connection, listener, lease=lease, stop=stop)
+                listener,
+                _control(policy, connection, listener, lease=lease, clock=clock, stop=stop),
             )
 
     await start_over(name, work, stop, after_s=_START_AGAIN_S, failed=hide)
@@ -66,11 +69,12 @@ async def _control(
     listener: Connection,
     *,
     lease: Lease,
+    clock: SteadyClock,
     stop: asyncio.Event,
 ) -> None:
     """Wait for the lease, then control the mode until ``stop``, or until the lease is lost."""
     while not await lease.take(connection):
-        await expose_committed(connection)
+        await expose_committed(connection, clock)
         await pause(stop, BEAT_EVERY_MS / 1_000)
         if stop.is_set():
             return
@@ -80,7 +84,8 @@ async def _control(
     stopped.add_done_callback(lambda _: wake.set())
     try:
         await listener.add_listener(FLOW_CHANNEL, lambda *_: wake.set())
-        await ModeController(policy, connection, wake=wake, lease=lease).work(stop)
+        controller = ModeController(policy, connection, wake=wake, lease=lease, clock=clock)
+        await controller.work(stop)
     finally:
         stopped.cancel()
 

@@ -18,18 +18,20 @@ import asyncpg
 from prometheus_client import REGISTRY, Gauge
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
-from seawall.controls.modes import Decision, ModeState, decide, watch
+from seawall.controls.modes import Decision, ModeState, TierOrder, decide, under_orders, watch
 from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS, MODE_CONTROLLER_TICK_MS
 from seawall.conventions import metrics, sabotage
 from seawall.conventions.components import MODE_CONTROLLER_PROCESS
 from seawall.conventions.database import MODE_LOCK
 from seawall.errors import InternalError
 from seawall.policy import TIERS
+from venue.clock import monotonic_us, read_clock
 from venue.ledger.journal import append
 from venue.mode_controller.lease import Lease, LeaseLostError
 from venue.mode_controller.sampler import Sampler
 
 if TYPE_CHECKING:
+    from seawall.controls.steady import SteadyClock
     from seawall.indicators import Sample
     from seawall.policy import Policy
     from venue.database import Connection
@@ -40,13 +42,16 @@ REST_S = 0.004
 AGES_EVERY_S = MODE_CONTROLLER_AGES_EVERY_MS / 1_000
 
 _READ = "select epoch, tier, (extract(epoch from since) * 1000000)::bigint as since_us from mode"
+_ORDERS = """
+    select id, tier, kind = 'exactly' as exactly, operator, justification from orders_in_force
+    where kind <> 'halt' order by id"""
 _LOCK = "select pg_advisory_xact_lock($1)"
 _WAIT_MS_MAX = "select set_config('lock_timeout', $1::text, true)"
 _END_IDLE_HOLDERS = "select client, pid from end_idle_holders()"
 _CHANGE = """
     update mode set epoch = epoch + 1, tier = $1, reason = $2, since = clock_timestamp()
     where epoch = $3
-    returning epoch, (extract(epoch from since) * 1000000)::bigint as since_us"""
+    returning epoch"""
 _RECORD = """
     insert into mode_log
         (epoch, previous, tier, reason, trigger_name, indicators, sample_flow_id, sampled_at)
@@ -81,20 +86,28 @@ class InForce:
     state: ModeState
 
 
-async def mode_in_force(connection: Connection) -> InForce:
-    """The committed mode. Raises :class:`InternalError` if genesis has not run."""
+async def mode_in_force(connection: Connection, clock: SteadyClock) -> InForce:
+    """The committed mode, since when by ``clock``, which is read.
+
+    Raises :class:`InternalError` if genesis has not run.
+    """
+    await read_clock(connection, clock)
     row = await connection.fetchrow(_READ)
     if row is None:
         raise InternalError("the venue has no mode row: genesis has not run")
-    return InForce(epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=row["since_us"]))
+    return InForce(
+        epoch=row["epoch"], state=ModeState(tier=row["tier"], since_us=clock.of(row["since_us"]))
+    )
 
 
-async def expose_committed(connection: Connection) -> None:
+async def expose_committed(connection: Connection, clock: SteadyClock) -> None:
     """Show the committed mode and the holder's heartbeat, as a standby does.
 
-    Its indicators are of a time when it decided, so they are shown no longer.
+    Its indicators are of a time when it decided, so they are shown no longer. It reads ``clock``
+    each time: a step of the database's clock often makes a standby take over, which must have seen
+    it.
     """
-    in_force = await mode_in_force(connection)
+    in_force = await mode_in_force(connection, clock)
     beat_at = await connection.fetchval(_BEAT_AT)
     _show(in_force)
     HEARTBEAT.set(beat_at or 0)
@@ -158,7 +171,7 @@ async def _flip(
     wait (design section 5, ring 0).
     """
     levels = {name: str(level) for name, level in sample.levels.items()}
-    sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.at_us)
+    sampled_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=sample.shown_us)
     async with connection.transaction():
         await connection.execute(_WAIT_MS_MAX, str(wait_ms))
         await connection.execute(_LOCK, MODE_LOCK)
@@ -187,25 +200,32 @@ async def _flip(
             sample.newest_flow_id,
             sampled_at,
         )
-    return InForce(
-        epoch=row["epoch"], state=ModeState(tier=decision.tier, since_us=row["since_us"])
-    )
+    return InForce(epoch=row["epoch"], state=ModeState(tier=decision.tier, since_us=monotonic_us()))
 
 
 class ModeController:
     """Samples and decides over ``connection``, which no other task uses.
 
-    ``wake`` is set by notifications of commits; ``lease`` is held when work begins.
+    ``wake`` is set by notifications of commits; ``lease`` is held when work begins. ``clock`` is
+    the database's, as this process has read it since its start.
     """
 
     def __init__(
-        self, policy: Policy, connection: Connection, *, wake: asyncio.Event, lease: Lease
+        self,
+        policy: Policy,
+        connection: Connection,
+        *,
+        wake: asyncio.Event,
+        lease: Lease,
+        clock: SteadyClock,
     ) -> None:
         self._policy = policy
         self._connection = connection
         self._wake = wake
         self._lease = lease
-        self._sampler = Sampler(policy, connection)
+        self._orders: list[TierOrder] = []
+        self._clock = clock
+        self._sampler = Sampler(policy, connection, clock)
 
     async def work(self, stop: asyncio.Event) -> None:
         """Control the mode until ``stop``.
@@ -213,7 +233,7 @@ class ModeController:
         Raises :class:`LeaseLostError` once another mode controller decides.
         """
         loop = asyncio.get_running_loop()
-        in_force = await mode_in_force(self._connection)
+        in_force = await mode_in_force(self._connection, self._clock)
         await self._sampler.start()
         renewed_at = ages_at = float("-inf")
         while not stop.is_set():
@@ -221,6 +241,8 @@ class ModeController:
             began = loop.time()
             if began - ages_at >= AGES_EVERY_S:
                 await self._sampler.refresh_ages(in_force.state.tier)
+                rows = await self._connection.fetch(_ORDERS)
+                self._orders = [TierOrder(**dict(row)) for row in rows]
                 ages_at = began
             sample = await self._sampler.sample()
             after = await self._decided(in_force, sample)
@@ -236,7 +258,9 @@ class ModeController:
 
     async def _decided(self, in_force: InForce, sample: Sample) -> InForce:
         in_force = replace(in_force, state=watch(self._policy, in_force.state, sample))
-        decision = decide(self._policy, in_force.state, sample, sample.at_us)
+        decision = under_orders(
+            in_force.state, decide(self._policy, in_force.state, sample, sample.at_us), self._orders
+        )
         if decision is None or sabotage.sabotaged(sabotage.SABOTAGE_MODE_CONTROLLER):
             return in_force
         after = await flip(self._connection, in_force, decision, sample, lease=self._lease)

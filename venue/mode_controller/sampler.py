@@ -1,5 +1,8 @@
 """Samples for the mode controller: levels of the indicators from flow rows and from the queue.
 
+What the database stamps is converted to a clock that never steps, so that no window is emptied, and
+no age made up, when somebody sets the database's clock.
+
 Each flow row is counted once. A row can become visible after a row with a higher id, because ids
 are drawn before the commit. Each read therefore starts at the newest row that was visible before
 all transactions now in progress began; no commit is missed, however long its transaction took.
@@ -12,13 +15,14 @@ from typing import TYPE_CHECKING
 from seawall.controls.admission import guaranteed_sizes
 from seawall.errors import InternalError
 from seawall.indicators import FlowRow, Sample, Window, age_s
+from venue.clock import NOW_US, monotonic_us, read_clock
 from venue.database import COMMITTED_AT_US, TRANSACTION_MS_MAX
 
 if TYPE_CHECKING:
+    from seawall.controls.steady import SteadyClock
     from seawall.policy import Policy, Tier
     from venue.database import Connection
 
-_NOW_US = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 # Horizon and rows belong to one snapshot: at READ COMMITTED each statement has one.
 _ROWS = f"""
     with new as (
@@ -34,16 +38,18 @@ _ROWS = f"""
            coalesce((select array_agg(value_micro) from new), '{{}}') as values_micro,
            coalesce((select array_agg(at_us) from new), '{{}}') as ats_us,
            coalesce((select array_agg(reserved_at_us) from new), '{{}}') as reserved_ats_us,
-           {_NOW_US} as now_us"""
+           {NOW_US} as now_us"""
 # Read backwards from the newest row, so that the length of the past costs nothing. A row commits
 # at most one transaction's length after its `at`.
 _START = """
     select coalesce((
-        select id from flow where at < clock_timestamp() - $1 * interval '1 ms'
+        select id from flow where at < 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'
         order by id desc limit 1), 0)"""
 # A withdrawal that is `unknown` waits for a person, not for the queue: one refused payment must not
-# keep the venue stressed for ever.
-_OPEN = "from withdrawals where state in ('reserved', 'slotted')"
+# keep the venue stressed for ever. One of an asset that its issuer has paused waits for the issuer:
+# no tier would pay it, and the other assets' customers must not suffer from it.
+_OPEN = """from withdrawals where state in ('reserved', 'slotted')
+           and (network, asset) not in (select network, asset from asset_pauses)"""
 _AGES = f"""
     select (extract(epoch from (select min(queued_at) {_OPEN})) * 1000000)::bigint as oldest_us,
            (extract(epoch from (select min(queued_at) {_OPEN} and size = any($1::text[])))
@@ -55,12 +61,16 @@ This is far longer than that moment (microseconds).
 """
 
 
-class Sampler:
-    """Takes samples over one connection."""
+_US_PER_MS = 1_000
 
-    def __init__(self, policy: Policy, connection: Connection) -> None:
+
+class Sampler:
+    """Takes samples over one connection; all its times are of ``clock``, which it reads."""
+
+    def __init__(self, policy: Policy, connection: Connection, clock: SteadyClock) -> None:
         self._policy = policy
         self._connection = connection
+        self._clock = clock
         self._drawdown = Window(policy, "drawdown_velocity")
         self._failures = Window(policy, "signing_failures")
         self._after_id = 0
@@ -74,8 +84,10 @@ class Sampler:
     async def start(self) -> None:
         """Skip the rows that are older than every window."""
         longest_ms = max(settings.window or 0 for settings in self._policy.indicators.values())
+        now_us = await read_clock(self._connection, self._clock)
+        since_us = now_us - (longest_ms + 2 * TRANSACTION_MS_MAX) * _US_PER_MS
         self._after_id = await self._connection.fetchval(
-            _START, longest_ms + 2 * TRANSACTION_MS_MAX
+            _START, self._clock.earliest_shown(since_us)
         )
 
     async def refresh_ages(self, tier: Tier) -> None:
@@ -86,13 +98,17 @@ class Sampler:
         row = await self._connection.fetchrow(_AGES, guaranteed_sizes(self._policy, tier))
         if row is None:
             raise InternalError("an aggregate gave no row")
-        self._oldest_us, self._oldest_guaranteed_us = row["oldest_us"], row["oldest_guaranteed_us"]
+        self._oldest_us = self._steady(row["oldest_us"])
+        self._oldest_guaranteed_us = self._steady(row["oldest_guaranteed_us"])
 
     async def sample(self) -> Sample:
         """The level of every indicator now."""
+        asked_us = monotonic_us()
         found = await self._connection.fetchrow(_ROWS, self._after_id)
         if found is None:
             raise InternalError("an aggregate gave no row")
+        shown_us = found["now_us"]
+        now_us = self._clock.read(shown_us=shown_us, asked_us=asked_us, answered_us=monotonic_us())
         columns = (
             found["ids"],
             found["kinds"],
@@ -109,17 +125,17 @@ class Sampler:
                 kind=kind,
                 count=count,
                 value_micro=value_micro,
-                committed_at_us=at_us,
-                reserved_at_us=reserved_at_us,
+                committed_at_us=self._clock.of(at_us),
+                reserved_at_us=self._steady(reserved_at_us),
             )
             self._drawdown.add(row)
             self._failures.add(row)
             self._seen.add(row_id)
             self._newest = max(self._newest, row_id)
-        now_us = found["now_us"]
         self._settle(found["horizon"], found["frontier"], now_us)
         return Sample(
             at_us=now_us,
+            shown_us=shown_us,
             levels={
                 "drawdown_velocity": self._drawdown.value(now_us),
                 "signing_failures": self._failures.value(now_us),
@@ -128,6 +144,9 @@ class Sampler:
             },
             newest_flow_id=self._newest,
         )
+
+    def _steady(self, shown_us: int | None) -> int | None:
+        return None if shown_us is None else self._clock.of(shown_us)
 
     def _settle(self, horizon: int, frontier: int, now_us: int) -> None:
         """Advance past ids below which no row can appear any more.

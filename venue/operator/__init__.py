@@ -1,1 +1,1 @@
-"""What people decide about single withdrawals, as the database role `seawall_operator`."""
+"""What people decide and order, as the database role `seawall_operator`."""

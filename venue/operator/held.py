@@ -26,7 +26,8 @@ _HELD = """
     select w.id, w.network, w.asset, w.amount,
            coalesce(w.paid_to, w.destination) as destination, w.held_because, w.reason,
            extract(epoch from clock_timestamp() - w.requested_at)::float8 as age_s,
-           s.tx_hash, r.state as resolution, r.decision, r.actor, r.found
+           coalesce(s.mined_hash, s.tx_hash) as tx_hash, r.state as resolution, r.decision,
+           r.actor, r.found
     from withdrawals w
     join slots s on s.id = w.slot_id
     left join lateral (select * from resolutions r where r.withdrawal_id = w.id

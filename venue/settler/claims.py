@@ -7,13 +7,12 @@ read see a flip that committed during the wait for the lock (design section 5, r
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-from uuid import UUID
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
+from seawall.controls.sizing import signer_caps
 from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.policy import Policy, Tier
@@ -21,71 +20,32 @@ from venue.chain.transaction import Fees, Intent, fees
 from venue.contracts.calls import (
     ITEMS_MAX,
     NATIVE,
+    OPEN_GAS_LIMIT,
     Item,
     cancel,
     cancel_gas_limit,
+    generation_of,
+    open_generation,
+    outflow,
+    packed,
     pay,
     pay_gas_limit,
 )
 from venue.crash_points import committing
 from venue.database import Pool
+from venue.process import now_s
+from venue.settler.batches import Candidate, select_batch, split_batch, sums
 from venue.settler.lanes import Lane, LaneLostError, Slot, SlotPurpose
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A reserved withdrawal that could be paid next; ``amount`` in base units."""
-
-    id: UUID
-    seq: int
-    asset: str
-    amount: int
-    size: Literal["small", "large"]
-    destination: str
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Candidate:
-        """Made from a row of ``withdrawals``."""
-        return cls(
-            **{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")}
-        )
-
-
-def select_batch(
-    candidates: Iterable[Candidate],
-    *,
-    floats: Mapping[str, int],
-    floors: Mapping[str, int],
-    limit: int,
-) -> list[Candidate]:
-    """At most ``limit`` candidates that leave every asset's float at or above its floor.
-
-    Small withdrawals come first, then large ones, each in the order in which they were accepted.
-    Within an asset no withdrawal overtakes another: the first one that the float cannot pay waits
-    for a top-up, and those behind it wait too.
-    """
-    left = {asset: available - floors.get(asset, 0) for asset, available in floats.items()}
-    stopped: set[str] = set()
-    chosen: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda each: (each.size != "small", each.seq)):
-        if len(chosen) == limit:
-            break
-        if candidate.asset in stopped:
-            continue
-        if candidate.amount > left.get(candidate.asset, 0):
-            stopped.add(candidate.asset)
-            continue
-        left[candidate.asset] -= candidate.amount
-        chosen.append(candidate)
-    return chosen
-
+from venue.settler.velocity import Velocity
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
-    select m.epoch, m.tier,
+    select m.epoch, m.tier, (select max(generation) from generations) as generation,
            exists (select 1 from mode_controller_lease l
                    where clock_timestamp() - l.renewed_at
-                         between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled
+                         between $1 * interval '-1 ms' and $1 * interval '1 ms') as controlled,
+           exists (select 1 from orders_in_force o where o.kind = 'halt'
+                   and (o.network is null or o.network = $2)) as halted
     from mode m"""
 _LANE = """
     select holder, epoch, next_nonce from lanes
@@ -102,6 +62,7 @@ _CANDIDATES = """
     select id, seq, asset, amount, size, coalesce(paid_to, destination) as destination
     from withdrawals
     where network = $1 and asset = $2 and size = $3 and bucket = $4 and state = 'reserved'
+      and amount <= $6  -- more fits into no window: it stays for its customer to cancel
     order by seq limit $5 for no key update skip locked"""
 _PAUSES = "select asset from asset_pauses where network = $1"
 _HELD = """
@@ -110,6 +71,7 @@ _HELD = """
     join slots s on s.id = w.slot_id
     where r.state = 'requested' and (s.chain_id, s.address) = ($1, $2)
     order by r.id limit $3 for no key update of r skip locked"""
+_RENUMBER = "update withdrawals set seq = default where id = any($1::uuid[]) returning id, seq"
 _ATTEMPT = """
     insert into attempts (slot_id, withdrawal_id, seq)
     select $1, * from unnest($2::uuid[], $3::bigint[])"""
@@ -117,9 +79,18 @@ _SLOT_HELD = """
     update resolutions set state = 'slotted', slot_id = $1
     where id = any($2::bigint[]) and state = 'requested'"""
 _TOPUP = """
-    select id, asset, to_wallet, amount from topups
-    where network = $1 and from_wallet = $2 and state = 'requested'
-    order by requested_at limit 1 for no key update skip locked"""
+    select t.id, t.asset, t.to_wallet, t.amount
+    from topups t join unnest($3::text[], $4::numeric[]) as room (asset, amount)
+         on room.asset = t.asset and t.amount <= room.amount
+    where t.network = $1 and t.from_wallet = $2 and t.state = 'requested'
+    order by t.requested_at limit 1 for no key update of t skip locked"""
+_OPENING = """
+    select exists (select 1 from slots where (chain_id, address) = ($1, $2) and state <> 'final'
+                   and purpose = 'generation')"""
+_RECENT = """
+    select s.id, s.data, (extract(epoch from clock_timestamp() - e.at))::float8 as signed_s_ago
+    from slots s left join slot_events e on (e.slot_id, e.state) = (s.id, 'signed')
+    where (s.chain_id, s.address) = ($1, $2) order by s.nonce desc limit $3"""
 _OPEN = """
     insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
                        to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
@@ -136,6 +107,12 @@ _ADMIT_LESS = """
     where id = $1 and state = 'open'"""
 _RELEASE = """
     update withdrawals set state = 'reserved', slot_id = null where id = any($1::uuid[])"""
+_RELEASE_TOPUP = """
+    update topups t set state = 'requested', slot_id = null, seq = null
+    where t.slot_id = $1 and not exists (
+        select 1 from unnest($2::text[], $3::numeric[]) as cap (asset, amount)
+        where cap.asset = t.asset and t.amount <= cap.amount
+    ) returning t.id"""
 _EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
 _NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
 _SLOT_WITHDRAWALS = """
@@ -147,7 +124,7 @@ _CHANGE_FLOATS = """
     update floats f set available = f.available + d.amount
     from unnest($2::text[], $3::numeric[]) as d (asset, amount)
     where f.wallet = $1 and f.asset = d.asset"""
-_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1 where id = $2"
+_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1, seq = $3 where id = $2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +149,27 @@ class Claims:
     holder: str
     tokens: Mapping[str, str]
     contracts: Mapping[str, str]
+    _velocities: dict[str, Velocity] = field(default_factory=dict)
+
+    async def recall(self, lane: Lane) -> None:
+        """Count what was claimed on ``lane`` before this settler took it."""
+        velocity = self._velocity(lane)
+        assets = {self._token(asset): asset for asset in velocity.caps.amounts}
+        rows = await self.pool.fetch(
+            _RECENT, lane.chain_id, lane.address, velocity.caps.transactions
+        )
+        seen_at_s = now_s()
+        for row in rows:
+            moved = outflow(row["data"])
+            velocity.claimed(
+                row["id"], {assets[token]: moved[token] for token in moved.keys() & assets.keys()}
+            )
+            if row["signed_s_ago"] is not None:
+                velocity.signed(row["id"], now_s=seen_at_s - row["signed_s_ago"])
+
+    def signed(self, slot: Slot) -> None:
+        """The signer has just signed ``slot``."""
+        self._velocity(slot.lane).signed(slot.id, now_s=now_s())
 
     async def waiting(self) -> Waiting:
         """What there is to claim; costs two index scans, no lock."""
@@ -183,6 +181,10 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         wallet = self.policy.wallets[lane.wallet]
+        velocity = self._velocity(lane)
+        room = velocity.room(now_s=now_s())
+        if room is None:
+            return None
         async with committing(self.pool, "claim payouts") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
@@ -198,17 +200,25 @@ class Claims:
                 for asset in sorted(floats.keys() - resting)
                 for size in sizes
                 for row in await connection.fetch(
-                    _CANDIDATES, self.network, asset, size, wallet.bucket, ITEMS_MAX
+                    _CANDIDATES,
+                    self.network,
+                    asset,
+                    size,
+                    wallet.bucket,
+                    ITEMS_MAX,
+                    velocity.caps.amounts.get(asset, 0),
                 )
             ]
             chosen = select_batch(
                 (Candidate.of(dict(row)) for row in rows),
                 floats=floats,
                 floors={} if claim.tier == "protected" else self._floors(lane.wallet),
+                room=room,
                 limit=lane.items_max,
             )
             if not chosen:
                 return None
+            chosen = await self._renumbered(connection, claim, chosen)
             items = self._items(chosen)
             slot = await self._open(
                 connection,
@@ -232,6 +242,36 @@ class Claims:
                     f"{len(chosen)} withdrawals were chosen and {slotted} were still reserved"
                 )
             await self._change_floats(connection, lane.wallet, chosen, sign=-1)
+        velocity.claimed(slot.id, sums(chosen))
+        lane.in_flight += 1
+        return slot
+
+    async def claim_generation(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """Claim the slot that opens the ledger's generation in the lane's contract.
+
+        None if nothing may be claimed now, or if it is on its way.
+
+        Raises :class:`LaneLostError`.
+        """
+        velocity = self._velocity(lane)
+        if velocity.room(now_s=now_s()) is None:
+            return None
+        async with committing(self.pool, "claim a generation") as connection:
+            claim = await self._begin(connection, lane)
+            if claim is None:
+                return None
+            if await connection.fetchval(_OPENING, lane.chain_id, lane.address):
+                return None
+            slot = await self._open(
+                connection,
+                lane,
+                claim,
+                purpose="generation",
+                data=open_generation(claim.generation),
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=OPEN_GAS_LIMIT),
+                items=1,
+            )
+        velocity.claimed(slot.id, {})
         lane.in_flight += 1
         return slot
 
@@ -240,17 +280,24 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
+        velocity = self._velocity(lane)
+        room = velocity.room(now_s=now_s())
+        if room is None:
+            return None
         async with committing(self.pool, "claim a top-up") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
-            row = await connection.fetchrow(_TOPUP, self.network, lane.wallet)
+            row = await connection.fetchrow(
+                _TOPUP, self.network, lane.wallet, list(room), list(room.values())
+            )
             if row is None:
                 return None
-            # The nonce serves as the sequence number: it is unique in this wallet's contract,
-            # because only this lane calls the contract.
+            # The nonce serves as the number within the generation: it is unique in this wallet's
+            # contract, because only this lane calls the contract.
             item = Item(
-                seq=claim.next_nonce,
+                seq=packed(claim.generation, claim.next_nonce),
+                id=row["id"],
                 to=self.contracts[row["to_wallet"]],
                 token=self._token(row["asset"]),
                 amount=row["amount"],
@@ -264,7 +311,8 @@ class Claims:
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(1)),
                 items=1,
             )
-            await connection.execute(_SLOT_TOPUP, slot.id, row["id"])
+            await connection.execute(_SLOT_TOPUP, slot.id, row["id"], item.seq)
+        velocity.claimed(slot.id, {row["asset"]: row["amount"]})
         lane.in_flight += 1
         return slot
 
@@ -273,6 +321,9 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
+        velocity = self._velocity(lane)
+        if velocity.room(now_s=now_s()) is None:
+            return None
         async with committing(self.pool, "claim a cancellation") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
@@ -285,7 +336,7 @@ class Claims:
                 lane,
                 claim,
                 purpose="cancel",
-                data=cancel([row["seq"] for row in rows]),
+                data=cancel([(row["seq"], row["withdrawal_id"]) for row in rows]),
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=cancel_gas_limit(len(rows))),
                 items=len(rows),
             )
@@ -296,29 +347,35 @@ class Claims:
                 [row["withdrawal_id"] for row in rows],
                 [row["seq"] for row in rows],
             )
+        velocity.claimed(slot.id, {})
         lane.in_flight += 1
         return slot
 
     async def admit_again(self, slot: Slot) -> bool:
-        """Look again whether the mode allows what ``slot`` does, after a flip; False to wait.
+        """Look again whether mode and caps allow what ``slot`` does; False to wait.
 
-        Payments that the mode now defers wait again, and the nonce is used for the rest, or for
-        nothing. What the signer has recorded may be out already and keeps its use.
+        Payments that the mode now defers wait again, as do those that would fit into no window of
+        the signer's caps, and the nonce is used for the rest, or for nothing. What the signer has
+        recorded may be out already and keeps its use.
 
         Raises :class:`LaneLostError`.
         """
         lane = slot.lane
         async with committing(self.pool, "admit again") as connection:
-            claim = await self._begin(connection, lane)
+            claim = await self._begin(connection, lane, claims=False)
             if claim is None:
                 return False
             if await connection.fetchval(_RECORDED, lane.chain_id, lane.address, slot.nonce):
                 return True
+            velocity = self._velocity(lane)
             rows = await connection.fetch(_OF_SLOT, slot.id) if slot.purpose == "payout" else []
-            sizes = self._sizes(claim.tier)
-            kept = [Candidate.of(dict(row)) for row in rows if row["size"] in sizes]
-            deferred = [Candidate.of(dict(row)) for row in rows if row["size"] not in sizes]
-            if not deferred:
+            kept, deferred = split_batch(
+                [Candidate.of(dict(row)) for row in rows],
+                sizes=self._sizes(claim.tier),
+                caps=velocity.caps.amounts,
+            )
+            released = await self._release_topup(connection, slot, velocity.caps.amounts)
+            if not (deferred or released):
                 await connection.execute(_ADMIT, slot.id, claim.mode_epoch)
                 return True
             purpose: SlotPurpose = "payout" if kept else "cancel"
@@ -330,14 +387,19 @@ class Claims:
             )
             await connection.execute(_RELEASE, [each.id for each in deferred])
             await self._change_floats(connection, lane.wallet, deferred, sign=1)
+        velocity.claimed(slot.id, sums(kept))
         slot.purpose, slot.data, slot.items = purpose, data, len(kept)
         slot.fees = replace(slot.fees, gas_limit=gas_limit)
         return True
 
-    async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
+    async def _begin(self, connection: Any, lane: Lane, *, claims: bool = True) -> _Claim | None:
+        """Lock the mode and the lane; None if nothing may be done now.
+
+        A halt is only for who ``claims``: what was claimed before it goes on.
+        """
         await connection.execute(_LOCK, database.MODE_LOCK)
-        mode = await connection.fetchrow(_MODE, STALE_AFTER_MS)
-        if mode is None or not mode["controlled"]:
+        mode = await connection.fetchrow(_MODE, STALE_AFTER_MS, self.network)
+        if mode is None or not mode["controlled"] or (claims and mode["halted"]):
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
@@ -349,9 +411,28 @@ class Claims:
         return _Claim(
             mode_epoch=mode["epoch"],
             tier=mode["tier"],
+            generation=mode["generation"],
             next_nonce=row["next_nonce"],
             lane_epoch=row["epoch"],
         )
+
+    async def _renumbered(
+        self, connection: Any, claim: _Claim, chosen: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """``chosen`` with new numbers for those whose number is of an earlier generation.
+
+        No transaction with their old numbers can pay any more: the contract pays numbers of the
+        generation in force alone, and what waits is in no slot.
+        """
+        old = [each.id for each in chosen if generation_of(each.seq) != claim.generation]
+        if not old:
+            return list(chosen)
+        seqs = {row["id"]: row["seq"] for row in await connection.fetch(_RENUMBER, old)}
+        if any(generation_of(seq) != claim.generation for seq in seqs.values()):
+            raise InternalError(
+                f"new numbers of withdrawals are not of generation {claim.generation}"
+            )
+        return [replace(each, seq=seqs.get(each.id, each.seq)) for each in chosen]
 
     async def _open(
         self,
@@ -406,10 +487,22 @@ class Claims:
     async def _change_floats(
         self, connection: Any, wallet: str, moved: Iterable[Candidate], *, sign: int
     ) -> None:
-        change: Counter[str] = Counter()
-        for each in moved:
-            change[each.asset] += sign * each.amount
+        change = {asset: sign * amount for asset, amount in sums(moved).items()}
         await connection.execute(_CHANGE_FLOATS, wallet, list(change), list(change.values()))
+
+    async def _release_topup(self, connection: Any, slot: Slot, caps: Mapping[str, int]) -> bool:
+        """Let the top-up of ``slot`` wait if it would fit into no window; whether it had to."""
+        if slot.purpose != "topup":
+            return False
+        assets, amounts = list(caps), list(caps.values())
+        released = await connection.fetchval(_RELEASE_TOPUP, slot.id, assets, amounts)
+        return released is not None
+
+    def _velocity(self, lane: Lane) -> Velocity:
+        if lane.wallet not in self._velocities:
+            caps = signer_caps(self.policy, lane.wallet)
+            self._velocities[lane.wallet] = Velocity(caps=caps)
+        return self._velocities[lane.wallet]
 
     def _sizes(self, tier: Tier) -> tuple[str, ...]:
         defers = self.policy.tiers.promise(tier).defers
@@ -418,7 +511,11 @@ class Claims:
     def _items(self, chosen: Iterable[Candidate]) -> list[Item]:
         return [
             Item(
-                seq=each.seq, to=each.destination, token=self._token(each.asset), amount=each.amount
+                seq=each.seq,
+                id=each.id,
+                to=each.destination,
+                token=self._token(each.asset),
+                amount=each.amount,
             )
             for each in chosen
         ]
@@ -438,5 +535,6 @@ class Claims:
 class _Claim:
     mode_epoch: int
     tier: Tier
+    generation: int
     next_nonce: int
     lane_epoch: int

@@ -21,7 +21,7 @@ from seawall.conventions import database
 from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
 from seawall.ethereum.values import Receipt
-from venue.contracts.calls import Events, Item, decode_paid_many, paid_many, read_events
+from venue.contracts.calls import Events, Item, Number, decode_paid_many, paid_many, read_events
 from venue.crash_points import committing
 from venue.database import Pool
 from venue.settler.lanes import Slot
@@ -64,7 +64,7 @@ def cancellation_of(
     items: Sequence[Item],
     *,
     bits: Mapping[int, bool],
-    cancelled: frozenset[int],
+    cancelled: frozenset[Number],
     earlier: Mapping[int, Sequence[Events]],
 ) -> Cancellation:
     """Sort ``items`` by what the chain says of their numbers.
@@ -72,14 +72,14 @@ def cancellation_of(
     Args:
         items: What was to be paid, by the venue's records.
         bits: Whether each number is used up, at the finalized block.
-        cancelled: The numbers that this slot's own transaction cancelled.
+        cancelled: What this slot's own transaction cancelled.
         earlier: By number, the events of each transaction that could have used it up before.
     """
     sorted_: dict[str, list[int]] = {"cancelled": [], "paid": [], "untried": [], "disputed": []}
     for item in items:
         seq, before = item.seq, earlier.get(item.seq, ())
         paid = any(events.paid.get(seq) == item for events in before)
-        gone = seq in cancelled or any(seq in events.cancelled for events in before)
+        gone = any(item.number in each for each in (cancelled, *(e.cancelled for e in before)))
         named = any(seq in events.paid for events in before)
         if not bits[seq]:
             where = "disputed" if gone or named else "untried"
@@ -105,7 +105,7 @@ async def read_cancellation(
     bits = await view.read(contract, paid_many(seqs), lambda answer: decode_paid_many(answer, seqs))
     own = _events(receipt, contract)
     unexplained = [
-        each for each in held if bits[each.item.seq] and each.item.seq not in own.cancelled
+        each for each in held if bits[each.item.seq] and each.item.number not in own.cancelled
     ]
     seen: dict[str, Events] = {}
     for tx_hash in dict.fromkeys(tx_hash for each in unexplained for tx_hash in each.could_have):
@@ -142,7 +142,8 @@ _HELD = """
     select r.id as resolution, r.withdrawal_id as withdrawal, r.seq, r.decision, r.actor,
            coalesce(w.paid_to, w.destination) as destination, w.asset, w.amount,
            w.held_because = 'disputed' as float_lowered,
-           array(select s.tx_hash from attempts t join slots s on s.id = t.slot_id
+           array(select coalesce(s.mined_hash, s.tx_hash)
+                 from attempts t join slots s on s.id = t.slot_id
                  where (t.withdrawal_id, t.seq) = (r.withdrawal_id, r.seq)
                    and s.id <> r.slot_id and s.tx_hash is not null order by s.id) as could_have
     from resolutions r join withdrawals w on w.id = r.withdrawal_id
@@ -184,6 +185,7 @@ class Resolver:
                 asset=row["asset"],
                 item=Item(
                     seq=row["seq"],
+                    id=row["withdrawal"],
                     to=row["destination"],
                     token=self.tokens[row["asset"]],
                     amount=row["amount"],

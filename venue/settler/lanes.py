@@ -9,7 +9,7 @@ The database is authoritative; what is in memory is a copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -23,7 +23,7 @@ from venue.database import Pool
 from venue.signer.protocol import Signed
 
 Purpose = Literal["payout", "topup"]
-SlotPurpose = Literal["payout", "topup", "cancel"]
+SlotPurpose = Literal["payout", "topup", "cancel", "generation"]
 SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
@@ -38,6 +38,9 @@ class Lane:
     ``address`` signs, ``contract`` holds the money of ``wallet``. No slot is claimed before
     ``rest_until_s`` of the monotonic clock, none with more than ``items_max`` payments, and none at
     all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
+    ``stuck`` are slots whose fees are too low and may not be raised any more, and None if that is
+    so of whatever would be sent now.
+    While its contract has a generation ``to_open``, only that is claimed.
     """
 
     chain_id: int
@@ -52,6 +55,8 @@ class Lane:
     rest_until_s: float = 0.0
     items_max: int = ITEMS_MAX
     disputed: set[int] = field(default_factory=set)
+    stuck: set[int | None] = field(default_factory=set)
+    to_open: int | None = None
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""
@@ -67,9 +72,15 @@ class Lane:
 class Slot:
     """One nonce: its intent and the state of its transaction.
 
-    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, or cancel the numbers
-    of held withdrawals. ``items`` is how many of these it does; ``sent_at_block`` is the number of
-    the newest block when the transaction was last broadcast.
+    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, cancel the numbers of
+    held withdrawals, or open a generation. ``items`` is how many of these it does;
+    ``sent_at_block`` is the number of the newest block when the transaction was last broadcast.
+
+    ``fees``, ``tx_hash``, ``raw`` and ``signer_region`` are of its newest transaction,
+    ``replaced`` are the hashes of earlier ones with lower fees: any of them may still be the one
+    that a block contains, which is then ``mined_hash``. ``passed_over`` counts how often in a row
+    they were looked for in vain since the last of them was sent, ``replaced_at_block`` is the
+    number of the newest block when the newest one was made.
     """
 
     id: int
@@ -85,9 +96,25 @@ class Slot:
     signer_region: str | None = None
     tx_hash: str | None = None
     raw: bytes | None = field(default=None, repr=False)
+    mined_hash: str | None = None
     block_number: int | None = None
     block_hash: str | None = None
     sent_at_block: int = 0
+    replaced: list[str] = field(default_factory=list)
+    passed_over: int = 0
+    replaced_at_block: int = 0
+
+    def replace_by(self, fees: Fees, *, raw: bytes, tx_hash: str, region: str) -> None:
+        """Make a signed transaction with higher ``fees`` the newest one."""
+        if self.tx_hash is not None:
+            self.replaced.append(self.tx_hash)
+        self.fees, self.raw, self.tx_hash, self.signer_region = fees, raw, tx_hash, region
+        self.passed_over = 0
+
+    @property
+    def hashes(self) -> list[str]:
+        """Of all its transactions, the newest one first."""
+        return [] if self.tx_hash is None else [self.tx_hash, *reversed(self.replaced)]
 
     @property
     def intent(self) -> Intent:
@@ -114,9 +141,16 @@ _RECORD = """
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
 _IN_FLIGHT = """
     select id, purpose, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei,
-           state, signer_region, tx_hash, raw, block_number, block_hash,
+           state, signer_region, tx_hash, raw, mined_hash, block_number, block_hash,
            (select count(*) from withdrawals w where w.slot_id = s.id) as items
     from slots s where (chain_id, address) = ($1, $2) and state <> 'final' order by nonce"""
+
+
+_REPLACEMENTS = """
+    select r.slot_id, r.max_fee_wei, r.priority_fee_wei, r.tx_hash, r.raw, r.signer_region
+    from replacements r join slots s on s.id = r.slot_id
+    where (s.chain_id, s.address) = ($1, $2) and s.state <> 'final' and r.raw is not null
+    order by r.slot_id, r.n"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +215,11 @@ class Lanes:
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
 
     async def in_flight(self) -> list[Slot]:
-        """Slots that are not final, lowest nonce first within each lane."""
+        """Slots that are not final, lowest nonce first within each lane.
+
+        A replacement that was never signed is not among a slot's transactions: it is asked for
+        again when the slot needs one (:meth:`SlotProgress.replacing`).
+        """
         slots: list[Slot] = []
         for lane in self.lanes:
             rows = await self.pool.fetch(_IN_FLIGHT, lane.chain_id, lane.address)
@@ -207,9 +245,23 @@ class Lanes:
                         signer_region=row["signer_region"],
                         tx_hash=row["tx_hash"],
                         raw=row["raw"],
+                        mined_hash=row["mined_hash"],
                         block_number=row["block_number"],
                         block_hash=row["block_hash"],
                     )
+                )
+            by_id = {slot.id: slot for slot in slots}
+            for row in await self.pool.fetch(_REPLACEMENTS, lane.chain_id, lane.address):
+                slot = by_id[row["slot_id"]]
+                slot.replace_by(
+                    replace(
+                        slot.fees,
+                        max_fee_wei=row["max_fee_wei"],
+                        priority_fee_wei=row["priority_fee_wei"],
+                    ),
+                    raw=row["raw"],
+                    tx_hash=row["tx_hash"],
+                    region=row["signer_region"],
                 )
             lane.in_flight = len(rows)
         return slots
@@ -219,8 +271,17 @@ _SIGNED = """
     update slots set state = 'signed', raw = $2, tx_hash = $3, signer_region = $4
     where id = $1 and state = 'open' returning id"""
 _BROADCAST = "update slots set state = 'broadcast' where id = $1 and state = 'signed' returning id"
+_WAITS = "select state not in ('open', 'final') from slots where id = $1 for no key update"
+_REPLACING = """
+    select max_fee_wei, priority_fee_wei from replacements where slot_id = $1 and raw is null"""
+_REPLACE = """
+    insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei)
+    select $1, coalesce(max(n), 0) + 1, $2, $3 from replacements where slot_id = $1"""
+_REPLACED = """
+    update replacements set raw = $3, tx_hash = $4, signer_region = $5
+    where (slot_id, max_fee_wei) = ($1, $2) and raw is null returning slot_id"""
 _INCLUDED = """
-    update slots set state = 'included', block_number = $2, block_hash = $3
+    update slots set state = 'included', block_number = $2, block_hash = $3, mined_hash = $4
     where id = $1 and state in ('broadcast', 'included') returning id"""
 _EVENT = """
     insert into slot_events (slot_id, state, signer_region) values ($1, $2, $3)
@@ -253,12 +314,37 @@ class SlotProgress:
         await self._step("record the broadcast", slot, _BROADCAST, "broadcast", slot.signer_region)
         slot.state = "broadcast"
 
+    async def replacing(self, slot: Slot, fees: Fees) -> Fees | None:
+        """Record that a transaction with ``fees`` is to replace that of ``slot``.
+
+        Returns the fees of the one to be signed: that which was recorded before and never signed,
+        if there is one. None if the slot is final by now.
+        """
+        async with committing(self.pool, "record a replacement") as connection:
+            if not await connection.fetchval(_WAITS, slot.id):
+                return None
+            row = await connection.fetchrow(_REPLACING, slot.id)
+            if row is not None:
+                return replace(fees, **dict(row))
+            await connection.execute(_REPLACE, slot.id, fees.max_fee_wei, fees.priority_fee_wei)
+        return fees
+
+    async def replaced(self, slot: Slot, fees: Fees, signed: Signed) -> None:
+        """Store the signed bytes of the replacement with ``fees``; they never change afterwards."""
+        values = (slot.id, fees.max_fee_wei, signed.raw, signed.tx_hash, signed.region)
+        async with committing(self.pool, "store a replacement") as connection:
+            if await connection.fetchval(_REPLACED, *values) is None:
+                raise LaneLostError(
+                    f"another settler has replaced the transaction of slot {slot.id}"
+                )
+        slot.replace_by(fees, raw=signed.raw, tx_hash=signed.tx_hash, region=signed.region)
+
     async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
         """Record the blocks that contain these slots; after a reorganisation, the new blocks."""
         async with committing(self.pool, "record the block") as connection:
             for slot, receipt in found:
                 row = await connection.fetchval(
-                    _INCLUDED, slot.id, receipt.block_number, receipt.block_hash
+                    _INCLUDED, slot.id, receipt.block_number, receipt.block_hash, slot.mined_hash
                 )
                 if row is None:
                     raise LaneLostError(f"slot {slot.id} was finished by another settler")

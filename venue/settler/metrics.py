@@ -42,6 +42,12 @@ class SettlerMetrics:
             ("network", "wallet"),
             registry=registry,
         )
+        self._stuck = prometheus_client.Gauge(
+            metrics.LANE_STUCK,
+            "1 while a transaction's fees are too low for any block and may not be raised",
+            ("network", "wallet"),
+            registry=registry,
+        )
         self._asked = prometheus_client.Counter(
             metrics.RPC_REQUESTS,
             "Calls of RPC endpoints by outcome",
@@ -65,6 +71,10 @@ class SettlerMetrics:
     def disputed(self, wallet: str, *, disputed: bool) -> None:
         """Show whether the chain contradicts the venue's records of ``wallet``."""
         self._disputed.labels(self._network, wallet).set(disputed)
+
+    def stuck(self, wallet: str, *, stuck: bool) -> None:
+        """Show whether fees of ``wallet`` are too low and may not be raised any more."""
+        self._stuck.labels(self._network, wallet).set(stuck)
 
     def final(self, payouts: Mapping[str, int]) -> None:
         """Add payouts that became final; counts by asset."""

@@ -4,7 +4,8 @@
 A slot is final when its transaction is in the block in which it was last seen and that block is on
 the canonical chain, at or below the block that the network calls finalized. All of that is read
 through one view of the chain; answers that disagree are read again and decide nothing. A
-transaction that no block contains for some blocks is broadcast again, with the same bytes.
+transaction that no block contains for some blocks is broadcast again, with the same bytes; one that
+no block takes for its fees is replaced: the same nonce, the same intent, higher fees.
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ from functools import partial
 
 from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
-from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
-from seawall.ethereum.values import Receipt
-from venue.chain.transaction import affordable
+from seawall.ethereum.answers import Cause
+from seawall.ethereum.rpc import (
+    AsyncRpcClient,
+    ChainView,
+    NodeRefusedError,
+    ReceiptDisputedError,
+    ViewLostError,
+)
+from seawall.ethereum.values import Receipt, uint256
+from venue.chain.transaction import affordable, raised, too_cheap
+from venue.contracts.calls import generation_in_force, read_call
 from venue.crash_points import crash_point
 from venue.process import now_s, pause
 from venue.settler.claims import Claims
@@ -28,7 +37,7 @@ from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, moves, read_settlement
-from venue.settler.signing_routes import SigningRoutes, StaleModeError
+from venue.settler.signing_routes import OverCapError, SigningRoutes, StaleModeError
 from venue.signer.protocol import Signed
 
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
@@ -37,10 +46,21 @@ _MISSING_BLOCKS = 3
 
 Full blocks delay a transaction by one or two blocks; after three, the pool has probably lost it.
 """
+_PASSED_OVER_MAX = 2
+"""A lane's next transaction that was looked for so often in vain is replaced by a dearer one.
+
+It is looked for every three blocks. Those behind it wait for it, not for higher fees.
+"""
 _STANDS_STILL_S = 15.0
 """An endpoint that has shown no new block for so long is left: it answers, but follows no chain.
 
 Ethereum's slots take 12 s, and about one in a hundred is empty; leaving in vain costs nothing.
+"""
+_UNFINALIZED_MAX = 128
+"""An endpoint whose finalized block stays while so many new ones come is left as well.
+
+Ethereum finalizes every 32 blocks, 64 to 95 behind the newest (ethereum.org, "Gasper"); what an
+endpoint never finalizes would be paid and never posted.
 """
 _AFTER_REVERT_S = 5.0
 """Pause of a lane after a whole batch reverted.
@@ -55,8 +75,9 @@ _log = logging.getLogger(__name__)
 class Follower:
     """Follows broadcast slots of one network; ``on_final`` is called for each that is final.
 
-    ``homes`` are, by wallet, an address of the venue that could be paid from it. ``payer`` is the
-    lane that pays customers.
+    ``on_stuck`` is called for each that no block takes unless its fees are raised. ``homes`` are,
+    by wallet, an address of the venue that could be paid from it. ``payer`` is the lane that pays
+    customers.
     """
 
     rpc: AsyncRpcClient
@@ -68,11 +89,15 @@ class Follower:
     homes: Mapping[str, str]
     payer: Lane
     on_final: Callable[[Slot], None]
+    on_stuck: Callable[[Slot], None]
     head_number: int = 0
     base_fee_wei: int | None = None
     _following: dict[int, Slot] = field(default_factory=dict)
     _unread: bool = False
     _highest: int = -1
+    _finalized: int = -1
+    _finalized_at_block: int = 0
+    _unclear: set[int] = field(default_factory=set)
     _rose_at_s: float = 0.0
 
     def follow(self, slot: Slot) -> None:
@@ -114,6 +139,19 @@ class Follower:
             self.rpc.leave()
             self._highest, self._rose_at_s = -1, seen_at_s  # it may have been made up
 
+    def _leave_what_finalizes_nothing(self, finalized: int) -> None:
+        """Ask another endpoint next time if this one's finalized block stays where it is."""
+        if finalized > self._finalized:
+            self._finalized, self._finalized_at_block = finalized, self.head_number
+        elif self.head_number - self._finalized_at_block >= _UNFINALIZED_MAX:
+            _log.warning(
+                "%s: no block after %d is final; another endpoint is asked",
+                self.rpc.network,
+                finalized,
+            )
+            self.rpc.leave()
+            self._finalized, self._finalized_at_block = -1, self.head_number
+
     async def _resume(self, view: ChainView, paused: Mapping[str, str]) -> None:
         """Let payments of an asset be claimed again once it moves out of the paying wallet."""
         for asset, token in paused.items():
@@ -132,6 +170,7 @@ class Follower:
         if not (self._following or paused):
             return True
         view = await self.rpc.view()
+        self._leave_what_finalizes_nothing(view.finalized.number)
         await self._resume(view, paused)
         found = [
             (slot, receipt)
@@ -158,33 +197,67 @@ class Follower:
         return agreed
 
     async def _receipt(self, slot: Slot, view: ChainView) -> Receipt | None:
-        receipt = await view.receipt(slot.tx_hash or "")
-        if receipt is not None:
-            self._dispute(slot, disputed=False)
+        """The receipt of whichever of the slot's transactions a block contains."""
+        for tx_hash in slot.hashes:
+            receipt = await view.receipt(tx_hash)
+            if receipt is not None:
+                slot.mined_hash, slot.passed_over = tx_hash, 0
+                self._dispute(slot, disputed=slot.id in self._unclear)
+                self.show_stuck(slot.lane, slot, stuck=False)
+                return receipt
         slot.sent_at_block = min(slot.sent_at_block, self.head_number)  # it may have been made up
-        if receipt is None and self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
-            used = await view.nonce(slot.lane.address)
-            self._dispute(slot, disputed=slot.nonce < used)
-            _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
-            crash_point("send again", "before")
-            try:  # a transaction that no node takes must not keep the others from being followed
-                await self.rpc.broadcast(slot.raw or b"")
-            except ServiceError as error:
-                _log.warning("slot %s was not broadcast again: %s", slot.id, error)
-            crash_point("send again", "after")
-            slot.sent_at_block = self.head_number
-        return receipt
+        if self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
+            disputed = slot.nonce < await view.nonce(slot.lane.address)
+            self._dispute(slot, disputed=disputed)
+            if disputed:
+                self.rpc.leave(view)  # it may lie, or keep no receipt for so long
+            await self._offer_again(slot)
+        return None
+
+    async def _offer_again(self, slot: Slot) -> None:
+        """Broadcast the slot's newest transaction again, and ask for a dearer one if it is stuck.
+
+        It is not known whether the pool lost it, or passed it to nobody, or no block took it; to
+        offer it again to all endpoints costs nothing.
+        """
+        _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
+        slot.passed_over += 1
+        slot.sent_at_block = self.head_number
+        crash_point("send again", "before")
+        try:  # a transaction that no node takes must not keep the others from being followed
+            await self.rpc.broadcast_everywhere(slot.raw or b"")
+        except ServiceError as error:
+            _log.warning("slot %s was not broadcast again: %s", slot.id, error)
+        crash_point("send again", "after")
+        first = min(
+            each.nonce
+            for each in self._following.values()
+            if each is slot or (each.lane is slot.lane and each.block_number is None)
+        )
+        passed_over = slot.nonce <= first and slot.passed_over >= _PASSED_OVER_MAX
+        if passed_over or too_cheap(slot.fees, base_fee_wei=self.base_fee_wei or 0):
+            self.on_stuck(slot)
+
+    def show_stuck(self, lane: Lane, slot: Slot | None = None, *, stuck: bool) -> None:
+        """Show whether the network asks for higher fees than are allowed.
+
+        For the transaction of ``slot``, or without one for any that would be sent now.
+        """
+        what = None if slot is None else slot.id
+        if stuck != (what in lane.stuck):
+            (lane.stuck.add if stuck else lane.stuck.discard)(what)
+            self.metrics.stuck(lane.wallet, stuck=bool(lane.stuck))
 
     def _dispute(self, slot: Slot, *, disputed: bool) -> None:
-        """Hold the lane while the chain says that another transaction has used a slot's nonce."""
+        """Hold the lane while the chain contradicts itself, or our records, about a slot."""
         lane = slot.lane
         if disputed == (slot.id in lane.disputed):
             return
         if disputed:
             lane.disputed.add(slot.id)
             _log.error(
-                "nonce %d of %s is used up, and not by the transaction of slot %s: nothing more is"
-                " claimed",
+                "nonce %d of %s is used up, and the chain does not say that it did what slot %s was"
+                " for: nothing more is claimed",
                 slot.nonce,
                 lane.wallet,
                 slot.id,
@@ -215,11 +288,21 @@ class Follower:
         settlement = await settling(view, receipt)
         if not settlement.all_paid:
             await self._confirm(slot, view, settling, settlement, alone=slot.purpose != "topup")
+        if slot.purpose == "topup" and settlement.unclear:
+            # No customer waits for it, so it may be read until the nodes agree; it must not be
+            # final, for nothing would ever settle it again.
+            self._unclear.add(slot.id)
+            self._dispute(slot, disputed=True)
+            raise ReceiptDisputedError("event and bit of a top-up disagree")
+        self._unclear.discard(slot.id)
+        self._dispute(slot, disputed=False)
         # Set before the commit: a claim could take the released withdrawals at once.
         if receipt.succeeded:
             slot.lane.ran()
         elif settlement.untried or settlement.above_cap:
             slot.lane.reverted(len(items), rest_until_s=now_s() + _AFTER_REVERT_S)
+        if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
+            await self._opened(slot, receipt, view)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -227,6 +310,29 @@ class Follower:
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
         self._done(slot)
+
+    async def _opened(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
+        """Let withdrawals be claimed once the lane's contract pays their generation.
+
+        Not if the slot opened an earlier one, of a ledger that was lost before it was final. One
+        that reverted may have come too late: a settler that started on an endpoint which lagged had
+        not seen that the generation was open.
+        """
+        lane = slot.lane
+        if lane.to_open is None or read_call(slot.data).generation != lane.to_open:
+            return
+        in_force = await view.read(lane.contract, generation_in_force(), uint256)
+        if in_force >= lane.to_open:
+            _log.warning("the contract of %s pays generation %d", lane.wallet, in_force)
+            lane.to_open = None
+        else:
+            _log.error(
+                "the contract of %s did not open %d (its transaction %s)",
+                lane.wallet,
+                lane.to_open,
+                "succeeded" if receipt.succeeded else "reverted",
+            )
+            lane.rest_until_s = now_s() + _AFTER_REVERT_S
 
     async def _confirm(
         self,
@@ -249,7 +355,7 @@ class Follower:
         if other is None:
             return
         try:
-            receipt = await other.receipt(slot.tx_hash or "")
+            receipt = await other.receipt(slot.mined_hash or "")
             if receipt is None and alone:
                 return
             if receipt is None:
@@ -278,7 +384,13 @@ With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
 CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
 _CLAIM_EVERY_S = CLAIM_POLL_MS / 1_000
 _SEND_AGAIN_S = 0.3
+_UNDERPRICED_MAX = 3
+"""A transaction that no node takes for its fees so often in a row is replaced by a dearer one.
+
+A node's price rises and falls with its pool; some networks demand a priority fee above ours.
+"""
 _TOO_DEAR_S = 1.0
+_OVER_CAP_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -297,6 +409,14 @@ class Driver:
     rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
+    _stuck: dict[int, Slot] = field(default_factory=dict)
+
+    def replace(self, slot: Slot) -> None:
+        """Replace the transaction of ``slot`` by a dearer one, before anything else is sent.
+
+        What waits to be sent has a higher nonce, and may not be taken before that.
+        """
+        self._stuck[slot.nonce] = slot
 
     def resume(self, slots: Iterable[Slot]) -> None:
         """Continue with slots that an earlier holder left; they come lowest nonce first."""
@@ -314,7 +434,9 @@ class Driver:
             base_fee_wei = self.follower.base_fee_wei
             if self.lane.in_flight >= IN_FLIGHT_MAX or base_fee_wei is None:
                 continue
-            if not affordable(base_fee_wei):
+            dear = not affordable(base_fee_wei)
+            self.follower.show_stuck(self.lane, stuck=dear)
+            if dear:
                 _log.warning(
                     "%s: a base fee of %d wei is too high to send", self.lane.network, base_fee_wei
                 )
@@ -337,6 +459,7 @@ class Driver:
         So nonces reach the pool in order.
         """
         while not stop.is_set():
+            await self._replace_stuck(stop)
             try:
                 async with asyncio.timeout(_CLAIM_EVERY_S):
                     slot = await self._queue.get()
@@ -347,25 +470,96 @@ class Driver:
                 if signed is None:
                     return
                 await self.progress.signed(slot, signed)
-            while not stop.is_set() and not await self._sent(slot):
-                await pause(stop, _SEND_AGAIN_S)
-            if stop.is_set() and not slot.sent_at_block:
+            if not await self._send(slot, stop):
                 return
             await self.progress.broadcast(slot)
             self.follower.follow(slot)
 
+    async def _send(self, slot: Slot, stop: asyncio.Event) -> bool:
+        """Hand the bytes to a node until one takes them, dearer ones if need be.
+
+        Returns false if ``stop`` came first.
+        """
+        underpriced = 0
+        while not stop.is_set():
+            refused = await self._offer(slot)
+            if refused is None:
+                return True
+            underpriced = underpriced + 1 if refused is Cause.UNDERPRICED else 0
+            if underpriced >= _UNDERPRICED_MAX:
+                underpriced = 0
+                await self._replace(slot, stop)
+            await pause(stop, _SEND_AGAIN_S)
+            await self._replace_stuck(stop)
+        return False
+
+    async def _replace_stuck(self, stop: asyncio.Event) -> None:
+        """Replace what the follower has found to be stuck, the lowest nonce first."""
+        while self._stuck and not stop.is_set():
+            slot = self._stuck.pop(min(self._stuck))
+            if slot.passed_over:  # else a block contains it by now, or it was replaced just now
+                await self._replace(slot, stop)
+
+    async def _replace(self, slot: Slot, stop: asyncio.Event) -> None:
+        """Replace the transaction of ``slot`` by one with higher fees, if the ceiling allows it.
+
+        As with the first one, each step is committed before the next: the fees before a signer is
+        asked, the bytes before a node is. All transactions of a nonce have one intent, and one of
+        them at most is ever in a block, so it does not matter which.
+        """
+        head = self.follower.head_number
+        if slot.state == "final" or self.lane.disputed or head <= slot.replaced_at_block:
+            return  # no block has had the chance to take the last one
+        fees = raised(slot.fees, base_fee_wei=self.follower.base_fee_wei or 0)
+        if fees is None:
+            self.follower.show_stuck(self.lane, slot, stuck=True)
+            _log.error(
+                "slot %s is stuck: %d wei per gas are too little, and no more is allowed",
+                slot.id,
+                slot.fees.max_fee_wei,
+            )
+            return
+        if (fees := await self.progress.replacing(slot, fees)) is None:
+            return
+        signed = await self.routes.sign(slot, stop, fees=fees)
+        if signed is None:
+            return
+        await self.progress.replaced(slot, fees, signed)
+        slot.replaced_at_block = head
+        self.follower.show_stuck(self.lane, slot, stuck=False)
+        _log.warning(
+            "slot %s is replaced by %s, with %d wei per gas and a priority fee of %d",
+            slot.id,
+            slot.tx_hash,
+            fees.max_fee_wei,
+            fees.priority_fee_wei,
+        )
+        if slot.state != "signed":
+            await self._offer(slot)
+
     async def _sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
         while not stop.is_set():
             try:
-                return await self.routes.sign(slot, stop)
+                signed = await self.routes.sign(slot, stop)
             except StaleModeError:
                 if not await self.claims.admit_again(slot):
                     await pause(stop, _CLAIM_EVERY_S)
+                    await self._replace_stuck(stop)
+            except OverCapError as error:
+                _log.warning("slot %s is signed later: %s", slot.id, error)
+                # Claims leave room, so the count was lost, or the caps were lowered meanwhile.
+                await self.claims.admit_again(slot)
+                await pause(stop, _OVER_CAP_S)
+            else:
+                self.claims.signed(slot)
+                return signed
         return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
         if self.lane.disputed or now_s() < self.lane.rest_until_s:
             return None
+        if self.lane.to_open is not None:
+            return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
         if self.lane.purpose == "topup":
             return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
         waiting = await self.claims.waiting()
@@ -377,16 +571,17 @@ class Driver:
             return None
         return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
 
-    async def _sent(self, slot: Slot) -> bool:
+    async def _offer(self, slot: Slot) -> Cause | None:
+        """Hand the newest bytes to a node; None if it took them, else why not."""
         crash_point("send", "before")
         try:
             await self.rpc.broadcast(slot.raw or b"")
         except ServiceError as error:
             _log.warning("slot %s was not broadcast: %s", slot.id, error)
-            return False
+            return error.cause if isinstance(error, NodeRefusedError) else Cause.OTHER
         crash_point("send", "after")
         slot.sent_at_block = max(self.follower.head_number, 1)
-        return True
+        return None
 
     async def _rest(self, seconds: float) -> None:
         try:

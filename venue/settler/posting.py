@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from seawall.conventions import database
+from seawall.conventions import database, sabotage
 from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
 from seawall.ethereum.values import Receipt, uint256
@@ -38,7 +38,7 @@ from venue.contracts.calls import (
     read_events,
     transfer,
 )
-from venue.crash_points import committing, crash_point
+from venue.crash_points import committing
 from venue.database import Pool
 from venue.settler.lanes import Slot
 
@@ -91,7 +91,7 @@ def settlement_of(
             unclear.append(item.seq)
         elif not succeeded:
             untried.append(item.seq)
-        elif item.seq in events.failed:
+        elif item.number in events.failed:
             failed.append(item.seq)
         else:
             unclear.append(item.seq)
@@ -124,7 +124,7 @@ async def read_settlement(
             for token in sorted({item.token for item in items})
         }
         found = without_impossible(found, items, caps=caps)
-    if found.failed:
+    if found.failed and not sabotage.sabotaged(sabotage.SABOTAGE_ASSET_REST):
         moved = {item.token for item in items if item.seq in set(found.paid)}
         in_doubt = {item.token for item in items if item.seq in set(found.failed)} - moved
         at = receipt.block_hash
@@ -194,9 +194,9 @@ DISPUTED = (
 _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' returning id"
 _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'final', $2)"
 _ITEMS = """
-    select seq, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
-    where slot_id = $1 order by seq"""
-_TOPUP_ITEM = "select to_wallet, asset, amount from topups where slot_id = $1"
+    select seq, id, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
+    where slot_id = $1 and state = 'slotted' order by seq"""
+_TOPUP_ITEM = "select id, seq, to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
         update withdrawals set state = 'posted', held_because = null
@@ -234,6 +234,9 @@ _PAUSE = """
     on conflict do nothing returning asset"""
 _PAUSED = "select asset from asset_pauses where network = $1 order by asset"
 _RESUME = "delete from asset_pauses where (network, asset) = ($1, $2)"
+_QUEUE_ANEW = """
+    update withdrawals set queued_at = clock_timestamp()
+    where (network, asset) = ($1, $2) and state = 'reserved'"""
 LOCK_FLOATS = "select 1 from floats where wallet = $1 order by asset for no key update"
 """Whoever changes several floats of a wallet locks all of them first, as claims do."""
 _OF_SLOT = """
@@ -256,9 +259,9 @@ _POST_TOPUP = """
         returning 1
     )
     select (select count(*) from resolved) as topups, (select count(*) from entered) as entries"""
-_ASK_AGAIN = (
-    "update topups set state = 'requested', slot_id = null where slot_id = $1 and state = 'slotted'"
-)
+_ASK_AGAIN = """
+    update topups set state = 'requested', slot_id = null, seq = null
+    where slot_id = $1 and state = 'slotted'"""
 
 _log = logging.getLogger(__name__)
 
@@ -304,12 +307,19 @@ class Poster:
                 raise InternalError(f"slot {slot.id} has no top-up")
             to = self.contracts[row["to_wallet"]]
             return [
-                Item(seq=slot.nonce, to=to, token=self._token(row["asset"]), amount=row["amount"])
+                Item(
+                    seq=row["seq"],
+                    id=row["id"],
+                    to=to,
+                    token=self._token(row["asset"]),
+                    amount=row["amount"],
+                )
             ]
         rows = await self.pool.fetch(_ITEMS, slot.id)
         return [
             Item(
                 seq=row["seq"],
+                id=row["id"],
                 to=row["destination"],
                 token=self._token(row["asset"]),
                 amount=row["amount"],
@@ -338,10 +348,14 @@ class Poster:
         return {row["asset"]: self._token(row["asset"]) for row in rows}
 
     async def resume(self, network: str, asset: str) -> None:
-        """Let payments of ``asset`` be claimed again."""
-        crash_point("resume an asset", "before")
-        await self.pool.execute(_RESUME, network, asset)
-        crash_point("resume an asset", "after")
+        """Let payments of ``asset`` be claimed again, in their old places.
+
+        Their time in the queue begins anew: how long the issuer kept them says nothing of how the
+        venue keeps up, and must not lead to a tier.
+        """
+        async with committing(self.pool, "resume an asset") as connection:
+            await connection.execute(_RESUME, network, asset)
+            await connection.execute(_QUEUE_ANEW, network, asset)
         _log.warning("%s: %s moves again", network, asset)
 
     async def _post_payouts(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
@@ -399,8 +413,7 @@ class Poster:
 
     async def _post_topup(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
         if settlement.unclear:
-            _log.error("slot %s: the top-up is held, events and bitmap disagree", slot.id)
-            return
+            raise InternalError(f"the top-up of slot {slot.id} is not settled, it is unclear")
         if not settlement.all_paid:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)

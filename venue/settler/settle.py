@@ -13,16 +13,16 @@ from typing import Any, TypeAlias
 import asyncpg
 import httpx
 
-from seawall.conventions import database
+from seawall.conventions import database, signing
 from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.venue_config import VenueConfig, database_url
+from seawall.formats.venue_config import VenueConfig, database_url, signer_credential
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
 from venue.database import Pool, connect, open_pool, while_open
 from venue.process import pause
-from venue.settler.agreement import disagreements, given_out
+from venue.settler.agreement import compare, given_out
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
@@ -113,7 +113,9 @@ async def settle(
         ports = Ports(
             pool=pool,
             listen=lambda: connect(database_url(), name=f"settler-{network}-wake"),
-            signers=await stack.enter_async_context(httpx.AsyncClient(timeout=2)),
+            signers=await stack.enter_async_context(
+                httpx.AsyncClient(timeout=2, headers=signing.authorization(signer_credential()))
+            ),
         )
         await settle_through(
             ports,
@@ -187,6 +189,7 @@ async def settle_through(
             payer=next(lane for lane in lanes if lane.purpose == "payout"),
             assets={NATIVE: native} | {address: asset for asset, address in tokens.items()},
             on_final=lambda slot: _wake(drivers, slot.lane),
+            on_stuck=lambda slot: _replace(drivers, slot),
         )
         claims = Claims(
             pool=pool,
@@ -243,6 +246,8 @@ async def _settle_lanes(
     slots = await _agreed(held, rpc, metrics=metrics, stop=stop)
     if slots is None:
         return
+    for driver in drivers:
+        await driver.claims.recall(driver.lane)
     _resume(drivers, slots)
     listener = await listen()
     try:
@@ -270,11 +275,12 @@ async def _agreed(
         agreed = True
         for lane in held.lanes:
             own = [slot for slot in slots if slot.lane is lane]
-            found = await disagreements(rpc, view, lane, await given_out(held.pool, lane), own)
-            metrics.disputed(lane.wallet, disputed=bool(found))
-            for each in found:
+            found = await compare(rpc, view, lane, await given_out(held.pool, lane), own)
+            lane.to_open = found.to_open
+            metrics.disputed(lane.wallet, disputed=bool(found.disagreements))
+            for each in found.disagreements:
                 _log.error("nothing is claimed on %s: %s", lane.network, each)
-            agreed = agreed and not found
+            agreed = agreed and not found.disagreements
         if agreed:
             return slots
         rpc.leave()
@@ -286,6 +292,12 @@ def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:
     for driver in drivers:
         if lane in (None, driver.lane):
             driver.wake.set()
+
+
+def _replace(drivers: Sequence[Driver], slot: Slot) -> None:
+    for driver in drivers:
+        if driver.lane is slot.lane:
+            driver.replace(slot)
 
 
 def _resume(drivers: Sequence[Driver], slots: Sequence[Slot]) -> None:

@@ -26,18 +26,24 @@ from seawall.controls.breaker import (
 from seawall.controls.timing import SIGNER_TIMEOUT_MS
 from seawall.conventions import sabotage
 from seawall.errors import InternalError
+from venue.chain.transaction import Fees
 from venue.process import pause
-from venue.settler.lanes import LaneLostError, Lanes, Slot
+from venue.settler.lanes import Lane, LaneLostError, Lanes, Slot
 from venue.settler.metrics import SettlerMetrics
 from venue.signer.protocol import Refused, Signed, SigningRefusedError, SignRefusalCode, SignRequest
 
 TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
-_WAIT_S: Mapping[SignRefusalCode, float] = {"throttled": 0.05, "log_unavailable": 0.1}
+_WAIT_S: Mapping[SignRefusalCode, float] = {
+    "throttled": 0.05,
+    "log_unavailable": 0.1,
+    "unknown_caller": 1.0,
+    "not_allowed": 1.0,
+}
 """Pauses after refusals that are no reason to fail over.
 
 A throttled signer works, and its bucket's share refills continuously. Without its log no region
-signs, and both have the same one.
+signs, and both have the same one. Who is not known to a signer waits for people, whom it pages.
 """
 _UNLOGGED_MAX = 10
 """After so many refusals for want of the log in a row, about 3 s, it is the region that is cut off.
@@ -54,6 +60,17 @@ def _now_us() -> int:
 
 class StaleModeError(Exception):
     """The mode has changed since it allowed what a slot does: look again before it is signed."""
+
+
+class OverCapError(Exception):
+    """The signer's caps have no room for a slot now; it is signed later, or with less in it."""
+
+
+_LOOK_AGAIN: Mapping[SignRefusalCode, type[Exception]] = {
+    "stale_mode": StaleModeError,
+    "over_cap": OverCapError,
+}
+"""Refusals after which the caller looks again at what the slot does."""
 
 
 @dataclass(kw_only=True)
@@ -81,26 +98,29 @@ class SigningRoutes:
             self.breaker = opened(self.now_us())
         self._show()
 
-    async def sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
+    async def sign(
+        self, slot: Slot, stop: asyncio.Event, *, fees: Fees | None = None
+    ) -> Signed | None:
         """The signed bytes of ``slot``, however long it takes; None when ``stop`` was set.
 
-        Raises :class:`LaneLostError`, :class:`StaleModeError`.
+        ``fees`` are those of a transaction that replaces its first one; None also if the slot is
+        final before that is signed.
+
+        Raises :class:`LaneLostError`, :class:`StaleModeError`, :class:`OverCapError`.
         """
         failures = unlogged = 0
         while not stop.is_set():
             region, epoch = slot.lane.signer_region, slot.lane.epoch
             try:
-                signed = await self._ask(region, slot, epoch)
+                signed = await self._ask(region, slot, epoch, fees or slot.fees)
             except SigningRefusedError as error:
-                if error.code == "stale_epoch" and slot.lane.epoch != epoch:
-                    continue  # the route moved during the request
-                if error.code == "stale_epoch" and self._moving.locked():
-                    async with self._moving:
-                        continue
                 if error.code == "stale_epoch":
-                    raise LaneLostError(error.reason) from error
-                if error.code == "stale_mode":
-                    raise StaleModeError from error
+                    await self._moved(slot.lane, epoch, error)
+                    continue
+                if error.code in _LOOK_AGAIN:
+                    raise _LOOK_AGAIN[error.code](error.reason) from error
+                if error.code == "no_slot" and fees is not None:
+                    return None
                 unlogged = unlogged + 1 if error.code == "log_unavailable" else 0
                 if error.code in _WAIT_S and unlogged < _UNLOGGED_MAX:
                     _log.info("%s did not sign: %s", region, error.reason)
@@ -122,6 +142,16 @@ class SigningRoutes:
                     )
                 return signed
         return None
+
+    async def _moved(self, lane: Lane, epoch: int, error: SigningRefusedError) -> None:
+        """Wait until ``lane`` has the epoch to which this settler has moved it from ``epoch``.
+
+        Raises :class:`LaneLostError` if it has not: it is another settler's.
+        """
+        if lane.epoch == epoch and not self._moving.locked():
+            raise LaneLostError(error.reason) from error
+        async with self._moving:
+            return
 
     async def probe_loop(self, stop: asyncio.Event) -> None:
         """While the standby signs, probe the primary; go back once it has answered long enough."""
@@ -162,7 +192,7 @@ class SigningRoutes:
             for region in (self.primary, self.standby):
                 self.metrics.route(lane.wallet, region, in_force=lane.signer_region == region)
 
-    async def _ask(self, region: str, slot: Slot, epoch: int) -> Signed:
+    async def _ask(self, region: str, slot: Slot, epoch: int, fees: Fees) -> Signed:
         request = SignRequest(
             wallet=slot.lane.wallet,
             chain_id=slot.lane.chain_id,
@@ -172,9 +202,9 @@ class SigningRoutes:
             to=slot.to,
             value=slot.value,
             data=slot.data,
-            gas_limit=slot.fees.gas_limit,
-            max_fee_wei=slot.fees.max_fee_wei,
-            priority_fee_wei=slot.fees.priority_fee_wei,
+            gas_limit=fees.gas_limit,
+            max_fee_wei=fees.max_fee_wei,
+            priority_fee_wei=fees.priority_fee_wei,
         )
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -199,7 +229,9 @@ class SigningRoutes:
     async def _probe(self) -> bool:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self.client.post(f"{self.urls[self.primary]}/probe")
+                answer = await self.client.post(
+                    f"{self.urls[self.primary]}/probe", json={"wallet": self.lanes.lanes[0].wallet}
+                )
         except (httpx.HTTPError, TimeoutError):
             return False
         return answer.is_success

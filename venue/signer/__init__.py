@@ -1,5 +1,6 @@
-"""The signer of one region: the only holder of KMS credentials and of the signer's database role.
+"""The signer of one bucket in one region: only it holds that bucket's KMS credentials.
 
 An intent comes in, a stored signature goes out. The sign log keeps one digest per (chain, address,
-nonce) for ever; a request with another digest is refused, no matter who sends it.
+nonce) for ever; a request with another digest is refused, no matter who sends it. A front per
+region passes requests on by wallet.
 """

@@ -1,4 +1,4 @@
-"""``python -m venue.signer --config FILE --region NAME [--bucket NAME]``: sign until SIGTERM."""
+"""``python -m venue.signer --config FILE --region NAME --bucket NAME``: sign until SIGTERM."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from venue.database import open_pool
 from venue.process import pause, run, serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
+from venue.signer.callers import Callers
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.provider import KmsProvider
 from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.velocity import caps_of
 
 _DATABASE_CONNECTIONS = 12
-"""Twice what one bucket may have in flight, so a flood of one leaves connections to others."""
+"""Twice what a bucket may have in flight."""
 _REFRESH_EVERY_S = 60.0
 
 
@@ -28,52 +30,40 @@ async def _refresh(provider: KmsProvider, stop: asyncio.Event) -> None:
         await provider.refresh(datetime.now(UTC))
 
 
-def _share(
-    site: SignerConfig, *, policy: Policy, bucket: str | None
-) -> tuple[SignerConfig, dict[str, str | None]]:
-    """The signer's settings with the keys of this process, and an AWS profile by wallet.
-
-    A process of one ``bucket`` uses the credentials of its environment (profile None); a process of
-    all buckets uses one profile per bucket.
-    """
+def _share(site: SignerConfig, *, policy: Policy, bucket: str) -> SignerConfig:
+    """The signer's settings with the keys of ``bucket`` alone. Raises :class:`UsageError`."""
     buckets = {wallet: policy.wallets[wallet].bucket for wallet in site.keys}
-    if bucket is None:
-        return site, dict(buckets)
     keys = {wallet: key for wallet, key in site.keys.items() if buckets[wallet] == bucket}
-    if not keys:
+    if not keys or bucket not in site.buckets:
         raise UsageError(
-            f"the configuration has no key of bucket {bucket}",
-            remedy=f"name one of {', '.join(sorted(set(buckets.values())))}",
+            f"the configuration has no key of bucket {bucket}, or no signer of it",
+            remedy=f"name one of {', '.join(sorted(site.buckets))}",
         )
-    return site.model_copy(update={"keys": keys}), dict.fromkeys(keys)
+    return site.model_copy(update={"keys": keys})
 
 
 async def _main(stop: asyncio.Event) -> None:
     # At INFO, botocore logs for each client where its credentials came from.
     logging.getLogger("botocore").setLevel(logging.WARNING)
     config, arguments = config_from_arguments(
-        "Sign for one region.",
+        "Sign for one bucket in one region, with the AWS credentials of the environment.",
         region="the region whose keys sign",
-        optional={
-            "bucket": (
-                "sign for this bucket only, with the credentials of the environment; "
-                "without it for all buckets, each with its own profile"
-            )
-        },
+        bucket="the bucket whose keys sign",
     )
-    region = arguments.region
+    region, bucket = arguments.region, arguments.bucket
     if region not in config.signers:
         raise UsageError(f"the configuration knows no signer of {region}")
     policy = config.load_policy()
-    site, who = _share(config.signers[region], policy=policy, bucket=arguments.bucket)
+    site = _share(config.signers[region], policy=policy, bucket=bucket)
     bulkhead = Bulkhead.of_policy(policy, site.keys, operations_per_s=site.operations_per_s)
     provider, pool = await asyncio.gather(
-        KmsProvider.open(region, site, profiles=who, threads=bulkhead.in_flight_max),
-        open_pool(database_url(), name=f"signer-{region}", size=_DATABASE_CONNECTIONS),
+        KmsProvider.open(region, site, threads=bulkhead.in_flight_max),
+        open_pool(database_url(), name=f"signer-{region}-{bucket}", size=_DATABASE_CONNECTIONS),
     )
+    contracts = config.contracts(policy, site.keys)
     service = SigningService(
         region=region,
-        log=SignLog(pool=pool, region=region),
+        log=SignLog(pool=pool, region=region, caps=caps_of(config, policy, contracts)),
         proofs=ProofLog(pool=pool, region=region),
         provider=provider,
         bulkhead=bulkhead,
@@ -81,12 +71,15 @@ async def _main(stop: asyncio.Event) -> None:
             wallet: policy.networks[policy.wallets[wallet].network].chain_id for wallet in site.keys
         },
         addresses={wallet: key.address.lower() for wallet, key in site.keys.items()},
-        contracts=config.contracts(policy, site.keys),
+        contracts=contracts,
+        recipients=config.recipients(policy, site.keys),
         metrics=SignerMetrics(region=region),
     )
+    callers = Callers(known=config.signer_callers)
     refreshing = asyncio.create_task(_refresh(provider, stop))
     try:
-        await serve_http(application(service), port=site.listen_port, stop=stop)
+        port = site.buckets[bucket].listen_port
+        await serve_http(application(service, callers), port=port, stop=stop)
     finally:
         refreshing.cancel()
         provider.close()

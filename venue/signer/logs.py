@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from seawall.controls.sizing import Caps
 from seawall.errors import ServiceError
 from seawall.keys.proofs import is_proof_text
 from venue.crash_points import committing
 from venue.database import FAILURES, Connection, Pool
+from venue.signer import velocity
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 
 LOG_TIMEOUT_MS = 200
@@ -18,39 +22,55 @@ So that a slow database is told from a dark region: the settler waits three time
 signer, and moves to the other region if it hears nothing. The other region has the same database.
 """
 _BOUND = "select set_config('statement_timeout', $1, true)"
-_KNOWN = """
-    select true from sign_log where (chain_id, address, nonce) = ($1, $2, $3)"""
 _SLOT = "select * from slot_to_sign($1, $2, $3)"
 _RECORD = """
-    insert into sign_log (chain_id, address, nonce, digest, epoch, region)
-    values ($1, $2, $3, $4, $5, $6)
+    insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
+                          priority_fee_wei)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
     on conflict (chain_id, address, nonce) do nothing"""
 _READ = """
-    select digest, raw, tx_hash, signed_by from sign_log
+    select digest, max_fee_wei, priority_fee_wei, raw, tx_hash, signed_by from sign_log
     where (chain_id, address, nonce) = ($1, $2, $3)"""
 _STORE = """
-    update sign_log set raw = $5, tx_hash = $6, signed_by = $7, signed_at = clock_timestamp()
-    where (chain_id, address, nonce, digest) = ($1, $2, $3, $4) and raw is null"""
+    update sign_log set raw = $6, tx_hash = $7, signed_by = $8, signed_at = clock_timestamp()
+    where (chain_id, address, nonce) = ($1, $2, $3)
+      and (max_fee_wei, priority_fee_wei) = ($4, $5) and raw is null returning true"""
+_RECORD_REPLACEMENT = """
+    insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei, priority_fee_wei,
+                                       region)
+    values ($1, $2, $3, $4, $5, $6) on conflict do nothing"""
+_READ_REPLACEMENT = """
+    select raw, tx_hash, signed_by from sign_log_replacements
+    where (chain_id, address, nonce, max_fee_wei, priority_fee_wei) = ($1, $2, $3, $4, $5)"""
+_STORE_REPLACEMENT = """
+    update sign_log_replacements
+    set raw = $6, tx_hash = $7, signed_by = $8, signed_at = clock_timestamp()
+    where (chain_id, address, nonce, max_fee_wei, priority_fee_wei) = ($1, $2, $3, $4, $5)
+      and raw is null"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignLog:
-    """The sign log: one digest per (chain, address, nonce), one signature per digest.
+    """The sign log: one digest per (chain, address, nonce), one signature per digest and fees.
 
     Each write is one transaction that locks the lane against a change of its epoch, so an old epoch
     can neither claim a nonce nor store a signature. A digest is recorded only if the venue's own
     records have an open slot with it, which the mode in force allows: whoever reaches the signer
-    cannot have it sign anything else, nor take up a nonce.
+    cannot have it sign anything else, nor take up a nonce. Higher fees for a digest that was signed
+    are recorded only if the venue's records want that transaction replaced by exactly those. Even
+    so, no more than ``caps``, by wallet, is recorded in a window.
     """
 
     pool: Pool
     region: str
+    caps: Mapping[str, Caps]
 
     async def record(self, request: SignRequest) -> Signed | None:
         """Claim the nonce for the digest of the request; the stored signature, or None.
 
         Raises :class:`SigningRefusedError` (``stale_epoch``, ``digest_conflict``, ``no_slot``,
-        ``stale_mode``), and ``log_unavailable`` if the database does not answer in time.
+        ``stale_mode``, ``over_cap``), and ``log_unavailable`` if the database does not answer in
+        time.
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
@@ -63,10 +83,20 @@ class SignLog:
                 # connection, and so longer than the settler waits.
                 await connection.execute(_BOUND, str(LOG_TIMEOUT_MS))
                 await _fence(connection, request)
-                known = await connection.fetchval(_KNOWN, *key)
-                if not known:  # what was recorded once may be signed for ever
+                await velocity.hold(connection, request)
+                known = await connection.fetchrow(_READ, *key)
+                if known is None:
                     await _check_slot(connection, request, digest)
-                await connection.execute(_RECORD, *key, digest, request.epoch, self.region)
+                    await connection.execute(
+                        _RECORD, *key, digest, request.epoch, self.region, *_fees(request)
+                    )
+                    await velocity.count(connection, request, self.caps[request.wallet])
+                elif _same_use(known, request, digest) and _replaces(request, known):
+                    if not await connection.fetchrow(_READ_REPLACEMENT, *key, *_fees(request)):
+                        await _check_slot(connection, request, digest)
+                    await connection.execute(
+                        _RECORD_REPLACEMENT, *key, *_fees(request), self.region
+                    )
                 return await _stored(connection, request, digest)
         except FAILURES as error:
             raise SigningRefusedError(
@@ -83,7 +113,9 @@ class SignLog:
         try:
             async with committing(self.pool, "keep the signature") as connection:
                 await _fence(connection, request)
-                await connection.execute(_STORE, *key, digest, raw, tx_hash, self.region)
+                signed = (*key, *_fees(request), raw, tx_hash, self.region)
+                if not await connection.fetchval(_STORE, *signed):
+                    await connection.execute(_STORE_REPLACEMENT, *signed)
                 kept = await _stored(connection, request, digest)
         except FAILURES as error:
             raise SigningRefusedError(
@@ -106,21 +138,41 @@ async def _fence(connection: Connection, request: SignRequest) -> None:
         )
 
 
+def _fees(request: SignRequest) -> tuple[int, int]:
+    return request.max_fee_wei, request.priority_fee_wei
+
+
+def _replaces(request: SignRequest, first: Any) -> bool:
+    """Whether other fees are asked for than those of the first transaction of the nonce."""
+    return _fees(request) != (first["max_fee_wei"], first["priority_fee_wei"])
+
+
+def _same_use(first: Any, request: SignRequest, digest: bytes) -> bool:
+    """True, or :class:`SigningRefusedError`: the nonce was recorded for another intent."""
+    if first["digest"] != digest:
+        raise SigningRefusedError(
+            "digest_conflict",
+            f"nonce {request.nonce} of {request.address} belongs to another intent",
+        )
+    return True
+
+
 async def _check_slot(connection: Connection, request: SignRequest, digest: bytes) -> None:
     """Whether the venue's records want this signed, and the mode of this moment allows it.
 
     The mode is read without its lock: signing must not wait for a flip, which may itself wait for a
     frozen client. What a flip overtakes by less than this transaction was claimed before it.
     """
-    slot = await connection.fetchrow(_SLOT, request.chain_id, request.address, request.nonce)
-    wanted = (digest, request.gas_limit, request.max_fee_wei, request.priority_fee_wei)
-    if slot is None or wanted != tuple(slot)[:4]:
+    rows = await connection.fetch(_SLOT, request.chain_id, request.address, request.nonce)
+    wanted = (digest, request.gas_limit, *_fees(request))
+    slot = next((row for row in rows if tuple(row)[:4] == wanted), None)
+    if slot is None:
         raise SigningRefusedError(
             "no_slot",
             f"the venue has no open slot with nonce {request.nonce} of {request.address}"
             ", this intent and these fees",
         )
-    if slot["admitted_epoch"] != slot["mode_epoch"]:
+    if slot["opens"] and slot["admitted_epoch"] != slot["mode_epoch"]:
         raise SigningRefusedError(
             "stale_mode",
             f"nonce {request.nonce} of {request.address} was allowed by mode epoch"
@@ -129,15 +181,13 @@ async def _check_slot(connection: Connection, request: SignRequest, digest: byte
 
 
 async def _stored(connection: Connection, request: SignRequest, digest: bytes) -> Signed | None:
-    row = await connection.fetchrow(_READ, request.chain_id, request.address, request.nonce)
+    key = (request.chain_id, request.address, request.nonce)
+    row = await connection.fetchrow(_READ, *key)
     if row is None:
         return None
-    if row["digest"] != digest:
-        raise SigningRefusedError(
-            "digest_conflict",
-            f"nonce {request.nonce} of {request.address} belongs to another intent",
-        )
-    if row["raw"] is None:
+    if _same_use(row, request, digest) and _replaces(request, row):
+        row = await connection.fetchrow(_READ_REPLACEMENT, *key, *_fees(request))
+    if row is None or row["raw"] is None:
         return None
     return Signed(raw=row["raw"], tx_hash=row["tx_hash"], region=row["signed_by"], digest=digest)
 

@@ -15,10 +15,13 @@ SignRefusalCode: TypeAlias = Literal[
     "stale_mode",
     "no_slot",
     "digest_conflict",
+    "over_cap",
     "provider_unavailable",
     "log_unavailable",
     "throttled",
     "bad_request",
+    "unknown_caller",
+    "not_allowed",
 ]
 
 

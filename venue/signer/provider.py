@@ -2,7 +2,7 @@
 
 Each wallet is signed for under its own role. The roles are assumed when the process starts, so
 signing and failover need no control plane. Each role trusts only the principal of its own bucket,
-so a process that signs for several buckets has one profile of credentials per bucket.
+which the process is: its credentials are those of its environment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
-from botocore.loaders import Loader, create_loader
-from botocore.session import Session as BotocoreSession
+from botocore.exceptions import BotoCoreError, ClientError
 
 from seawall.controls.timing import PROVIDER_TIMEOUT_MS
 from seawall.errors import ServiceError, UsageError
@@ -53,18 +51,12 @@ class Provider(Protocol):
 
 @dataclass(kw_only=True)
 class KmsProvider:
-    """KMS of one region; made with :meth:`open`, which assumes the roles and checks the keys.
-
-    ``profiles`` is the AWS profile by wallet with which its role is assumed; None stands for the
-    credentials of the environment.
-    """
+    """KMS of one region; made with :meth:`open`, which assumes the roles and checks the keys."""
 
     region: str
     site: SignerConfig
-    profiles: Mapping[str, str | None]
     threads: int
-    _models: Loader = field(default_factory=create_loader)
-    _sessions: dict[str | None, boto3.Session] = field(default_factory=dict)
+    _session: boto3.Session = field(init=False)
     _making: threading.Lock = field(default_factory=threading.Lock)
     _clients: dict[str, KMSClient] = field(default_factory=dict)
     _expires: dict[str, datetime] = field(default_factory=dict)
@@ -72,6 +64,7 @@ class KmsProvider:
     _brisk: Config = field(init=False)
 
     def __post_init__(self) -> None:
+        self._session = boto3.Session(region_name=self.region)
         self._threads = ThreadPoolExecutor(self.threads, thread_name_prefix="kms")
         # One attempt: a retry would come too late, and the standby region is the retry.
         self._brisk = Config(
@@ -83,16 +76,14 @@ class KmsProvider:
         )
 
     @classmethod
-    async def open(
-        cls, region: str, site: SignerConfig, *, profiles: Mapping[str, str | None], threads: int
-    ) -> KmsProvider:
-        """Assume every wallet's role and check its key against its address.
+    async def open(cls, region: str, site: SignerConfig, *, threads: int) -> KmsProvider:
+        """Assume the role of every wallet of ``site`` and check its key against its address.
 
         ``threads`` is how many signatures go on at once.
 
         Raises :class:`ServiceError`, :class:`UsageError`.
         """
-        provider = cls(region=region, site=site, profiles=profiles, threads=threads)
+        provider = cls(region=region, site=site, threads=threads)
         await asyncio.gather(
             *(provider._in_thread(provider._assume, wallet) for wallet in site.keys)
         )
@@ -141,43 +132,19 @@ class KmsProvider:
         key = self.site.keys[wallet]
         # boto3's clients are thread-safe, the making of clients is not.
         with self._making:
-            session = self._session(self.profiles[wallet])
-            sts: STSClient = session.client(
+            sts: STSClient = self._session.client(
                 "sts", endpoint_url=self.site.sts_endpoint, config=_PATIENT
             )
             credentials = sts.assume_role(
                 RoleArn=key.role_arn, RoleSessionName=f"signer-{self.region}"
             )["Credentials"]
             if wallet not in self._clients:
-                _prove(key, wallet, self._kms(session, credentials, _PATIENT))
-            self._clients[wallet] = self._kms(session, credentials, self._brisk)
+                _prove(key, wallet, self._kms(credentials, _PATIENT))
+            self._clients[wallet] = self._kms(credentials, self._brisk)
         self._expires[wallet] = credentials["Expiration"].astimezone(UTC)
 
-    def _session(self, profile: str | None) -> boto3.Session:
-        """One session per profile; all share the service models, whose reading costs 100 ms.
-
-        Raises :class:`UsageError`.
-        """
-        if profile not in self._sessions:
-            core = BotocoreSession(profile=profile)
-            core.register_component("data_loader", self._models)
-            try:
-                core.get_scoped_config()
-            except ProfileNotFound as error:
-                raise UsageError(
-                    f"there are no credentials for bucket {profile}",
-                    remedy=(
-                        f"put a profile [{profile}] into the file that "
-                        "AWS_SHARED_CREDENTIALS_FILE names, or sign for one --bucket"
-                    ),
-                ) from error
-            self._sessions[profile] = boto3.Session(botocore_session=core, region_name=self.region)
-        return self._sessions[profile]
-
-    def _kms(
-        self, session: boto3.Session, credentials: CredentialsTypeDef, config: Config
-    ) -> KMSClient:
-        return session.client(
+    def _kms(self, credentials: CredentialsTypeDef, config: Config) -> KMSClient:
+        return self._session.client(
             "kms",
             endpoint_url=self.site.kms_endpoint,
             config=config,

@@ -18,11 +18,12 @@ from seawall.errors import ServiceError
 from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import (
     MAX_FEE_CEILING_WEI,
+    PRIORITY_FEE_CEILING_WEI,
     encode_signed,
     signing_hash,
     transaction_hash,
 )
-from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments
 from venue.crash_points import crash_point
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
@@ -36,12 +37,15 @@ from venue.signer.protocol import (
 )
 from venue.signer.provider import Provider
 
-SignResult = Literal["signed", "replayed", "refused", "unavailable", "unlogged", "throttled"]
+SignResult = Literal[
+    "signed", "replayed", "refused", "unavailable", "unlogged", "throttled", "capped"
+]
 _RESULTS: tuple[SignResult, ...] = get_args(SignResult)
 _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
     "log_unavailable": "unlogged",
     "throttled": "throttled",
+    "over_cap": "capped",
 }
 """How a refusal is counted; all others are ``refused``."""
 GAS_LIMIT_MAX = pay_gas_limit(ITEMS_MAX)
@@ -62,6 +66,7 @@ class SignerMetrics:
     )
     requests: prometheus_client.Counter = field(init=False)
     seconds: prometheus_client.Histogram = field(init=False)
+    strangers: prometheus_client.Counter = field(init=False)
 
     def __post_init__(self) -> None:
         names = ("region", "outcome")
@@ -78,10 +83,22 @@ class SignerMetrics:
         )
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
+        strangers = prometheus_client.Counter(
+            metrics_names.SIGNER_STRANGERS,
+            "Requests of callers that are not known, or may not ask for that",
+            ("region",),
+            registry=self.registry,
+        )
+        strangers.labels(self.region)
+        object.__setattr__(self, "strangers", strangers)
 
     def count(self, outcome: SignResult) -> None:
         """Count one request with this result."""
         self.requests.labels(self.region, outcome).inc()
+
+    def stranger(self) -> None:
+        """Count one request of somebody who may not ask for it."""
+        self.strangers.labels(self.region).inc()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +106,8 @@ class SigningService:
     """The signer of one region.
 
     By wallet, ``chains`` are chain ids and ``addresses`` addresses of keys; ``contracts`` are the
-    contracts that a key may call, and a key without one signs no transaction.
+    contracts that a key may call, and a key without one signs no transaction; ``recipients`` are
+    the only ones that a wallet pays, which others may pay anybody.
     """
 
     region: str
@@ -100,6 +118,7 @@ class SigningService:
     chains: Mapping[str, int]
     addresses: Mapping[str, str]
     contracts: Mapping[str, str]
+    recipients: Mapping[str, str]
     metrics: SignerMetrics
 
     async def sign(self, request: SignRequest) -> Signed:
@@ -128,12 +147,15 @@ class SigningService:
     async def probe(self) -> None:
         """Let the provider sign a fixed text that is no transaction.
 
+        By the key of a reserve, if there is one: AWS's own log then shows no signature of a key
+        that pays customers but those that paid them.
+
         It bypasses the bulkhead, because it tests the provider and not a bucket; once a second fits
         into the part of the quota that no share takes.
 
         Raises :class:`SigningRefusedError`.
         """
-        await self._ask(min(self.addresses), _PROBE)
+        await self._ask(min(self.recipients or self.addresses), _PROBE)
 
     async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:
         if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (
@@ -156,12 +178,22 @@ class SigningService:
 
     def _check_bounds(self, request: SignRequest) -> None:
         """The signer's own idea of what a wallet ever does, whatever the venue's records say."""
+        recipients = _recipients(request.data)
+        only = self.recipients.get(request.wallet)
         faults = [
             said
             for holds, said in (
                 (
                     request.to == self.contracts.get(request.wallet),
                     f"{request.wallet} calls its own contract alone, not {request.to}",
+                ),
+                (
+                    recipients is not None,
+                    f"{request.wallet} calls pay and cancel alone, as the venue writes them",
+                ),
+                (
+                    only is None or (recipients or set()) <= {only},
+                    f"{request.wallet} pays {only} alone",
                 ),
                 (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
                 (
@@ -171,6 +203,10 @@ class SigningService:
                 (
                     request.priority_fee_wei <= request.max_fee_wei <= MAX_FEE_CEILING_WEI,
                     f"fees of {request.max_fee_wei} wei per gas are above {MAX_FEE_CEILING_WEI}",
+                ),
+                (
+                    request.priority_fee_wei <= PRIORITY_FEE_CEILING_WEI,
+                    f"a tip of {request.priority_fee_wei} wei is above {PRIORITY_FEE_CEILING_WEI}",
                 ),
             )
             if not holds
@@ -208,3 +244,11 @@ class SigningService:
             raise SigningRefusedError("provider_unavailable", str(error)) from error
         self.metrics.seconds.labels(self.region).observe(time.perf_counter() - began)
         return der
+
+
+def _recipients(data: bytes) -> set[str] | None:
+    """Whom a call pays; None if it cannot be read, and so not be counted either."""
+    try:
+        return {item.to for item in payments(data)}
+    except ValueError:
+        return None

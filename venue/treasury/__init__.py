@@ -2,5 +2,6 @@
 
 - `topups`: when a hot wallet is low, ask its reserve wallet for more; the settler carries it out.
 - `reconcile`: compare the ledger with the chain. `surplus`: book money that came from outside.
+- `settled`: what older entries of the ledger sum to, so that no turn reads them again.
 - `metrics`: queue, hot balances, ledger sums. `loop`: run each of these at its interval.
 """

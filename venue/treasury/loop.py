@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from seawall.errors import ServiceError
-from venue.database import FAILURES
+from venue.database import FAILURES, reason_of
 from venue.ledger.chart import Book, books, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
@@ -22,6 +22,7 @@ from venue.treasury.metrics import (
     expose_unidentified,
 )
 from venue.treasury.reconcile import Comparisons, reconcile
+from venue.treasury.settled import History
 from venue.treasury.surplus import book_surpluses
 from venue.treasury.topups import WRITER, request_topups
 
@@ -61,6 +62,8 @@ class Treasury:
         self._routes = payout_routes(policy)
         self._obstacles: dict[tuple[str, str], str] = {}
         self._journal = asyncio.Lock()  # two loops write to one hash chain
+        self._history = History()
+        self._settling = asyncio.Lock()
 
     async def work(self, stop: asyncio.Event) -> None:
         """Run all loops until ``stop``.
@@ -93,7 +96,7 @@ class Treasury:
             try:
                 await work()
             except (*FAILURES, ServiceError) as error:
-                _log.warning("a turn failed, the next one tries again: %s", error)
+                _log.warning("a turn failed, the next one tries again: %s", reason_of(error))
             await pause(stop, max(0.0, began + seconds - loop.time()))
 
     async def _gauges(self) -> None:
@@ -130,8 +133,15 @@ class Treasury:
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
         async with self._pool.acquire() as connection:
+            async with self._settling:
+                settled = await self._history.settle(connection)
             found = await reconcile(
-                connection, self._config, self._policy, book, self._rpcs[book.network]
+                connection,
+                self._config,
+                self._policy,
+                book,
+                self._rpcs[book.network],
+                settled=settled,
             )
             if found is None:
                 _log.warning(
@@ -147,12 +157,12 @@ class Treasury:
                     await _note_deficit(connection, book, holding, amount)
                     self._comparisons.record(book.key, holding, amount)
                 if found.surpluses and found.confirmed:
-                    booked = await book_surpluses(connection, book, found.cut)
+                    booked = await book_surpluses(connection, book, found.cut, settled)
             for (wallet, asset), amount in booked.items():
                 _log.warning("%s: %d %s from an unknown sender were booked", wallet, amount, asset)
             for wallet, asset in found.surpluses.keys() - booked.keys():
                 _log.warning("%s: more %s than the ledger says could not be booked", wallet, asset)
-            await expose_sums(connection)
+            await expose_sums(connection, settled)
 
 
 async def _note_deficit(connection: Connection, book: Book, holding: Holding, amount: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
@@ -12,6 +13,7 @@ from seawall.errors import InternalError
 from venue.chain.transaction import fees
 from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
 from venue.ledger.chart import payout_routes
+from venue.treasury.settled import sums_between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.policy import Policy
     from venue.database import Connection
+    from venue.treasury.settled import Settled
 
 
 QUEUE_AGE = Gauge(metrics.QUEUE_AGE, "Age of the oldest open withdrawal.", ("scope",))
@@ -60,14 +63,18 @@ def initialise(policy: Policy) -> None:
             TOP_UPS.labels(network, asset)
 
 
-# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts.
+# Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts. Those
+# of an asset that rests do not age: they wait for its issuer, which `ASSET_RESTS` shows.
 _QUEUE = """
     select count(*) as depth,
-           count(*) filter (where size = any($1::text[])) as depth_guaranteed,
-           coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as age_s,
+           count(*) filter (where guaranteed) as depth_guaranteed,
            coalesce(extract(epoch from clock_timestamp() - min(queued_at)
-                filter (where size = any($1::text[]))), 0)::float8 as age_guaranteed_s
-    from withdrawals where state in ('reserved', 'slotted')"""
+                filter (where moves)), 0)::float8 as age_s,
+           coalesce(extract(epoch from clock_timestamp() - min(queued_at)
+                filter (where moves and guaranteed)), 0)::float8 as age_guaranteed_s
+    from (select queued_at, size = any($1::text[]) as guaranteed,
+                 (network, asset) not in (select network, asset from asset_pauses) as moves
+          from withdrawals where state in ('reserved', 'slotted')) as queue"""
 _FLOATS = "select network, asset, available from floats"
 _UNIDENTIFIED = """
     select a.network, a.bucket, a.asset, -coalesce(sum(e.amount), 0) as owed
@@ -80,9 +87,6 @@ _HELD = """
         where r.withdrawal_id = w.id and r.state in ('requested', 'slotted'))
     group by network, asset"""
 _RESTING = "select network, asset from asset_pauses"
-_SUMS = """
-    select a.network, a.asset, sum(e.amount) as total
-    from entries e join accounts a on a.id = e.account_id group by a.network, a.asset"""
 
 
 async def expose_queue(connection: Connection, policy: Policy) -> None:
@@ -132,7 +136,14 @@ async def expose_gas(rpc: AsyncRpcClient, keys: Mapping[str, str]) -> None:
         GAS_LEFT.labels(rpc.network, wallet).set(balance // (cost.gas_limit * cost.max_fee_wei))
 
 
-async def expose_sums(connection: Connection) -> None:
-    """Show the sum of all entries by network and asset; anything but zero is a fault."""
-    for row in await connection.fetch(_SUMS):
-        LEDGER_SUM.labels(row["network"], row["asset"]).set(row["total"])
+async def expose_sums(connection: Connection, settled: Settled) -> None:
+    """Show the sum of all entries by network and asset; anything but zero is a fault.
+
+    Those that are ``settled`` are not read again.
+    """
+    totals: collections.Counter[tuple[str, str]] = collections.Counter()
+    for sums in (settled.sums, await sums_between(connection, settled.up_to)):
+        for (_, network, asset, _), amount in sums.items():
+            totals[network, asset] += amount
+    for (network, asset), total in totals.items():
+        LEDGER_SUM.labels(network, asset).set(total)

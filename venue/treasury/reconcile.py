@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seawall.ethereum.rpc import RpcError
+from venue.treasury.settled import NOTHING, Settled
 
 if TYPE_CHECKING:
     from seawall.ethereum.rpc import AsyncRpcClient, ChainView
@@ -116,7 +117,7 @@ _BOOKED = """
            coalesce(sum(e.amount), 0) - coalesce((
                select sum(x.amount) from postings_later q
                join entries x on x.posting_id = q.id where x.account_id = a.id), 0) as booked
-    from accounts a left join entries e on e.account_id = a.id
+    from accounts a left join entries e on e.account_id = a.id and e.id > $6
     where (a.bucket, a.network) = ($3, $4) and a.kind in ('hot', 'reserve', 'cold')
     group by a.id, a.asset, a.kind"""
 
@@ -178,9 +179,15 @@ async def cut_chain(
 
 
 async def reconcile(
-    connection: Connection, config: VenueConfig, policy: Policy, book: Book, rpc: AsyncRpcClient
+    connection: Connection,
+    config: VenueConfig,
+    policy: Policy,
+    book: Book,
+    rpc: AsyncRpcClient,
+    *,
+    settled: Settled = NOTHING,
 ) -> Comparison | None:
-    """Compare the wallets of ``book`` with the chain.
+    """Compare the wallets of ``book`` with the chain; entries that are ``settled`` are not read.
 
     None if the ledger had not caught up with the chain in time: then nothing is known.
 
@@ -195,7 +202,7 @@ async def reconcile(
             unposted = await connection.fetchval(
                 UNPOSTED, list(cut.nonces), list(cut.nonces.values())
             )
-            found = None if unposted else await compare(connection, book, cut)
+            found = None if unposted else await compare(connection, book, cut, settled)
         if found is not None:
             if not found.surpluses:
                 return found
@@ -222,12 +229,26 @@ async def _shows(
         return False
 
 
-async def compare(connection: Connection, book: Book, cut: ChainCut) -> Comparison:
-    """Compare the ledger with ``cut``, every slot of which must have been found posted."""
+async def compare(
+    connection: Connection, book: Book, cut: ChainCut, settled: Settled = NOTHING
+) -> Comparison:
+    """Compare the ledger with ``cut``, every slot of which must have been found posted.
+
+    Entries that are ``settled`` count with their sums and are not read.
+    """
     rows = await connection.fetch(
-        _BOOKED, list(cut.nonces), list(cut.nonces.values()), book.bucket, book.network, cut.block
+        _BOOKED,
+        list(cut.nonces),
+        list(cut.nonces.values()),
+        book.bucket,
+        book.network,
+        cut.block,
+        settled.up_to,
     )
-    booked = {(book.wallets[row["kind"]], row["asset"]): row["booked"] for row in rows}
+    booked: dict[Holding, int] = {}
+    for row in rows:
+        before = settled.sums.get((book.bucket, book.network, row["asset"], row["kind"]), 0)
+        booked[book.wallets[row["kind"]], row["asset"]] = before + row["booked"]
     return Comparison(
         cut=cut,
         differences={

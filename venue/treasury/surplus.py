@@ -12,6 +12,7 @@ from seawall.conventions import database
 from seawall.errors import ServiceError
 from venue.ledger.journal import append
 from venue.treasury.reconcile import UNPOSTED, compare
+from venue.treasury.settled import NOTHING, Settled
 from venue.treasury.topups import WRITER
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ _ENTRIES = 2
 """Of a posting: the wallet's account and the one of what is unidentified."""
 
 
-async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> dict[Holding, int]:
+async def book_surpluses(
+    connection: Connection, book: Book, cut: ChainCut, settled: Settled = NOTHING
+) -> dict[Holding, int]:
     """Book what the chain holds at ``cut`` beyond the ledger, in one transaction.
 
     What counts is the ledger now, not when ``cut`` was compared with it, and nothing is booked if a
@@ -59,6 +62,7 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
         connection: Not in a transaction.
         book: Whose wallets ``cut`` shows.
         cut: A finalized block, every slot of which is posted.
+        settled: Older entries of the ledger, which are not read again.
 
     Returns:
         Base units by holding that were booked.
@@ -72,7 +76,7 @@ async def book_surpluses(connection: Connection, book: Book, cut: ChainCut) -> d
         # A slot that was claimed since may be a lost one that the chain has had for long.
         if await connection.fetchval(UNPOSTED, list(cut.nonces), list(cut.nonces.values())):
             return {}
-        found = dict(sorted((await compare(connection, book, cut)).surpluses.items()))
+        found = dict(sorted((await compare(connection, book, cut, settled)).surpluses.items()))
         kinds = {wallet: kind for kind, wallet in book.wallets.items()}
         for (wallet, asset), amount in found.items():
             why = (

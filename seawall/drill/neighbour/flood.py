@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import httpx
 
 from seawall.drill.neighbour.plan import Ask
+from seawall.drill.segregation.control import SignerDoor
 from seawall.ethereum.keys import recover_message_signer, to_bytes
 from seawall.keys.proofs import proof_text
 from seawall.scorecard.checks.neighbour import SIGNED
@@ -34,7 +35,7 @@ With one client of 400, a generator that meets a slow signer was itself late by 
 async def flood(
     asks: Sequence[Ask],
     *,
-    url: str,
+    door: SignerDoor,
     region: str,
     stack: str,
     wallets: Mapping[Who, str],
@@ -54,7 +55,12 @@ async def flood(
         clients = [
             await opened.enter_async_context(
                 httpx.AsyncClient(
-                    base_url=url, timeout=_TIMEOUT_S, limits=limits, trust_env=False, verify=tls
+                    base_url=door.url,
+                    headers=door.headers,
+                    timeout=_TIMEOUT_S,
+                    limits=limits,
+                    trust_env=False,
+                    verify=tls,
                 )
             )
             for _ in range(_CLIENTS)

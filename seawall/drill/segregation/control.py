@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -53,6 +53,14 @@ class Challenged:
     number: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SignerDoor:
+    """Where a region's signer is reached, and the headers by which it knows who asks."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 def challenge(*, stack: str, key: DeclaredKey, region: str, now: datetime) -> str:
     """A text that was never signed before."""
     return proof_text(
@@ -79,13 +87,16 @@ def _challenged(*, stack: str, key: DeclaredKey, region: str) -> Proof:
 
 
 def through_signer(
-    client: httpx.Client, url: str, *, stack: str, key: DeclaredKey, region: str
+    client: httpx.Client, door: SignerDoor, *, stack: str, key: DeclaredKey, region: str
 ) -> Challenged:
     """Ask the signer of ``region`` for a proof by the key of a wallet."""
     proof = _challenged(stack=stack, key=key, region=region)
     try:
         answer = client.post(
-            f"{url}/prove", json={"wallet": key.name, "text": proof.text}, timeout=_TIMEOUT_S
+            f"{door.url}/prove",
+            json={"wallet": key.name, "text": proof.text},
+            headers=door.headers,
+            timeout=_TIMEOUT_S,
         )
         body = answer.json()
         if not answer.is_success:
@@ -150,15 +161,15 @@ def challenge_all(
     stack: str,
     wallets: Mapping[str, DeclaredKey],
     approvers: Mapping[str, DeclaredKey],
-    signer_urls: Mapping[str, str],
+    doors: Mapping[str, SignerDoor],
 ) -> list[Challenged]:
-    """Challenge every key in both regions; ``signer_urls`` by region, empty if no venue runs."""
+    """Challenge every key in both regions; ``doors`` by region, empty if no venue runs."""
     found = []
     with httpx.Client(trust_env=False) as client:
         for region in access.regions(policy):
-            url = signer_urls.get(region)
+            door = doors.get(region)
             for key in wallets.values():
-                if url is None:
+                if door is None:
                     proof = Proof(
                         name=key.name,
                         region=region,
@@ -170,7 +181,7 @@ def challenge_all(
                     )
                     found.append(Challenged(proof=proof))
                 else:
-                    found.append(through_signer(client, url, stack=stack, key=key, region=region))
+                    found.append(through_signer(client, door, stack=stack, key=key, region=region))
             for role, key in approvers.items():
                 who = access.approver(policy, role)
                 found.append(by_role(actors, who, stack=stack, key=key, region=region))

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from seawall.conventions import environment
+from seawall.conventions import environment, signing
 from seawall.drill.segregation.actors import ProfileActors
+from seawall.drill.segregation.control import SignerDoor
 from seawall.drill.segregation.run import DrilledStack
 from seawall.drill.segregation.trial import Means
 from seawall.errors import UsageError
@@ -40,7 +41,10 @@ def on_deployment(deployment: Deployment, policy: Policy) -> DrilledStack:
         outputs=stack_outputs(deployment),
         actors=ProfileActors(deployment.principals),
         means=Means(dry_run=not deployment.play_money, harm=deployment.play_money),
-        signer_urls={region: signer.url for region, signer in deployment.signers.items()},
+        doors={
+            region: SignerDoor(url=signer.url, headers=signer.headers("prover"))
+            for region, signer in deployment.signers.items()
+        },
         auditor_url=None if deployment.venue.records is None else connect(deployment).auditor_url(),
     )
 
@@ -50,8 +54,9 @@ def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | No
 
     Nothing there is done that is not undone by itself.
 
-    ``venue`` is the venue's configuration, for its signers; the signers' log is read where the
-    environment names a database. Raises :class:`UsageError` if the stack is of another policy.
+    ``venue`` is the venue's configuration, for its signers, which the environment has a credential
+    for; the signers' log is read where the environment names a database. Raises
+    :class:`UsageError` if the stack is of another policy.
     """
     signers = _document(venue).get("signers", {}) if venue is not None else {}
     return DrilledStack(
@@ -60,9 +65,17 @@ def on_real_stack(policy: Policy, *, stack: str, outputs: Path, venue: Path | No
         outputs=_document(outputs),
         actors=ProfileActors(),
         means=Means(dry_run=True, harm=False),
-        signer_urls={region: str(site["url"]) for region, site in signers.items()},
+        doors={
+            region: SignerDoor(url=str(site["url"]), headers=_headers())
+            for region, site in signers.items()
+        },
         auditor_url=os.environ.get(environment.DATABASE_VARIABLE),
     )
+
+
+def _headers() -> dict[str, str]:
+    credential = os.environ.get(environment.SIGNER_CREDENTIAL_VARIABLE)
+    return signing.authorization(credential) if credential else {}
 
 
 def _document(path: Path) -> dict[str, Any]:

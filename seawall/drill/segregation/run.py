@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.canary import canaries
-from seawall.drill.segregation.control import DeclaredKey, challenge_all, looked_up
+from seawall.drill.segregation.control import DeclaredKey, SignerDoor, challenge_all, looked_up
 from seawall.drill.segregation.door import opened, try_beside
 from seawall.drill.segregation.trial import Means, read_facts, try_all
 from seawall.errors import ServiceError, UsageError
@@ -24,8 +24,8 @@ from seawall.scorecard.one_control import Trial, cells_of
 class DrilledStack:
     """The stack that is drilled.
 
-    ``outputs`` are the stack's; ``signer_urls`` by region and ``auditor_url`` are the venue's, if
-    one runs.
+    ``outputs`` are the stack's; ``doors`` of signers by region and ``auditor_url`` are the
+    venue's, if one runs.
     """
 
     policy: Policy
@@ -33,7 +33,7 @@ class DrilledStack:
     outputs: Mapping[str, Any]
     actors: Actors
     means: Means
-    signer_urls: Mapping[str, str] = field(default_factory=dict)
+    doors: Mapping[str, SignerDoor] = field(default_factory=dict)
     auditor_url: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +130,7 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
         stack=drilled.stack,
         wallets=wallets,
         approvers=approvers,
-        signer_urls=drilled.signer_urls,
+        doors=drilled.doors,
     )
     proofs = asyncio.run(looked_up(challenged, drilled.auditor_url))
     return {

@@ -34,11 +34,14 @@ RefusalCode = Literal[
     "insufficient_inventory",
     "below_minimum",
     "over_limit",
+    "value_limit_reached",
+    "number_limit_reached",
     "unknown_asset",
     "bad_address",
     "id_reused",
     "too_late",
     "suspended",
+    "price_out_of_bounds",
     "unavailable",
 ]
 

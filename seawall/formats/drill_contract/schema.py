@@ -49,7 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=202,
         answer=WithdrawalReceipt,
         request=WithdrawalRequest,
-        refusals=(400, 401, 409, 413, 422, 503),
+        refusals=(400, 401, 409, 413, 422, 429, 503),
     ),
     Operation(
         name="follow_withdrawal",

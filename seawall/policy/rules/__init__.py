@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seawall.policy.rules.caps import caps
 from seawall.policy.rules.drills import drills, readiness, stop_conditions
 from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
@@ -34,6 +35,7 @@ def relations_of(policy: Policy) -> list[Problem]:
     return [
         *wallets(policy),
         *provision(policy),
+        *caps(policy),
         *approvals(policy),
         *tiers(policy),
         *drills(policy),

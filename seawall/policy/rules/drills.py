@@ -37,6 +37,7 @@ def drills(policy: Policy) -> Iterator[Problem]:
         yield from _faults(f"drills.{name}", drill)
         yield from _expectations(f"drills.{name}.expects", drill)
         yield from _sizes(f"drills.{name}.smallest", drill)
+        yield from _storm(policy, f"drills.{name}", drill)
     names: set[str] = set()
     for index, day in enumerate(policy.gamedays):
         if day.name in names:
@@ -147,6 +148,27 @@ def _faults(path: str, drill: Drill) -> Iterator[Problem]:
                     found=f"{fault.fault} at the same time as {other.fault}",
                     remedy="let one begin when the other has ended; two at once are not watched",
                 )
+
+
+def _storm(policy: Policy, path: str, drill: Drill) -> Iterator[Problem]:
+    """A storm whose refusals would say something else, or that shows nothing."""
+    if drill.flood.storm is None:
+        return
+    value, limits = drill.flood.storm.value, policy.limits
+    if not limits.small_withdrawal_value_max < value <= limits.withdrawal_value_max:
+        yield Problem(
+            path=f"{path}.flood.storm.value",
+            found=str(value),
+            remedy="above small_withdrawal_value_max, or what is refused of it would count as small"
+            " withdrawals that were not paid, and at most withdrawal_value_max, or each request"
+            " would be too large by itself",
+        )
+    if not drill.expects.avoids:
+        yield Problem(
+            path=f"{path}.expects.avoids",
+            found="nothing",
+            remedy="name the tiers that one customer must not force; the storm shows nothing else",
+        )
 
 
 def _expectations(path: str, drill: Drill) -> Iterator[Problem]:

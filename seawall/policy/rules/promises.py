@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
+from seawall.policy.drilling import LARGE_OVER_MIN
 from seawall.policy.sections import TIERS
 
 if TYPE_CHECKING:
@@ -45,12 +47,34 @@ def _probing(policy: Policy) -> Iterator[Problem]:
                 found=f"{found} ms, above gap_max {probing.gap_max} ms",
                 remedy="write no more than gap_max, else even a promise that is kept has gaps",
             )
+    yield from _prober(policy)
     stay = policy.tiers.protected.dwell_min
     if policy.tiers.protected.suspends and probing.gap_max > stay:
         yield Problem(
             path="probing.gap_max",
             found=f"{probing.gap_max} ms, above tiers.protected.dwell_min {stay} ms",
             remedy="write less, else protected mode may pass without a probe of what it promises",
+        )
+
+
+def _prober(policy: Policy) -> Iterator[Problem]:
+    """Limits of a customer that the prober's own customers would exceed."""
+    limits = policy.limits
+    number = limits.window // policy.probing.every + 1
+    if number > limits.withdrawals_max:
+        yield Problem(
+            path="limits.withdrawals_max",
+            found=f"{limits.withdrawals_max}, where the prober asks {number} times within a window",
+            remedy="allow as many, probe less often, or shorten limits.window: it would be refused",
+        )
+    asked = number * LARGE_OVER_MIN * Fraction(limits.large_transfer_value_min)
+    if asked > limits.withdrawal_value_max:
+        yield Problem(
+            path="limits.withdrawal_value_max",
+            found=f"{limits.withdrawal_value_max}, where the prober's large transfers within a"
+            f" window are worth {float(asked):g}",
+            remedy="allow as much, probe less often, or lower large_transfer_value_min: they would"
+            " be refused",
         )
 
 

@@ -148,6 +148,15 @@ def _amounts(policy: Policy) -> Iterator[Problem]:
             found=str(policy.limits.small_withdrawal_value_max),
             remedy="keep it at or below withdrawal_value_max",
         )
+    velocity = policy.indicators.get("drawdown_velocity")
+    least = 0 if velocity is None or velocity.window is None else velocity.window
+    if policy.limits.window < least:
+        yield Problem(
+            path="limits.window",
+            found=f"{policy.limits.window} ms, below {least} ms",
+            remedy="write no less than the window of drawdown_velocity, else a customer may ask"
+            " for everything twice within that",
+        )
     paying = [
         holding.target
         for wallet in policy.wallets.values()

@@ -70,6 +70,8 @@ SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
     sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed", "tiers.avoided"}),
     sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
+    sabotage.SABOTAGE_ASSET_REST: frozenset({"safety.acknowledged_resolved"}),
+    sabotage.SABOTAGE_CUSTOMER_LIMITS: frozenset({"tiers.avoided", "page.none"}),
 }
 """By control that is switched off: exactly the ids of the checks that must fail then.
 

@@ -21,8 +21,8 @@ from seawall.scorecard.rows import Slot
 NATIVE_TOKEN = "0x" + "0" * 40
 """The address that stands for a chain's own coin in ``Paid`` events."""
 
-_Line = tuple[str, int | None, str, int, str, bool]
-"""A payout: network, number, asset, amount, recipient, whether it was the network's own coin."""
+_Line = tuple[str, int | None, str | None, str, int, str, bool]
+"""A payout: network, number, withdrawal, asset, amount, recipient, whether it was the own coin."""
 
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
@@ -39,17 +39,29 @@ _SIGNED = ("signed", "broadcast", "included", "final")
     believes={"networks": "a payout that they leave out"},
 )
 def paid_once(facts: Facts) -> Finding:
-    """Sequence numbers of finalized ``Paid`` events are unique over all networks."""
+    """Numbers and withdrawals that finalized ``Paid`` events name are unique over all networks.
+
+    The contract sees to the numbers alone: a withdrawal that is given a second one, for example by
+    a ledger that was restored, could be paid under both.
+    """
     times = Counter(payout.seq for payout in facts.run.payouts)
     value = {payout.seq: payout.amount for payout in facts.run.payouts}
     twice = [seq for seq, count in times.items() if count > 1]
     found = [f"seq {seq} was paid {times[seq]} times" for seq in twice]
+    numbers: dict[str, set[int | None]] = {}
+    for payout in facts.run.payouts:
+        if payout.withdrawal_id is not None:
+            numbers.setdefault(payout.withdrawal_id, set()).add(payout.seq)
+    for identity, seqs in numbers.items():
+        if len(seqs) > 1:
+            found.append(f"withdrawal {identity} was paid under {len(seqs)} numbers")
+            twice.append(max(seqs, key=lambda seq: value[seq]))
     worst = found[twice.index(max(twice, key=lambda seq: value[seq]))] if twice else None
     return violations(
         found,
         checked=len(times),
         what="payouts",
-        reason="each sequence number was paid once",
+        reason="each sequence number, and each withdrawal, was paid once",
         worst=worst,
     )
 
@@ -64,12 +76,18 @@ def paid_once(facts: Facts) -> Finding:
     believes={"networks": "a payout that was never made, or one left out"},
 )
 def chain_equals_posted(facts: Facts) -> Finding:
-    """Both sides have the same payouts (network, seq, asset, amount, recipient), equally often."""
+    """Both sides have the same payouts, equally often.
+
+    Network, number, asset, amount and recipient are compared, and the withdrawal where payouts name
+    theirs.
+    """
+    named = any(paid.withdrawal_id is not None for paid in facts.run.payouts)
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
     on_chain: Counter[_Line] = Counter(
         (
             paid.network,
             paid.seq,
+            paid.withdrawal_id,
             paid.asset,
             paid.amount,
             paid.to.lower(),
@@ -81,6 +99,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
         (
             row.network,
             row.seq,
+            row.id if named else None,
             row.asset,
             row.amount,
             row.destination.lower(),
@@ -94,7 +113,7 @@ def chain_equals_posted(facts: Facts) -> Finding:
     ]
     found = [
         f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
-        for (network, seq, asset, amount, to, _), what in sorted(
+        for (network, seq, _, asset, amount, to, _), what in sorted(
             odd, key=lambda pair: pair[0][1] or 0
         )
     ]
@@ -118,11 +137,12 @@ def chain_equals_posted(facts: Facts) -> Finding:
 )
 def nothing_voided_paid(facts: Facts) -> Finding:
     """No voided withdrawal has a ``Paid`` event."""
-    voided = {row.seq for row in facts.run.withdrawals if row.state == "voided"}
+    voided = {row.seq: row.id for row in facts.run.withdrawals if row.state == "voided"}
+    names = {*voided.values()}
     found = [
         f"seq {payout.seq} was voided and paid {payout.amount} {payout.asset}"
         for payout in facts.run.payouts
-        if payout.seq in voided
+        if payout.seq in voided or payout.withdrawal_id in names
     ]
     return violations(
         found,
@@ -181,13 +201,19 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     believes={"venue": "a log without the second intent"},
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
-    """For every nonce signed, the sign log and the slots name the same digest and transaction."""
+    """For every nonce signed, the sign log and the slots name the same digest and transaction.
+
+    A transaction that replaces another of its nonce for higher fees is logged as well; the slot
+    names one of them.
+    """
     found = []
     slots = {(slot.chain_id, slot.address, slot.nonce): slot for slot in facts.run.slots}
-    logged = Counter((row.chain_id, row.address, row.nonce) for row in facts.run.signatures)
+    logged = Counter(
+        (row.chain_id, row.address, row.nonce, row.tx_hash) for row in facts.run.signatures
+    )
     found += [
         f"nonce {nonce} of {address} on chain {chain} is logged {count} times"
-        for (chain, address, nonce), count in logged.items()
+        for (chain, address, nonce, _), count in logged.items()
         if count > 1
     ]
     for row in facts.run.signatures:
@@ -201,7 +227,10 @@ def one_digest_per_nonce(facts: Facts) -> Finding:
                 f"nonce {row.nonce} of {slot.wallet} was signed with digest "
                 f"{row.digest[:12]}, its slot says {slot.digest[:12]}"
             )
-        elif slot.tx_hash is not None and row.tx_hash != slot.tx_hash:
+        elif (
+            slot.tx_hash is not None
+            and (row.chain_id, row.address, row.nonce, slot.tx_hash) not in logged
+        ):
             found.append(
                 f"nonce {row.nonce} of {slot.wallet} was signed as {row.tx_hash}, its slot "
                 f"says {slot.tx_hash}"

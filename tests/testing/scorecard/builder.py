@@ -342,6 +342,7 @@ def _pay(story: Story) -> None:
                     {
                         "network": network,
                         "seq": row["seq"],
+                        "withdrawal_id": row["id"],
                         "to": row["destination"],
                         "asset": row["asset"],
                         "amount": row["amount"],

@@ -22,6 +22,7 @@ SETTLER = components.process_target(components.settler_process("aster"))
 PROMETHEUS = components.process_target(components.PROMETHEUS_PROCESS)
 API = components.process_target(components.API_PROCESS)
 RPC = components.rpc_proxy("aster", "primary")
+ASSET = components.asset_target("aster", "USDX")
 
 
 def with_fault(run: Run, fault: str, target: str | None = None) -> Files:
@@ -183,6 +184,22 @@ def settler_frozen(run: Run) -> Files:
     }
 
 
+def asset_paused(run: Run) -> Files:
+    """A token does not move on aster meanwhile; the chain pays it before and after."""
+    paused = with_fault(run, faults.ASSET_PAUSED, ASSET)
+    _, network, asset = ASSET.split(".")
+    return paused | {
+        "payouts": each(
+            run.payouts,
+            lambda row: (
+                (row.network, row.asset) == (network, asset)
+                and us(EFFECTIVE) <= row.block_timestamp <= us(REVERTED)
+            ),
+            block_timestamp=us(REVERTED + 3),
+        )
+    }
+
+
 def prometheus_frozen(run: Run) -> Files:
     """Prometheus stands still: it does not answer the prober, and records nothing."""
     return with_fault(run, faults.PROCESS_FROZEN, PROMETHEUS) | {
@@ -224,6 +241,7 @@ FAULTY = {
     faults.KMS_THROTTLED: lambda run: refusing(run, faults.KMS_THROTTLED),
     faults.SIGNING_DENIED: lambda run: refusing(run, faults.SIGNING_DENIED),
     faults.RPC_DARK: rpc_dark,
+    faults.ASSET_PAUSED: asset_paused,
     f"{faults.PROCESS_FROZEN} {SETTLER}": settler_frozen,
     f"{faults.PROCESS_FROZEN} {PROMETHEUS}": prometheus_frozen,
     f"{faults.PROCESS_KILLED} {API}": api_killed,

@@ -84,7 +84,9 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         {"customer.told_truth": UNKNOWN},
     ),
     "a customer was paid under a number of another request": (
-        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], seq=99_999))},
+        lambda run: {
+            "payouts": (*run.payouts, replace(run.payouts[5], seq=99_999, withdrawal_id="another"))
+        },
         {"customer.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
     ),
     "the prober does not say what it asked for": (

@@ -42,6 +42,25 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], network="birch"))},
         {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL, "customer.paid_once": FAIL},
     ),
+    "a withdrawal was paid again under another number": (
+        lambda run: {"payouts": (*run.payouts, replace(run.payouts[5], seq=(1 << 40) + 6))},
+        {"safety.paid_once": FAIL, "safety.chain_equals_posted": FAIL, "customer.paid_once": FAIL},
+    ),
+    "a payout names another withdrawal": (
+        lambda run: {
+            "payouts": first(run.payouts, lambda row: row.seq == 9, withdrawal_id="another")
+        },
+        {"safety.chain_equals_posted": FAIL},
+    ),
+    "something voided was paid under another number": (
+        lambda run: {
+            "withdrawals": first(
+                run.withdrawals, lambda row: row.seq == 9, state="voided", reason="refused"
+            ),
+            "payouts": first(run.payouts, lambda row: row.seq == 9, seq=(1 << 40) + 9),
+        },
+        {"safety.nothing_voided_paid": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
     "a payout went to another address": (
         lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
         {"safety.chain_equals_posted": FAIL, "customer.told_truth": FAIL},

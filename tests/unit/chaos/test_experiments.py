@@ -184,7 +184,7 @@ def test_a_fault_stays_within_the_blast_radius(tmp_path: Path) -> None:
         match=r"^the fault kms-dark reaches kms\.primary, which is outside the drill's blast",
     ):
         _make(stack, blast_radius=("exchange.primary",))
-    with pytest.raises(UsageError, match=r"^there is no fault flood \(name one of kms-dark"):
+    with pytest.raises(UsageError, match=r"^there is no fault flood \(name one of asset-paused"):
         _make(stack, "flood")
     with pytest.raises(UsageError, match=r"^the fault kms-dark cannot be aimed at api"):
         _make(stack, target="api")

@@ -20,7 +20,7 @@ from chaos.faults import Fault, kms_throttled, make_fault, signing_denied
 from chaos.faults.signing_denied import denial
 from seawall.conventions import signing
 from seawall.errors import ServiceError, UsageError
-from seawall.formats.deployment import Deployment
+from seawall.formats.deployment import Deployment, Signer
 from seawall.iam.evaluation import decide
 from seawall.iam.request import Policies, Principal, Request, ResourcePolicy
 from seawall.keys import access
@@ -97,9 +97,11 @@ def test_what_cannot_be_seen_or_does_not_exist_is_refused(tmp_path: Path) -> Non
 
 
 @contextmanager
-def _signer(status: int, body: bytes) -> Iterator[str]:
+def _signer(status: int, body: bytes, seen: list[str | None] | None = None) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            if seen is not None:
+                seen.append(self.headers["Authorization"])
             self.send_response(status if self.path == "/signer/probe" else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -148,8 +150,26 @@ def test_the_signers_probe_shows_the_key_services_own_code(
     status: int, body: bytes, result: str
 ) -> None:
     with _signer(status, body) as url:
-        assert signer.look(url) == result
-    assert signer.look(url) == signing.SILENT
+        found = Signer(url=url, operations_per_s=60)
+        assert signer.look(found) == result
+    assert signer.look(found) == signing.SILENT
+
+
+def test_a_look_shows_the_probers_credential_from_a_file_that_is_private(tmp_path: Path) -> None:
+    """Others must not be able to read it."""
+    seen: list[str | None] = []
+    path = tmp_path / "prober.credential"
+    path.write_text("a credential\n", encoding="utf-8")
+    path.chmod(0o600)
+    with _signer(200, b"{}", seen) as url:
+        found = Signer(url=url, operations_per_s=60, prober=path)
+        assert signer.look(found) == ANSWERED
+    assert seen == ["Bearer a credential"]
+    path.chmod(0o640)
+    with pytest.raises(UsageError, match="others can read"):
+        signer.look(found)
+    with pytest.raises(UsageError, match="cannot read the credential"):
+        signer.look(found.model_copy(update={"prober": tmp_path / "none"}))
 
 
 class _Iam:

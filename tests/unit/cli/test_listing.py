@@ -31,7 +31,8 @@ def test_drills_and_game_days_come_from_the_policy(capsys: pytest.CaptureFixture
     assert drills["rpc-dark"]["faults"] == ["rpc-dark of rpc.aster.primary"]
     assert drills["calm"]["avoids"] == ["stressed", "protected"]
     assert {name for day in days.values() for name in day["drills"]} == drills.keys() - {
-        "slow-bleed"
+        "slow-bleed",
+        "one-customer",
     }
 
 

@@ -36,8 +36,10 @@ def test_a_tier_does_with_a_withdrawal_what_it_promises(
     tier: Tier, value: int, cross_rail: bool, outcome: str
 ) -> None:
     """By size and by transfer; the strictest answer wins, and a refusal says why."""
+    value_micro = value * MICRO
+    transferred = value_micro if cross_rail else None
     admission = admit(
-        POLICY, tier, *functions_of_withdrawal(POLICY, value * MICRO, cross_rail=cross_rail)
+        POLICY, tier, *functions_of_withdrawal(POLICY, value_micro, transferred_micro=transferred)
     )
     assert admission.outcome == outcome
     assert (admission.reason is None) == (outcome == "allowed")

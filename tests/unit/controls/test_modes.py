@@ -27,6 +27,7 @@ def sample(levels: Mapping[str, str], *, at_s: float = 0) -> Sample:
     )
     return Sample(
         at_us=int(at_s * SECOND),
+        shown_us=0,
         levels={name: Fraction(levels.get(name, "0")) for name in names},
         newest_flow_id=1,
     )

@@ -1,4 +1,4 @@
-"""The sizes of top-ups."""
+"""The sizes of top-ups, and of what may move in one window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.controls.sizing import top_up
+from seawall.controls.sizing import contract_caps, signer_caps, top_up, window_seconds
 from tests.testing import policies
 
 POLICY = policies.policy(durations="1/3")
@@ -38,6 +38,24 @@ def test_a_wallet_is_refilled_to_its_maximum_as_far_as_the_reserve_goes(
         reserve=reserve * USDX,
     )
     assert amount == (None if expected is None else expected * USDX)
+
+
+def test_a_top_up_fits_into_what_the_signer_lets_out_of_the_reserve() -> None:
+    """Else its slot would wait for ever, and all of the lane behind it."""
+    tight = policies.policy({"wallets.customer-aster-reserve.holdings.USDX.target": "500000"})
+    amount = top_up(
+        tight, "customer-aster-hot", "USDX", available=0, in_flight=0, reserve=500_000 * USDX
+    )
+    assert amount == 400_000 * USDX
+
+
+def test_caps_are_shares_of_what_a_wallet_normally_holds() -> None:
+    """The signer's lie below the contract's, and those below the target."""
+    assert contract_caps(POLICY, "customer-aster-hot")["USDX"] == 378_000 * USDX
+    found = signer_caps(POLICY, "customer-aster-hot")
+    assert found.amounts == {"AST": 168 * 10**18, "USDX": 336_000 * USDX}
+    assert (found.window_ms, found.transactions) == (5_000, 100)
+    assert window_seconds(POLICY) == 3
 
 
 def test_negative_amounts_are_refused() -> None:

@@ -48,7 +48,9 @@ def test_the_present_spelling_is_taken_without_a_notice(capsys: pytest.CaptureFi
 
 
 def test_a_control_that_no_game_day_covers_is_refused_with_the_choices() -> None:
-    with pytest.raises(UsageError, match="one of: failover, rpc-failover, mode-controller"):
+    with pytest.raises(
+        UsageError, match="one of: failover, rpc-failover, mode-controller, asset-rest"
+    ):
         request("bulkhead")
 
 
@@ -75,11 +77,13 @@ def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
         "signing-region-dark": ("failover", "mode-controller"),
         "calm": (),
         "slow-bleed": (),
+        "one-customer": ("customer-limits",),
         "rpc-dark": ("rpc-failover",),
         "signing-throttled": ("failover",),
         "signing-denied": ("failover",),
         "api-killed": (),
         "settler-frozen": (),
+        "asset-paused": ("asset-rest",),
         "prometheus-dark": ("mode-controller",),
     }
 
@@ -124,7 +128,9 @@ def test_a_drill_whose_fault_does_not_exist_is_refused_before_anything_starts(
     """The faults that there are come from the program that applies them."""
     changed = tree({"drills.signing-region-dark.faults.0.fault": "kms-gone"})
 
-    with pytest.raises(PolicyError, match=r"faults\.0\.fault: found 'kms-gone'; name one of kms-"):
+    with pytest.raises(
+        PolicyError, match=r"faults\.0\.fault: found 'kms-gone'; name one of asset-"
+    ):
         make_request(
             root=ROOT,
             policy_path=write(tmp_path, changed),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from seawall.errors import EvidenceError
-from seawall.evidence.chain import NATIVE, ChainSource, export_chain, head_of
+from seawall.evidence.chain import NATIVE, PAID_TOPIC, ChainSource, export_chain, head_of
 
 LANE = "0x" + "Ab" * 20
 CONTRACT = "0x" + "cd" * 20
@@ -71,6 +71,66 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
         assert list(csv.DictReader(file)) == [
             {"network": "aster", "wallet": "hot", "address": LANE.lower(), "nonce": "7"}
         ]
+
+
+def paid_log(*, identity: str = "00112233445566778899aabbccddeeff", more: str = "00" * 16) -> Any:
+    """A ``Paid`` event of 250 base units of the native coin, number 2^40 + 7."""
+    return {
+        "topics": [
+            PAID_TOPIC,
+            f"0x{(1 << 40) + 7:064x}",
+            f"0x{identity}{more}",
+            "0x" + PAID[2:].rjust(64, "0"),
+        ],
+        "data": f"0x{0:064x}{250:064x}",
+        "transactionHash": "0xpaid",
+        "blockNumber": hex(2),
+    }
+
+
+def paying(log: Any, monkeypatch: pytest.MonkeyPatch, into: Path) -> list[dict[str, str]]:
+    """The payouts that the export finds on a chain with one ``Paid`` event."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        calls = json.loads(request.content)
+        found = {"eth_getTransactionByHash": {"hash": "0xpaid", "from": LANE}}
+
+        def answer_to(call: Any) -> Any:
+            if call["method"] == "eth_getLogs":
+                return [log] if call["params"][0]["topics"] == [PAID_TOPIC] else []
+            return found.get(call["method"]) or answer(call["method"], call["params"])
+
+        return httpx.Response(
+            200, json=[{"id": call["id"], "result": answer_to(call)} for call in calls]
+        )
+
+    client = httpx.MockTransport(handle)
+    monkeypatch.setattr("seawall.evidence.chain.httpx.Client", lambda **_: CLIENT(transport=client))
+    site = ChainSource(
+        network="aster",
+        node_url="http://node",
+        payout_contracts={"hot": CONTRACT},
+        assets={"AST": NATIVE},
+    )
+    export_chain([site], observed={}, into=into)
+    with (into / "payouts.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_payout_names_its_number_its_withdrawal_and_its_recipient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id that is none is nonsense of the node, and no withdrawal without a name."""
+    (row,) = paying(paid_log(), monkeypatch, tmp_path)
+    assert (row["seq"], row["withdrawal_id"], row["to"], row["amount"]) == (
+        str((1 << 40) + 7),
+        "00112233-4455-6677-8899-aabbccddeeff",
+        PAID,
+        "250",
+    )
+    for wrong in (paid_log(more="01" * 16), paid_log(more=""), paid_log(identity="0011")):
+        with pytest.raises(EvidenceError, match="what no node can say"):
+            paying(wrong, monkeypatch, tmp_path)
 
 
 CLIENT = httpx.Client

@@ -24,6 +24,7 @@ from seawall.evidence.probes import (
     StatusProbe,
 )
 from seawall.formats.customers import Account, read_accounts
+from seawall.formats.deployment import Signer
 from seawall.formats.drill_contract import (
     ContractAdapter,
     Credentials,
@@ -413,7 +414,8 @@ def test_a_signers_probe_shows_what_its_key_service_answers(
 
     async def probed() -> Sample:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            probe = SignerProbe(http=http, region="us-east-1", url="http://signer/")
+            signer = Signer(url="http://signer/", operations_per_s=1)
+            probe = SignerProbe(http=http, region="us-east-1", signer=signer)
             [sample] = await probe.signs()
             return sample
 

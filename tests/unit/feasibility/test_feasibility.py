@@ -121,6 +121,25 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "targets.rpo_max",
         "at most 6h: backup every 12h + late start of a backup 1h = 13h",
     ),
+    "a cap that keeps small withdrawals waiting": (
+        "caps.signer.window",
+        "36s",
+        "caps.signer.window",
+        (
+            "small withdrawal on birch while the signer's cap is used up, at most 45s: window of "
+            "the signer's cap 36s + claim 350ms + signature 600ms + blocks 9s (3 x 3s) + poll of "
+            "the chain 200ms = 46.15s"
+        ),
+    ),
+    "fewer transactions than stress takes": (
+        "caps.signer.transactions",
+        70,
+        "caps.signer.transactions",
+        (
+            "transactions of customer-birch-hot in 15s, at most 70: full batches 16.667 (20000 in "
+            "90s, batches of 200) + batches that are not full 60 (one every 250ms) = 76.667"
+        ),
+    ),
     "too small a share of the quota": (
         "signing.operations_per_s",
         20,
@@ -167,6 +186,24 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
             "all hot targets) = 50"
         ),
     ),
+    "one customer forces a tier": (
+        "triggers.0.enter_at",
+        "0.05",
+        "limits.withdrawal_value_max",
+        (
+            "one customer does not force run-building, below 0.05: all of one customer 0.06 "
+            "(limits.withdrawal_value_max / all hot targets) = 0.06"
+        ),
+    ),
+    "one customer keeps up a tier": (
+        "limits.window",
+        "38s",
+        "limits.window",
+        (
+            "one customer does not keep up run-building, below 0.04: all of one customer 0.06 "
+            "(limits.withdrawal_value_max / all hot targets) = 0.06"
+        ),
+    ),
     "more failures than a dark region gives": (
         "triggers.2.enter_at",
         "5",
@@ -201,6 +238,13 @@ ALSO: dict[str, dict[str, Any]] = {
     "dark for less than a failover may take": {
         "drills.signing-region-dark.smallest.fault": "20s",
         "drills.signing-region-dark.faults.0.after": "124s",
+    },
+    "a cap that keeps small withdrawals waiting": {
+        "caps.signer.transactions": 200,
+        "stress.outflow": {
+            "aster": {"AST": "300", "USDX": "600000"},
+            "birch": {"BIR": "1200", "USDX": "600000"},
+        },
     },
     "refills that come too late": {
         "targets.small_withdrawal_within": "60s",
@@ -249,7 +293,7 @@ def _place(path: str) -> str:
     return f"{section}.{rest.rpartition('.')[2]}"
 
 
-def test_a_contract_that_lets_less_through_is_refused(tmp_path: Path) -> None:
+def test_a_signer_that_lets_less_through_is_refused(tmp_path: Path) -> None:
     """A cap below the cycle's outflow stops customers, however much the wallet holds."""
     changed = tree()
     put(
@@ -265,8 +309,8 @@ def test_a_contract_that_lets_less_through_is_refused(tmp_path: Path) -> None:
     said = problems(write(tmp_path, changed))["stress.outflow.aster.AST"]
 
     assert (
-        "aster AST through the payout contract, at least 1001 AST: caps 1000 AST (1 windows of "
-        "30s x 1000) = 1000 AST"
+        "aster AST through the signer's caps, at least 1001 AST: caps 800 AST (2 windows of "
+        "15s x 400) = 800 AST"
     ) in said
 
 

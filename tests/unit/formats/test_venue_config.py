@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from seawall.conventions.environment import SABOTAGE_VARIABLE
+from seawall.conventions.environment import SABOTAGE_VARIABLE, SIGNER_CREDENTIAL_VARIABLE
+from seawall.conventions.signing import fingerprint
 from seawall.errors import UsageError
 from seawall.formats.venue_config import (
+    BucketSigner,
     Endpoint,
     Key,
     NetworkConfig,
+    SignerCaller,
     SignerConfig,
     VenueConfig,
     config_from_arguments,
     load_config,
+    signer_credential,
 )
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -53,6 +57,7 @@ def config(policy: Policy) -> VenueConfig:
         signers={
             policy.regions.primary: SignerConfig(
                 listen_port=9,
+                buckets={"customer": BucketSigner(listen_port=9, url="http://127.0.0.1:9")},
                 operations_per_s=10,
                 url="http://127.0.0.1:9",
                 kms_endpoint="http://127.0.0.1:9",
@@ -60,6 +65,7 @@ def config(policy: Policy) -> VenueConfig:
                 keys=keys,
             )
         },
+        signer_callers={"prober": SignerCaller(sha256=fingerprint("a credential"), may=("probe",))},
         exchange=NOWHERE,
         api_listen_port=9,
         api_url="http://127.0.0.1:9",
@@ -93,6 +99,21 @@ def test_money_lies_in_the_contract_or_at_the_key(config: VenueConfig, policy: P
         config.holder_of(policy, without)
         == config.signers[policy.regions.primary].keys[without].address
     )
+
+
+def test_a_reserve_pays_the_contract_of_the_hot_wallet_that_it_refills(
+    config: VenueConfig, policy: Policy
+) -> None:
+    """One that refills none pays itself, if it has a contract at all; others pay anybody."""
+    hot = next(iter(policy.payout_wallets()))
+    reserve = policy.reserve_of(hot)
+    alone = "contingency-aster-reserve"
+    assert policy.refilled_by(alone) is None
+    assert config.recipients(policy, [hot, reserve, alone]) == {reserve: "0x" + "ab" * 20}
+    network = policy.wallets[alone].network
+    site = config.networks[network].model_copy(update={"reserve_contracts": {alone: "0xEE"}})
+    with_contract = config.model_copy(update={"networks": {network: site}})
+    assert with_contract.recipients(policy, [alone]) == {alone: "0xee"}
 
 
 def test_the_venues_own_addresses_are_contracts_keys_tokens_and_cold_wallets(
@@ -137,7 +158,7 @@ def test_a_control_is_switched_off_in_a_sandbox_only(
     [
         (None, r"cannot read .*venue\.json"),
         ("{", "text that is not JSON"),
-        ("{}", "8 problems"),
+        ("{}", "9 problems"),
         ('{"run_id": "a", "run_id": "b"}', "the key 'run_id' twice"),
     ],
 )
@@ -150,3 +171,18 @@ def test_a_file_that_is_no_configuration_is_refused(
 
     with pytest.raises(UsageError, match=why):
         load_config(path)
+
+
+def test_the_file_holds_no_credential_of_a_caller(config: VenueConfig) -> None:
+    """Who reads it can ask no signer for anything."""
+    assert "a credential" not in config.model_dump_json()
+
+
+def test_a_process_without_its_credential_says_which_variable_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SIGNER_CREDENTIAL_VARIABLE, "a credential")
+    assert signer_credential() == "a credential"
+    monkeypatch.setenv(SIGNER_CREDENTIAL_VARIABLE, "")
+    with pytest.raises(UsageError, match=f"{SIGNER_CREDENTIAL_VARIABLE} is not set"):
+        signer_credential()

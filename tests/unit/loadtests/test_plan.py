@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import stat
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from loadtests.arrivals import Arrival, read_arrivals
 from loadtests.plan import Plan, plan, without_spent, write_plan
-from loadtests.population import SET_ASIDE, Population, owed, populate, write_customers
+from loadtests.population import CUSTOMERS, SET_ASIDE, Population, owed, populate, write_customers
 from loadtests.shock import Profile, load_profile
 from seawall.errors import UsageError
 from seawall.policy import Policy
+from seawall.policy.drilling import Storm
 from seawall.policy_file import load_policy
 
 SANDBOX = load_policy(Path("policies/sandbox.yaml"))
 PROFILE = load_profile("bybit-2025-02")
 DRILL = "signing-region-dark"
-SIZE = 1_000
+SIZE = CUSTOMERS
 SEEDS = range(4)
 MORE_SEEDS = range(4, 20)
 
@@ -285,7 +287,7 @@ def test_production_is_stressed_by_the_same_profile() -> None:
 
 def test_a_drill_may_ask_for_less_than_its_profile_and_still_reach_its_tier() -> None:
     """One sandbox has money for one whole run on the bank, and for a smaller one after it."""
-    population = populate(SANDBOX, seed=1, size=1_000)
+    population = populate(SANDBOX, seed=1, size=SIZE)
     asked = SANDBOX.drills["prometheus-dark"].flood.requested
     assert asked is not None
 
@@ -295,6 +297,100 @@ def test_a_drill_may_ask_for_less_than_its_profile_and_still_reach_its_tier() ->
     assert expected["requested_over_hot_targets"] == pytest.approx(float(asked), rel=0.02)
     assert expected["protected_crossed_after_s"] is not None
     assert schedule.knobs["requested"] == str(asked)
+
+
+def test_no_customer_asks_for_more_than_the_limits_allow(
+    made: dict[int, tuple[Population, Plan]],
+) -> None:
+    """Within any 15 s, and two more for requests that are committed late.
+
+    What is planned as small stays small: else it would be deferred, and no promise broken by that.
+    """
+    for _, schedule in made.values():
+        by_customer: dict[str, list[Arrival]] = {}
+        for arrival in schedule.arrivals:
+            if arrival.attempt == 1:
+                by_customer.setdefault(arrival.customer_id, []).append(arrival)
+        for asked in by_customer.values():
+            for each in asked:
+                together = [
+                    other.value_micro
+                    for other in asked
+                    if each.offset_us - 17_000_000 <= other.offset_us <= each.offset_us + 2_000_000
+                ]
+                assert sum(together) <= 100_000_000_000
+                assert len(together) <= 120
+                assert each.size == "large" or sum(together) <= 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "size", "said"),
+    [
+        ({}, 500, "has used up what limits allow a customer within 15000 ms"),
+        ({"withdrawals_max": 1}, 500, "a value of 100000, of which 1000 is small, in 1 requests"),
+        ({"small_withdrawal_value_max": Decimal(100)}, 50, "up to 100 cannot be worth 6,255"),
+        ({"withdrawal_value_max": Decimal(1_050)}, 50, "up to 1,050 cannot be worth"),
+    ],
+)
+def test_a_flood_that_the_limits_of_customers_make_impossible_is_refused(
+    changes: dict[str, object], size: int, said: str
+) -> None:
+    """Its customers would be refused, or their small withdrawals be large, by the policy itself."""
+    limits = SANDBOX.limits.model_copy(update=changes)
+    policy = SANDBOX.model_copy(update={"limits": limits})
+
+    with pytest.raises(UsageError, match=said):
+        plan(policy, DRILL, PROFILE, populate(policy, seed=1, size=size), seed=1)
+
+
+STORM = "one-customer"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_customer_storms_beside_a_calm_day_and_only_the_limits_keep_the_tier(seed: int) -> None:
+    """Of what it asks for, only so much is let through; without limits it alone would be a run."""
+    population = populate(SANDBOX, seed=seed, size=SIZE)
+
+    made = plan(SANDBOX, STORM, load_profile("calm-day"), population, seed=seed)
+
+    by_customer = Counter(each.customer_id for each in made.arrivals)
+    [(stormer, count)] = by_customer.most_common(1)
+    storm = [each for each in made.arrivals if each.customer_id == stormer]
+    others = [each for each in made.arrivals if each.customer_id != stormer]
+    assert count == 50 * 40
+    assert {each.phase for each in storm} == {"run"}
+    assert {each.size for each in storm} == {"large"}
+    assert max(_velocity(storm, at) for at in range(15_000_000, 55_000_001, 500_000)) > 0.15
+    assert max(_velocity(others, at) for at in range(0, 55_000_001, 500_000)) < 0.02
+    assert made.knobs["expected"]["velocity_max"] < 0.1 / 1.2
+    assert not {read.customer_id for read in made.reads} & {stormer}
+
+
+def test_a_storm_that_would_reach_no_tier_anyway_is_refused() -> None:
+    """It would pass without any limit."""
+    drill = SANDBOX.drills[STORM]
+    storm = Storm(requests_per_s=10, value=Decimal(1_050))
+    flood = drill.flood.model_copy(update={"storm": storm})
+    policy = SANDBOX.model_copy(
+        update={"drills": {STORM: drill.model_copy(update={"flood": flood})}}
+    )
+    population = populate(policy, seed=1, size=SIZE)
+
+    with pytest.raises(UsageError, match=r"its storm would reach a velocity of only 0\.0\d+ with"):
+        plan(policy, STORM, load_profile("calm-day"), population, seed=1)
+
+
+def test_a_storm_that_nobody_could_pay_for_is_refused() -> None:
+    drill = SANDBOX.drills[STORM]
+    storm = Storm(requests_per_s=5_000, value=Decimal(1_050))
+    flood = drill.flood.model_copy(update={"storm": storm})
+    policy = SANDBOX.model_copy(
+        update={"drills": {STORM: drill.model_copy(update={"flood": flood})}}
+    )
+    population = populate(policy, seed=1, size=SIZE)
+
+    with pytest.raises(UsageError, match="nobody holds the 26250000 that the storm asks for"):
+        plan(policy, STORM, load_profile("calm-day"), population, seed=1)
 
 
 def test_a_profile_too_weak_for_the_policy_is_refused_with_numbers() -> None:

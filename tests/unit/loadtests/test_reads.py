@@ -18,7 +18,7 @@ from loadtests.arrivals import Arrival
 from loadtests.check import problems_of
 from loadtests.coordinator import Coordinator, own_part, own_reads
 from loadtests.plan import Plan, plan, write_plan
-from loadtests.population import Population, populate
+from loadtests.population import CUSTOMERS, Population, populate
 from loadtests.reads import PLANNED_READS, PlannedRead, reads_beside
 from loadtests.results import ReadResult, RequestResult
 from loadtests.shock import PROFILES, Profile, load_profile
@@ -31,7 +31,7 @@ from tests.testing.mappings import write_mapping
 
 SANDBOX = load_policy(Path("policies/sandbox.yaml"))
 DRILL, CALM_DAY = "signing-region-dark", "calm"
-SIZE = 1_000
+SIZE = CUSTOMERS
 POOL = ("aster", "AST")
 
 

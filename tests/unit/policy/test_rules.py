@@ -14,6 +14,9 @@ from tests.testing.policies import put, tree, write
 COLD = "0x5EA0000000000000000000000000000000000C01"
 ASTER = "https://aster.us-east-1.rpc.harbour.example"
 DRILL = "drills.signing-region-dark"
+_STORM = tree()["drills"]["signing-region-dark"] | {
+    "expects": {"avoids": ["protected"], "targets": ["failover_max", "recovery_max"]}
+}
 _FAULTS = tree()["drills"]["signing-region-dark"]["faults"]
 
 BROKEN: dict[str, tuple[str, Any, str, str]] = {
@@ -35,6 +38,42 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "31s",
         "probing.gap_max",
         "protected mode may pass without a probe",
+    ),
+    "a customer may ask for everything twice within the velocity's window": (
+        "limits.window",
+        "14s",
+        "limits.window",
+        "write no less than the window of drawdown_velocity",
+    ),
+    "the prober asks more often than a customer may": (
+        "limits.withdrawals_max",
+        15,
+        "limits.withdrawals_max",
+        "where the prober asks 16 times within a window",
+    ),
+    "the prober asks for more than a customer may": (
+        "limits.large_transfer_value_min",
+        "6000",
+        "limits.withdrawal_value_max",
+        "where the prober's large transfers within a window are worth 100800",
+    ),
+    "a storm under a drill that avoids nothing": (
+        f"{DRILL}.flood.storm",
+        {"requests_per_s": 50, "value": "1050"},
+        f"{DRILL}.expects.avoids",
+        "name the tiers that one customer must not force",
+    ),
+    "a storm of small withdrawals": (
+        f"{DRILL}",
+        _STORM | {"flood": _STORM["flood"] | {"storm": {"requests_per_s": 50, "value": "1000"}}},
+        f"{DRILL}.flood.storm.value",
+        "would count as small withdrawals that were not paid",
+    ),
+    "a storm of which each request is too large": (
+        f"{DRILL}",
+        _STORM | {"flood": _STORM["flood"] | {"storm": {"requests_per_s": 50, "value": "100001"}}},
+        f"{DRILL}.flood.storm.value",
+        "or each request would be too large by itself",
     ),
     "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
@@ -182,6 +221,42 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         {"BIR": "1"},
         "stress.outflow.birch.USDX",
         "in one cycle",
+    ),
+    "a contract pays all that a wallet holds in one window": (
+        "caps.contract.of_target",
+        "1",
+        "caps.contract.of_target",
+        "never binds",
+    ),
+    "the signer's cap is the contract's": (
+        "caps.signer.of_target",
+        "0.90",
+        "caps.signer.of_target",
+        "0.9, contract 0.9",
+    ),
+    "a signer's window that a late block joins with the next": (
+        "caps.signer.window",
+        "11999ms",
+        "caps.signer.window",
+        "write 12000 ms or more",
+    ),
+    "a contract's window of no whole seconds": (
+        "caps.contract.window",
+        "8500ms",
+        "caps.contract.window",
+        "write whole seconds",
+    ),
+    "a withdrawal that no window lets through": (
+        "limits.withdrawal_value_max",
+        "336001",
+        "limits.withdrawal_value_max",
+        "customer-aster-hot may sign away USDX worth 336000 in one window",
+    ),
+    "a signer that may sign nothing": (
+        "caps.signer.transactions",
+        0,
+        "caps.signer.transactions",
+        "greater than 0",
     ),
     "a backup is gone before the next": ("backup.keep", "1h", "backup.keep", "at least 2 times"),
     "evidence is gone before the backup": (

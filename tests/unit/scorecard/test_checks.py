@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import each, payout, primary_only, requests_left_late, us
 from tests.testing.scorecard.table import TABLE
 
-FAIL = Outcome.FAIL
+FAIL, PASS = Outcome.FAIL, Outcome.PASS
 
 
 def test_a_good_run_passes_every_check(good_run: Run) -> None:
@@ -81,6 +83,40 @@ def test_a_network_with_deferred_withdrawals_alone_has_nothing_to_fail_over(
         Outcome.PASS,
         "customer-aster-hot",
     )
+
+
+def replaced(run: Run, **changes: Any) -> dict[str, Any]:
+    """The first nonce that was signed before the dark was signed again in it, for higher fees.
+
+    The dearer transaction is the one that was mined; the standby signed it.
+    """
+    row = run.signatures[3]
+    late = us(40.3)
+    dearer = replace(
+        row, tx_hash="0x" + "fe" * 32, signed_by=run.policy.regions.standby, signed_at=late
+    )
+    call = next(
+        each
+        for each in run.sign_calls
+        if each.address == row.address and each.region == run.policy.regions.standby
+    )
+    again = replace(call, event_id="again", at=us(40))
+    return {
+        "signatures": (*run.signatures, replace(dearer, **changes)),
+        "sign_calls": tuple(sorted((*run.sign_calls, again), key=lambda each: each.at)),
+    }
+
+
+def test_a_transaction_that_replaces_another_of_its_nonce_contradicts_nothing(
+    altered: Callable[..., Run], good_run: Run
+) -> None:
+    """A nonce has two signatures then, by two regions; that its intent is one is still checked."""
+    good = judge_facts(Facts(altered(**replaced(good_run))))
+    other_intent = judge_facts(Facts(altered(**replaced(good_run, digest="ff" * 32))))
+
+    assert good.outcome is Outcome.PASS, [each for each in good.results if each.outcome is not PASS]
+    found = {each.id for each in other_intent.results if each.outcome is not PASS}
+    assert found == {"safety.one_digest_per_nonce"}
 
 
 def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -> None:

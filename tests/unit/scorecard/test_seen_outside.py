@@ -18,12 +18,13 @@ from seawall.scorecard.outside import OUTSIDE
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.faulty import (
     FAULTY,
+    asset_paused,
     prometheus_frozen,
     rpc_dark,
     settler_frozen,
     with_fault,
 )
-from tests.testing.scorecard.spoiling import Files, Spoil, events, probes, us, without
+from tests.testing.scorecard.spoiling import Files, Spoil, events, first, probes, us, without
 from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, ENDS, REVERTED, STARTS, ZERO
 
 Alter = Callable[..., Run]
@@ -378,6 +379,52 @@ def test_a_prometheus_that_went_on_did_not_stand_still(
     spoil, said = UNWATCHED[what]
     frozen = prometheus_frozen(good_run)
     finding = ask(fault_landed, Facts(altered(**frozen | spoil(altered(**frozen)))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
+
+
+def _own(row: Any) -> bool:
+    return (row.network, row.asset) == ("aster", "USDX")
+
+
+MOVED: dict[str, tuple[Spoil, str]] = {
+    "one payment went through": (
+        lambda run: {"payouts": first(run.payouts, _own, block_timestamp=us(50))},
+        "was paid on aster while it should not move",
+    ),
+    "nothing else was paid there": (
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: row.network == "aster" and row.asset != "USDX"
+            )
+        },
+        "nothing else was paid on aster",
+    ),
+    "it was never paid before": (
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: _own(row) and row.block_timestamp < us(APPLIED)
+            )
+        },
+        "was paid on aster before it either",
+    ),
+    "it was never paid again": (
+        lambda run: {
+            "payouts": without(
+                run.payouts, lambda row: _own(row) and row.block_timestamp > us(APPLIED)
+            )
+        },
+        "was paid on aster after it",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_an_asset_that_moved_was_not_paused(what: str, altered: Alter, good_run: Run) -> None:
+    spoil, said = MOVED[what]
+    paused = asset_paused(good_run)
+    finding = fault_landed.answer(Facts(altered(**paused | spoil(altered(**paused)))))
 
     assert finding.outcome is UNKNOWN
     assert said in finding.reason

@@ -17,11 +17,21 @@ FILES = (
     ROOT / "venue" / "signer" / "logs.py",
     ROOT / "venue" / "signer" / "service.py",
 )
-READS = {"_WAITING", "_GIVEN_OUT", "_IN_FLIGHT", "_ITEMS", "_TOPUP_ITEM", "_PAUSED", "_HELD"}
+READS = {
+    "_WAITING",
+    "_GIVEN_OUT",
+    "_IN_FLIGHT",
+    "_REPLACEMENTS",
+    "_RECENT",
+    "_ITEMS",
+    "_TOPUP_ITEM",
+    "_PAUSED",
+    "_HELD",
+}
 """Statements without a trace, which may be sent without a transaction."""
 PROOFS = {"_ASKED", "_GIVEN"}
 """Proofs of key control, which no payout needs (venue/signer/logs.py, ProofLog)."""
-STEPS_WITHOUT_COMMIT = {"broadcast", "_ask"}
+STEPS_WITHOUT_COMMIT = {"broadcast", "broadcast_everywhere", "_ask"}
 """Calls of a node's pool and of the key provider."""
 
 
@@ -55,7 +65,7 @@ def unguarded(source: str) -> list[str]:
                 statement = ast.unparse(call.args[0])
                 if statement not in READS | PROOFS and points < 2:
                     found.append(f"{function.name}: {text} without crash points")
-            sends = name == "broadcast" and "rpc" in text
+            sends = name in {"broadcast", "broadcast_everywhere"} and "rpc" in text
             signs = text.startswith("self._ask(wallet")
             if (sends or signs) and points < 2:
                 found.append(f"{function.name}: {text} without crash points")

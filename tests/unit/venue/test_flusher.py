@@ -48,7 +48,7 @@ async def test_an_answer_denies_the_withdrawal_only_if_no_attempt_can_have_commi
     """
     left = list(failures)
 
-    async def commit(*_: object) -> None:
+    async def commit(*_: object, clock: object) -> None:
         raise left.pop(0)
 
     monkeypatch.setattr(flusher, "commit_batch", commit)
@@ -68,7 +68,9 @@ async def test_a_row_that_the_database_refuses_costs_its_batch_a_few_transaction
     """The other 499 are answered; one by one they would take 500 transactions, a second or more."""
     sizes: list[int] = []
 
-    async def commit(_connection: object, _policy: object, batch: list[Any]) -> list[Any]:
+    async def commit(
+        _connection: object, _policy: object, batch: list[Any], *, clock: object
+    ) -> list[Any]:
         sizes.append(len(batch))
         if any(row.amount == 666 for row in batch):
             raise asyncpg.CheckViolationError("no")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
@@ -28,7 +29,7 @@ from tests.testing.nodes import (
     result,
 )
 from venue.chain.transaction import Fees
-from venue.contracts.calls import NATIVE, Item, cap, paid_many
+from venue.contracts.calls import NATIVE, Item, cap, open_generation, paid_many
 from venue.settler import pipeline
 from venue.settler.lanes import Lane, Slot
 from venue.settler.pipeline import Follower
@@ -44,12 +45,13 @@ class _Ledger:
 
     def __init__(self) -> None:
         self.posted: list[Settlement] = []
+        self.due = [item(7), item(8)]
 
     async def paused(self, network: str) -> dict[str, str]:
         return {}
 
     async def items(self, slot: Slot) -> list[Item]:
-        return [item(7), item(8)]
+        return self.due
 
     async def post(self, slot: Slot, settlement: Settlement) -> bool:
         self.posted.append(settlement)
@@ -67,6 +69,8 @@ class _Metrics:
 
     def disputed(self, wallet: str, *, disputed: bool) -> None: ...
 
+    def stuck(self, wallet: str, *, stuck: bool) -> None: ...
+
 
 class Bench:
     """A follower of one broadcast slot, over a primary and a standby node of one chain."""
@@ -76,6 +80,7 @@ class Bench:
         self.primary = FakeNode(chain=self.chain)
         self.standby = FakeNode(chain=self.chain, behind=standby_behind)
         self.ledger = _Ledger()
+        self.stuck: list[int] = []
         self._monkeypatch = monkeypatch
         rpc = AsyncRpcClient(
             "aster",
@@ -95,6 +100,7 @@ class Bench:
             homes={"w": "0x" + "0b" * 20},
             payer=lane,
             on_final=lambda _: None,
+            on_stuck=lambda slot: self.stuck.append(slot.id),
         )
         fees = Fees(gas_limit=1, max_fee_wei=1, priority_fee_wei=1)
         slot = Slot(
@@ -111,20 +117,36 @@ class Bench:
             raw=b"\x02",
             sent_at_block=1_000,
         )
-        self.lane, self._slot = lane, slot
+        self.lane, self.slot = lane, slot
         self._follower.follow(slot)
 
     def as_top_up(self) -> None:
         """The transaction refills a wallet of the venue's."""
-        self._slot.purpose = "topup"
+        self.slot.purpose = "topup"
 
     def broadcast_long_ago(self) -> None:
         """So many blocks ago that the transaction is missed."""
-        self._slot.sent_at_block = 0
+        self.slot.sent_at_block = 0
+
+    def follow_behind(self) -> Slot:
+        """A second slot, of the next nonce, that was broadcast long ago as well."""
+        slot = replace(
+            self.slot, id=2, nonce=1, tx_hash=hash_of("the next one"), sent_at_block=0, replaced=[]
+        )
+        self._follower.follow(slot)
+        return slot
 
     def pay(self) -> None:
         """The transaction is in the newest block, which becomes final two blocks later."""
         self.chain.pay(TX, [7, 8])
+
+    def opens(self, generation: int, *, wanted: int) -> None:
+        """The transaction opens ``generation``, and ``wanted`` is to be opened."""
+        self.slot.purpose, self.slot.data = "generation", open_generation(generation)
+        self.lane.to_open = wanted
+        self.ledger.due = []
+        self.chain.pay(TX, [])
+        self.chain.generation = generation
 
     async def blocks(self, count: int, *, turns: int = 1) -> None:
         """So many new blocks, and after each so many turns of the follower."""
@@ -176,6 +198,35 @@ async def test_a_payout_is_posted_when_its_block_is_final(bench: Bench) -> None:
     assert bench.ledger.posted == []
     await bench.blocks(1)
     assert bench.ledger.posted == [PAID]
+
+
+@pytest.mark.parametrize(("wanted", "left"), [(2, None), (3, 3)])
+async def test_nothing_else_is_claimed_until_the_ledgers_own_generation_is_open_at_finality(
+    bench: Bench, wanted: int, left: int | None
+) -> None:
+    """One that an earlier ledger had opened is not the one that is wanted."""
+    bench.opens(2, wanted=wanted)
+    await bench.blocks(1)
+    assert bench.lane.to_open == wanted
+    await bench.blocks(1)
+    assert bench.lane.to_open == left
+    assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=())]
+
+
+@pytest.mark.parametrize(("in_force", "left"), [(2, None), (1, 2)])
+async def test_an_opening_that_reverted_came_too_late_or_is_claimed_again(
+    bench: Bench, in_force: int, left: int | None
+) -> None:
+    """A settler that started on an endpoint behind had not seen that the generation was open."""
+    bench.opens(2, wanted=2)
+    bench.chain.generation = in_force
+    reverted = receipt(TX, bench.chain.blocks[TX], []) | {"status": "0x0"}
+    spoil: Spoil = lambda method, _: (  # noqa: E731
+        result(reverted) if method == "eth_getTransactionReceipt" else None
+    )
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(2)
+    assert bench.lane.to_open == left
 
 
 @pytest.mark.parametrize(
@@ -428,3 +479,75 @@ async def test_a_nonce_that_another_transaction_has_used_holds_its_lane(bench: B
     bench.pay()
     await bench.blocks(1)
     assert bench.lane.disputed == set()
+
+
+async def test_what_is_passed_over_twice_is_stuck_and_what_waits_behind_it_is_not(
+    bench: Bench,
+) -> None:
+    """Pools keep the second one until the first is mined; higher fees would not help it."""
+    bench.slot.fees = Fees(gas_limit=1, max_fee_wei=10**10, priority_fee_wei=10**9)
+    bench.broadcast_long_ago()
+    bench.follow_behind()
+    await bench.blocks(1, turns=3)
+    assert bench.stuck == []
+    await bench.blocks(3)
+    assert bench.stuck == [1]
+
+
+async def test_what_no_block_takes_at_its_base_fee_is_stuck_at_once_in_every_place(
+    bench: Bench,
+) -> None:
+    """The base fee of the fake chain is 7 wei."""
+    bench.slot.fees = Fees(gas_limit=1, max_fee_wei=8, priority_fee_wei=2)
+    bench.broadcast_long_ago()
+    bench.follow_behind().fees = Fees(gas_limit=1, max_fee_wei=9, priority_fee_wei=2)
+    await bench.blocks(1)
+    assert bench.stuck == [1]
+
+
+@pytest.mark.parametrize("mined", ["the payout", "its replacement"])
+async def test_a_slot_is_posted_whichever_of_its_transactions_is_mined(
+    bench: Bench, mined: str
+) -> None:
+    """Both have the same intent; the pool chooses."""
+    replacement = hash_of("its replacement")
+    bench.slot.replace_by(bench.slot.fees, raw=b"\x03", tx_hash=replacement, region="standby")
+    bench.chain.pay(TX if mined == "the payout" else replacement, [7, 8])
+    await bench.blocks(3)
+    assert bench.ledger.posted == [PAID]
+    assert bench.slot.mined_hash == hash_of(mined)
+
+
+async def test_an_unclear_top_up_is_read_until_event_and_bit_agree(bench: Bench) -> None:
+    """It holds its lane meanwhile; once final and unclear it would end that wallet's top-ups."""
+    bench.slot.purpose = "topup"
+    bench.pay()
+    silent = receipt(TX, bench.chain.blocks[TX], [])
+    spoil: Spoil = lambda method, _: (  # noqa: E731
+        result(silent) if method == "eth_getTransactionReceipt" else None
+    )
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(4, turns=2)
+    assert bench.ledger.posted == []
+    assert bench.lane.disputed == {1}
+
+    bench.primary.spoil = bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(1)
+    assert bench.ledger.posted == [PAID]
+    assert bench.lane.disputed == set()
+
+
+async def test_a_node_that_finalizes_nothing_more_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows new blocks, and would keep what they pay from ever being posted."""
+    monkeypatch.setattr(pipeline, "_UNFINALIZED_MAX", 5)
+    stuck = result({"number": hex(8), "hash": FakeChain.hash(8), "baseFeePerGas": "0x7"})
+    bench.primary.spoil = lambda method, params: (
+        stuck if method == "eth_getBlockByNumber" and params[0] == "finalized" else None
+    )
+    bench.pay()
+    await bench.blocks(5)
+    assert bench.ledger.posted == []
+    await bench.blocks(2)
+    assert bench.ledger.posted == [PAID]

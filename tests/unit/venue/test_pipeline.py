@@ -1,4 +1,4 @@
-"""The follower: a failure of one transaction does not affect the others."""
+"""The pipeline without a database: what one transaction meets does not stop the others."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from seawall.errors import ServiceError
+from seawall.ethereum.answers import Cause
+from seawall.ethereum.rpc import NodeRefusedError, NodeSilentError
 from seawall.ethereum.values import BlockId, Head, Receipt
-from venue.chain.transaction import Fees
+from venue.chain.transaction import MAX_FEE_CEILING_WEI, Fees
+from venue.settler import pipeline
 from venue.settler.lanes import Lane, Slot
-from venue.settler.pipeline import Follower
+from venue.settler.pipeline import Driver, Follower
+from venue.signer.protocol import Signed
 
 
 class _Node:
@@ -38,7 +44,7 @@ class _Node:
         self._stop.set()
         return Receipt(block_number=9, block_hash="0xb", succeeded=True, logs=[])
 
-    async def broadcast(self, raw: bytes) -> None:
+    async def broadcast_everywhere(self, raw: bytes) -> None:
         self.offered.append(raw)
         raise ServiceError("the pool does not want it")
 
@@ -90,6 +96,7 @@ async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_
         homes={},
         payer=_slot(0, "0x").lane,
         on_final=lambda _: None,
+        on_stuck=lambda _: None,
     )
     lost = _slot(1, "0xlost")
     follower.follow(lost)
@@ -99,3 +106,195 @@ async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_
     assert progress.included_ids == [2]
     assert node.offered == [b"0xlost"]
     assert lost.sent_at_block == 10
+
+
+class _Sender:
+    """A driver of one signed slot, whose steps are recorded in ``steps``.
+
+    Nodes refuse bytes whose priority fee is below ``demanded_wei``.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, max_fee_wei: int = 3 * 10**9) -> None:
+        self.demanded_wei = 0
+        self.silent = False
+        self.steps: list[str] = []
+        self.stuck: list[bool] = []
+        self.stop = asyncio.Event()
+        self.slot = _slot(1, "0xfirst")
+        self.slot.state = "signed"
+        self.slot.fees = Fees(gas_limit=1, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
+        self._pauses = 0
+        self.driver = Driver(
+            lane=self.slot.lane,
+            claims=cast("Any", None),
+            routes=cast("Any", self),
+            progress=cast("Any", self),
+            follower=cast("Any", self),
+            rpc=cast("Any", self),
+        )
+        self.base_fee_wei, self.head_number = 7, 10
+        monkeypatch.setattr(pipeline, "pause", self._pause)
+
+    async def run(self) -> None:
+        """Until the slot is broadcast, or for 40 pauses."""
+        async with asyncio.timeout(5):
+            await self.driver.send_loop(self.stop)
+
+    async def _pause(self, _stop: asyncio.Event, _seconds: float) -> None:
+        self._pauses += 1
+        self.head_number += 1
+        if self._pauses == 40:
+            self.stop.set()
+
+    def show_stuck(self, lane: Lane, slot: Slot, *, stuck: bool) -> None:
+        self.stuck.append(stuck)
+
+    def follow(self, slot: Slot) -> None:
+        self.stop.set()
+
+    async def broadcast(self, sent: Any) -> None:
+        if isinstance(sent, Slot):
+            self.steps.append("recorded as broadcast")
+            return
+        if self.silent:
+            raise NodeSilentError("down")
+        if self.slot.fees.priority_fee_wei < self.demanded_wei:
+            cause, reason = Cause.UNDERPRICED, "transaction underpriced"
+            raise NodeRefusedError("n", "eth_sendRawTransaction", cause=cause, reason=reason)
+        self.steps.append(f"sent {self.slot.tx_hash}")
+
+    async def replacing(self, slot: Slot, fees: Fees) -> Fees:
+        self.steps.append("fees recorded")
+        return fees
+
+    async def sign(self, slot: Slot, stop: asyncio.Event, *, fees: Fees) -> Signed:
+        self.steps.append("signed")
+        tx_hash = f"0x{fees.priority_fee_wei}"
+        return Signed(raw=b"2", tx_hash=tx_hash, region="one", digest=b"")
+
+    async def replaced(self, slot: Slot, fees: Fees, signed: Signed) -> None:
+        self.steps.append("bytes recorded")
+        slot.replace_by(fees, raw=signed.raw, tx_hash=signed.tx_hash, region=signed.region)
+
+
+async def test_bytes_that_no_node_takes_for_their_fees_are_replaced_until_one_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The network demands four times our priority fee; each step is recorded before the next."""
+    sender = _Sender(monkeypatch)
+    sender.demanded_wei = 4 * 10**9
+    sender.driver.resume([sender.slot])
+    await sender.run()
+    assert sender.steps == [
+        *["fees recorded", "signed", "bytes recorded"] * 2,
+        "sent 0x4000000000",
+        "recorded as broadcast",
+    ]
+    assert sender.slot.hashes == ["0x4000000000", "0x2000000000", "0xfirst"]
+
+
+async def test_nodes_that_are_down_are_no_reason_to_pay_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sender = _Sender(monkeypatch)
+    sender.silent = True
+    sender.driver.resume([sender.slot])
+    await sender.run()
+    assert sender.steps == []
+
+
+async def test_fees_at_the_ceiling_are_not_raised_and_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sender = _Sender(monkeypatch, max_fee_wei=MAX_FEE_CEILING_WEI)
+    sender.demanded_wei = 4 * 10**9
+    sender.driver.resume([sender.slot])
+    await sender.run()
+    assert sender.steps == []
+    assert set(sender.stuck) == {True}
+
+
+async def test_a_stuck_slot_is_replaced_once_and_offered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often the follower finds it before the driver comes to it."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
+    other = _slot(2, "0xother")
+    other.state = "signed"
+    sender.driver.replace(sender.slot)
+    sender.driver.replace(sender.slot)
+    sender.driver.resume([other])
+    await sender.run()
+    assert sender.steps[:4] == ["fees recorded", "signed", "bytes recorded", "sent 0x2000000000"]
+    assert sender.steps.count("signed") == 1
+
+
+async def test_nothing_is_replaced_while_its_lane_is_disputed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its nonce is used up: a dearer transaction would not be mined either."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
+    sender.slot.lane.disputed.add(1)
+    sender.driver.replace(sender.slot)
+    asyncio.get_running_loop().call_later(0.05, sender.stop.set)
+    await sender.run()
+    assert sender.steps == []
+
+
+async def test_what_a_block_contains_by_now_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The follower found it while the driver was busy."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.driver.replace(sender.slot)
+    asyncio.get_running_loop().call_later(0.05, sender.stop.set)
+    await sender.run()
+    assert sender.steps == []
+
+
+async def test_a_replacement_does_not_wait_for_what_cannot_be_sent_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pool has forgotten nonce 1, and takes nonce 2 only after it."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
+    later = _slot(2, "0xlater")
+    later.state = "signed"
+    later.fees = sender.slot.fees
+    sender.silent = True
+    sender.driver.resume([later])
+    pause = sender._pause
+
+    async def stuck_meanwhile(stop: asyncio.Event, seconds: float) -> None:
+        await pause(stop, seconds)
+        if sender._pauses == 3:
+            sender.driver.replace(sender.slot)
+            sender.silent = False
+
+    monkeypatch.setattr(pipeline, "pause", stuck_meanwhile)
+    await sender.run()
+    assert sender.steps[:4] == ["fees recorded", "signed", "bytes recorded", "sent 0x2000000000"]
+    assert sender.steps[-1] == "recorded as broadcast"
+
+
+async def test_a_slot_is_replaced_once_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that refuses in quick succession must not double the tip each time."""
+    sender = _Sender(monkeypatch)
+    sender.demanded_wei = 10**15
+    monkeypatch.setattr(sender, "head_number", 10)
+
+    async def no_new_block(_stop: asyncio.Event, _seconds: float) -> None:
+        sender._pauses += 1
+        if sender._pauses == 40:
+            sender.stop.set()
+
+    monkeypatch.setattr(pipeline, "pause", no_new_block)
+    sender.driver.resume([sender.slot])
+    await sender.run()
+    assert sender.steps.count("signed") == 1

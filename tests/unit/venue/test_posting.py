@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from uuid import UUID
+
 import pytest
 
 from venue.contracts.calls import Events, Item
 from venue.settler.lanes import Lane
 from venue.settler.posting import Settlement, settlement_of, without_blameless, without_impossible
 
-ITEM = Item(seq=7, to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
-OTHER = Item(seq=7, to="0x" + "cd" * 20, token="0x" + "00" * 20, amount=5)
+ITEM = Item(seq=7, id=UUID(int=7), to="0x" + "ab" * 20, token="0x" + "00" * 20, amount=5)
+ELSEWHERE = replace(ITEM, to="0x" + "cd" * 20)
+OTHERS = replace(ITEM, id=UUID(int=8))
 PAID, FAILED, UNCLEAR, UNTRIED = (
     Settlement(paid=(7,), failed=(), unclear=()),
     Settlement(paid=(), failed=(7,), unclear=()),
@@ -20,7 +24,9 @@ PAID, FAILED, UNCLEAR, UNTRIED = (
 
 def events(paid: Item | None = None, *, failed: bool = False) -> Events:
     """Events of one transaction about number 7."""
-    return Events(paid={} if paid is None else {7: paid}, failed=frozenset({7} if failed else ()))
+    return Events(
+        paid={} if paid is None else {7: paid}, failed=frozenset({ITEM.number} if failed else ())
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +46,15 @@ def events(paid: Item | None = None, *, failed: bool = False) -> Events:
         pytest.param(
             events(failed=True), True, True, UNCLEAR, id="failed here, but the bit is set"
         ),
-        pytest.param(events(OTHER), True, True, UNCLEAR, id="paid to somebody else"),
+        pytest.param(events(ELSEWHERE), True, True, UNCLEAR, id="paid to somebody else"),
+        pytest.param(events(OTHERS), True, True, UNCLEAR, id="paid for another withdrawal"),
+        pytest.param(
+            Events(paid={}, failed=frozenset({OTHERS.number})),
+            False,
+            True,
+            UNCLEAR,
+            id="another withdrawal failed under this number",
+        ),
         pytest.param(events(), False, True, UNCLEAR, id="never mentioned"),
         pytest.param(events(), True, False, UNCLEAR, id="reverted, but the bit is set"),
     ],
@@ -54,7 +68,7 @@ def test_a_payment_counts_only_if_event_and_bit_agree(
 
 def test_a_reverted_batch_is_tried_again_but_for_what_has_its_bit_set() -> None:
     """One bit that is set contradicts the revert: that item is held, and nobody else for it."""
-    two = [ITEM, Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6)]
+    two = [ITEM, replace(ITEM, seq=8, amount=6)]
     both = settlement_of(two, events=events(), bits={7: False, 8: False}, succeeded=False)
     assert both == Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))
     one = settlement_of(two, events=events(), bits={7: False, 8: True}, succeeded=False)
@@ -64,11 +78,7 @@ def test_a_reverted_batch_is_tried_again_but_for_what_has_its_bit_set() -> None:
 def test_what_no_window_could_pay_is_told_apart_from_what_waits_for_the_next_one() -> None:
     """A payment of exactly the cap fits into a window; one base unit more fits into none."""
     token = "0x" + "11" * 20
-    items = [
-        ITEM,
-        Item(seq=8, to=ITEM.to, token=ITEM.token, amount=6),
-        Item(seq=9, to=ITEM.to, token=token, amount=1),
-    ]
+    items = [ITEM, replace(ITEM, seq=8, amount=6), replace(ITEM, seq=9, token=token, amount=1)]
     reverted = Settlement(paid=(), failed=(), unclear=(), untried=(7, 8, 9))
     found = without_impossible(reverted, items, caps={ITEM.token: 5, token: 0})
     assert (found.untried, found.above_cap) == ((7,), (8, 9))
@@ -93,7 +103,7 @@ def test_a_lane_halves_what_reverts_and_recovers_step_by_step() -> None:
 def test_nobody_is_held_for_a_token_that_moved_for_nobody() -> None:
     """What failed in it waits; what failed in another asset is its destination's fault."""
     token = "0x" + "11" * 20
-    items = [ITEM, Item(seq=8, to=ITEM.to, token=token, amount=6)]
+    items = [ITEM, replace(ITEM, seq=8, token=token, amount=6)]
     failed = Settlement(paid=(), failed=(7, 8), unclear=())
     found = without_blameless(failed, items, broken={token})
     assert (found.failed, found.blameless) == ((7,), (8,))

@@ -8,12 +8,17 @@ from coincurve import PrivateKey
 from seawall.ethereum.keys import Signature, keccak256, recover_address, sign_locally
 from venue.chain.transaction import (
     BASE_FEE_HEADROOM,
+    MAX_FEE_CEILING_WEI,
     MAX_FEE_FLOOR_WEI,
+    PRIORITY_FEE_CEILING_WEI,
+    Fees,
     Intent,
     contract_address,
     encode_signed,
     fees,
+    raised,
     signing_hash,
+    too_cheap,
     transaction_hash,
 )
 
@@ -88,3 +93,45 @@ def test_fees_leave_room_also_on_an_idle_chain() -> None:
 
     assert idle.max_fee_wei == MAX_FEE_FLOOR_WEI + idle.priority_fee_wei
     assert busy.max_fee_wei == BASE_FEE_HEADROOM * 10**9 + busy.priority_fee_wei
+
+
+@pytest.mark.parametrize("base_fee_wei", [7, 10**9, 60 * 10**9, 10**12])
+@pytest.mark.parametrize("max_fee_wei", [3 * 10**9, 10**11, 8 * 10**12])
+def test_a_replacement_offers_what_pools_demand_and_what_a_block_takes(
+    max_fee_wei: int, base_fee_wei: int
+) -> None:
+    """At least a tenth more of both fees (geth's PriceBump), and never more than the ceiling."""
+    old = Fees(gas_limit=5, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
+    new = raised(old, base_fee_wei=base_fee_wei)
+
+    assert new is not None
+    assert new.gas_limit == old.gas_limit
+    assert 10 * new.max_fee_wei >= 11 * old.max_fee_wei
+    assert 10 * new.priority_fee_wei >= 11 * old.priority_fee_wei
+    assert new.max_fee_wei <= MAX_FEE_CEILING_WEI
+    assert not too_cheap(new, base_fee_wei=base_fee_wei)
+
+
+@pytest.mark.parametrize(
+    ("max_fee_wei", "base_fee_wei"),
+    [(MAX_FEE_CEILING_WEI, 7), (MAX_FEE_CEILING_WEI * 9 // 10, 7), (10**11, MAX_FEE_CEILING_WEI)],
+)
+def test_nothing_is_replaced_for_more_than_the_ceiling(max_fee_wei: int, base_fee_wei: int) -> None:
+    old = Fees(gas_limit=5, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
+    assert raised(old, base_fee_wei=base_fee_wei) is None
+
+
+def test_a_tip_is_doubled_only_if_the_base_fee_explains_nothing_and_never_above_its_ceiling() -> (
+    None
+):
+    """What a block maker gets is paid in full, whatever the fee per gas leaves."""
+    old = Fees(gas_limit=5, max_fee_wei=3 * 10**9, priority_fee_wei=10**9)
+    dear, passed_over = (raised(old, base_fee_wei=base) for base in (60 * 10**9, 7))
+    assert dear is not None
+    assert passed_over is not None
+    assert dear.priority_fee_wei == 113 * 10**7
+    assert passed_over.priority_fee_wei == 2 * 10**9
+    high = Fees(
+        gas_limit=5, max_fee_wei=10**12, priority_fee_wei=PRIORITY_FEE_CEILING_WEI * 6 // 10
+    )
+    assert raised(high, base_fee_wei=7) is None

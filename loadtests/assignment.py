@@ -1,0 +1,142 @@
+"""Who asks for what: requests are given to customers who can afford them and may make them.
+
+Limits of the venue hold for all that one customer asks for within a window. A flood whose customers
+exceeded them would be refused in part, and what it plans as small would be large; so each request
+goes to a customer whose window has room for it. Where nobody's has, the flood is impossible under
+the policy.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+
+from loadtests.population import Customer
+from seawall.controls.allowance import value_micro_max, window_us
+from seawall.errors import UsageError
+from seawall.formats.customers import Pool
+from seawall.policy import Policy
+
+DRAWS = 16
+"""How often a customer is drawn at random before those with the largest balances are tried."""
+SLACK_US = 2_000_000
+"""How much later than planned a request may be committed.
+
+Within it the order of two requests is open, and so is whether one is still in the other's window.
+"""
+
+
+@dataclass(kw_only=True)
+class Wanted:
+    """A request that wants a customer; ``at_us`` is in microseconds after the planned zero."""
+
+    pool: Pool
+    amount: int
+    value_micro: int
+    at_us: int
+    customer_id: str = ""
+
+
+class _Windows:
+    """What each customer asks for, and whether one more request fits into the limits."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._reach_us = window_us(policy) + SLACK_US
+        self._value_max = value_micro_max(policy)
+        self._number_max = policy.limits.withdrawals_max
+        self._small_max = policy.small_value_micro_max()
+        self._asked: dict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    def admit(self, customer_id: str, request: Wanted) -> bool:
+        """Note the request for the customer, if it and all others stay within the limits."""
+        asked = self._asked[customer_id]
+        asked.append((request.at_us, request.value_micro))
+        if all(
+            self._fits(asked, at_us, value_micro)
+            for at_us, value_micro in asked
+            if abs(at_us - request.at_us) <= self._reach_us
+        ):
+            return True
+        asked.pop()
+        return False
+
+    def _fits(self, asked: Sequence[tuple[int, int]], at_us: int, value_micro: int) -> bool:
+        """Whether a request fits that comes after all that may be in its window by then."""
+        together = [
+            value for at, value in asked if at_us - self._reach_us <= at <= at_us + SLACK_US
+        ]
+        total = sum(together)
+        return (
+            total <= self._value_max
+            and len(together) <= self._number_max
+            and (value_micro > self._small_max or total <= self._small_max)
+        )
+
+
+class _Holders:
+    """Who holds one pool's asset, and what each has left of it."""
+
+    def __init__(self, pool: Pool, customers: Sequence[Customer]) -> None:
+        self._able = [each for each in customers if pool in each.balances]
+        self._left = [each.balances[pool] for each in self._able]
+        self._reach = list(accumulate(self._left))
+
+    def give(self, request: Wanted, windows: _Windows, rng: Random) -> bool:
+        """Give the request to one of them; False if nobody can afford it and may make it."""
+        for _ in range(DRAWS if self._reach else 0):
+            drawn = bisect_right(self._reach, rng.randrange(self._reach[-1]))
+            if self._takes(drawn, request, windows):
+                return True
+        by_balance = sorted(range(len(self._left)), key=lambda each: (-self._left[each], each))
+        return any(self._takes(position, request, windows) for position in by_balance)
+
+    def can_afford(self, amount: int) -> bool:
+        """Whether one of them has so much left."""
+        return max(self._left, default=0) >= amount
+
+    def _takes(self, position: int, request: Wanted, windows: _Windows) -> bool:
+        customer_id = self._able[position].customer_id
+        if self._left[position] < request.amount or not windows.admit(customer_id, request):
+            return False
+        self._left[position] -= request.amount
+        request.customer_id = customer_id
+        return True
+
+
+def assign(
+    policy: Policy, requests: Sequence[Wanted], customers: Sequence[Customer], rng: Random
+) -> None:
+    """Give each request a customer, drawn in proportion to balance.
+
+    All requests of one customer together do not exceed its balance. Those within one window do not
+    exceed the policy's limits, and what is small by itself stays small.
+
+    Raises:
+        UsageError: Nobody can afford a request, or nobody may make it.
+    """
+    holders = {pool: _Holders(pool, customers) for pool in sorted({each.pool for each in requests})}
+    windows = _Windows(policy)
+    # The largest first: few can afford them, and they fill a window.
+    for request in sorted(requests, key=lambda each: (-each.value_micro, each.at_us, each.pool)):
+        if not holders[request.pool].give(request, windows, rng):
+            raise _impossible(policy, request, holders[request.pool])
+
+
+def _impossible(policy: Policy, request: Wanted, holders: _Holders) -> UsageError:
+    if not holders.can_afford(request.amount):
+        return UsageError(
+            "no customer can afford a planned request",
+            remedy="plan a smaller run, or larger balances",
+        )
+    limits = policy.limits
+    return UsageError(
+        "whoever can afford a planned request has used up what limits allow a customer within"
+        f" {limits.window} ms: a value of {limits.withdrawal_value_max}, of which"
+        f" {limits.small_withdrawal_value_max} is small, in {limits.withdrawals_max} requests",
+        remedy="raise limits.small_withdrawal_value_max, withdrawal_value_max or withdrawals_max,"
+        " shorten limits.window, or plan a smaller run or more customers",
+    )

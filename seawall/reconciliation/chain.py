@@ -1,0 +1,215 @@
+"""A network at one final block: what was paid up to it, what wallets hold, what keys have sent.
+
+Read from a node of the kit's own with the kit's own decoder (`seawall.evidence.chain`), never from
+the venue. State is asked for by the block's hash (EIP-1898), so that all of it is of one block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from seawall.errors import EvidenceError
+from seawall.evidence.chain import (
+    BALANCE_OF_SELECTOR,
+    FAILED_TOPIC,
+    NATIVE,
+    PAID_TOPIC,
+    ChainSource,
+    Node,
+    decoding,
+    failed_item,
+    paid_item,
+    transfers_until,
+)
+from seawall.reconciliation.facts import Failure, Holding, Payment, Pin
+
+_SPAN_FIRST = 1_000
+_SPAN_MAX = 50_000
+"""Blocks that are asked for at once; a node that refuses so many is asked for fewer."""
+_TRANSFER_SPAN = 200
+"""Whole blocks are read there, with all their transactions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What happened in some blocks, in their order."""
+
+    payments: Sequence[Payment]
+    failures: Sequence[Failure]
+
+
+class PinnedNetwork:
+    """One network, read through ``client``; every method raises :class:`EvidenceError`."""
+
+    def __init__(self, client: httpx.Client, source: ChainSource, *, chain_id: int) -> None:
+        self._source = source
+        self._node = Node(client, source)
+        self._chain_id = chain_id
+        self._asset_of = {token.lower(): asset for asset, token in source.assets.items()}
+        self._wallet_of = {
+            address.lower(): wallet
+            for wallet, address in {**source.wallets, **source.payout_contracts}.items()
+        }
+
+    def pin(self) -> Pin:
+        """The newest final block, of the chain that the deployment file names."""
+        with decoding(self._source.network):
+            found = int(self._node.call("eth_chainId"), 16)
+            if found != self._chain_id:
+                raise EvidenceError(
+                    f"the node of {self._source.network} is one of the chain {found}, and"
+                    f" {self._chain_id} is declared",
+                    remedy=f"see networks.{self._source.network} of the deployment file",
+                )
+            block = self._node.call("eth_getBlockByNumber", "finalized", False)
+            return Pin(
+                network=self._source.network,
+                number=int(block["number"], 16),
+                hash=str(block["hash"]).lower(),
+            )
+
+    def newest(self) -> int:
+        """The newest block, final or not."""
+        with decoding(self._source.network):
+            return int(self._node.call("eth_blockNumber"), 16)
+
+    def require(self, pin: Pin) -> None:
+        """Raises :class:`EvidenceError` if the block of ``pin`` is no longer on the chain."""
+        with decoding(self._source.network):
+            block = self._node.call("eth_getBlockByNumber", hex(pin.number), False)
+            if str(block["hash"]).lower() != pin.hash:
+                raise EvidenceError(
+                    f"block {pin.number} of {pin.network} was {pin.hash} and final, and is"
+                    f" {block['hash']} now: the node contradicts itself"
+                )
+
+    def activity(self, first: int, last: int) -> Iterator[Activity]:
+        """Payments and failures in the blocks from ``first`` to ``last``, a span after another."""
+        with decoding(self._source.network):
+            if self._source.senders:
+                yield from self._transfers(max(first, self._source.first_block), last)
+                return
+            span = _SPAN_FIRST
+            while first <= last:
+                until = min(last, first + span - 1)
+                try:
+                    logs = self._logs(first, until)
+                except EvidenceError as error:
+                    unreachable = isinstance(error.__cause__, httpx.TransportError)
+                    if unreachable or span == 1:
+                        raise
+                    span = max(1, span // 4)
+                    continue
+                yield self._of_logs(logs)
+                first, span = until + 1, min(2 * span, _SPAN_MAX)
+
+    def holdings(self, pin: Pin) -> dict[Holding, int]:
+        """Base units of every asset of the network in every wallet, in the block of ``pin``."""
+        found: dict[Holding, int] = {}
+        block = {"blockHash": pin.hash, "requireCanonical": True}
+        with decoding(self._source.network):
+            for wallet, address in self._source.wallets.items():
+                for asset, token in self._source.assets.items():
+                    if token == NATIVE:
+                        held = self._node.call("eth_getBalance", address, block)
+                    else:
+                        data = BALANCE_OF_SELECTOR + address.removeprefix("0x").rjust(64, "0")
+                        held = self._node.call("eth_call", {"to": token, "data": data}, block)
+                    found[wallet, asset] = int(held, 16)
+        return found
+
+    def nonces(self, pin: Pin) -> dict[str, int]:
+        """How many transactions the key of each lane has sent up to the block of ``pin``."""
+        block = {"blockHash": pin.hash, "requireCanonical": True}
+        with decoding(self._source.network):
+            return {
+                wallet: int(self._node.call("eth_getTransactionCount", address, block), 16)
+                for wallet, address in self._source.lanes.items()
+            }
+
+    def _logs(self, first: int, last: int) -> list[Mapping[str, Any]]:
+        logs: list[Mapping[str, Any]] = self._node.call(
+            "eth_getLogs",
+            {
+                "address": sorted(self._wallet_of),
+                "fromBlock": hex(first),
+                "toBlock": hex(last),
+                "topics": [[PAID_TOPIC, FAILED_TOPIC]],
+            },
+        )
+        outside = [log for log in logs if not first <= int(log["blockNumber"], 16) <= last]
+        if outside or any(log.get("removed") for log in logs):
+            raise ValueError("events of other blocks, or of none")
+        return logs
+
+    def _of_logs(self, logs: Sequence[Mapping[str, Any]]) -> Activity:
+        hashes = sorted({log["transactionHash"] for log in logs})
+        found = self._node.batch("eth_getTransactionByHash", ([each] for each in hashes))
+        transactions = {each["hash"]: each for each in found}
+        payments: list[Payment] = []
+        failures: list[Failure] = []
+        for log in logs:
+            transaction = transactions[log["transactionHash"]]
+            number = int(log["blockNumber"], 16)
+            sender, nonce = transaction["from"].lower(), int(transaction["nonce"], 16)
+            tx_hash = str(log["transactionHash"]).lower()
+            if log["topics"][0] == FAILED_TOPIC:
+                failed = failed_item(log)
+                failures.append(
+                    Failure(
+                        network=self._source.network,
+                        seq=failed.seq,
+                        withdrawal=failed.withdrawal,
+                        tx_hash=tx_hash,
+                        block_number=number,
+                        sender=sender,
+                        nonce=nonce,
+                    )
+                )
+                continue
+            item = paid_item(log)
+            payload = bytes.fromhex(transaction["input"].removeprefix("0x"))
+            payments.append(
+                Payment(
+                    network=self._source.network,
+                    wallet=self._wallet_of[log["address"].lower()],
+                    seq=item.seq,
+                    to=item.to,
+                    asset=self._asset_of.get(item.token, ""),
+                    amount=item.amount,
+                    tx_hash=tx_hash,
+                    block_number=number,
+                    sender=sender,
+                    nonce=nonce,
+                    payload_digest=hashlib.sha256(payload).hexdigest(),
+                    withdrawal=item.withdrawal,
+                )
+            )
+        return Activity(payments=payments, failures=failures)
+
+    def _transfers(self, first: int, last: int) -> Iterator[Activity]:
+        for start in range(first, last + 1, _TRANSFER_SPAN):
+            until = min(last, start + _TRANSFER_SPAN - 1)
+            rows = transfers_until(self._node, replace(self._source, first_block=start), until)
+            yield Activity(
+                payments=[
+                    Payment(
+                        network=network,
+                        wallet=None,
+                        seq=None,
+                        to=to,
+                        asset=asset,
+                        amount=amount,
+                        tx_hash=str(tx_hash).lower(),
+                        block_number=number,
+                        sender=sender,
+                    )
+                    for network, _, to, _, asset, amount, tx_hash, number, _, sender in rows
+                ],
+                failures=[],
+            )

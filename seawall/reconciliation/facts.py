@@ -1,0 +1,183 @@
+"""Facts of a reconciliation: rows of the venue's records, and what the networks show.
+
+Amounts are integer base units. Addresses and hashes are lower case. Files of records may have
+further columns; a column whose field has a default here may be missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seawall.scorecard.readers import Instant
+
+Holding = tuple[str, str]
+"""(wallet, asset)."""
+Place = tuple[str, str]
+"""(network, asset)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Withdrawal:
+    """A withdrawal as the venue has it on record.
+
+    ``destination`` is where it is to be paid, ``resolved_at`` when it was posted or voided.
+    """
+
+    id: str
+    seq: int
+    network: str
+    asset: str
+    amount: int
+    destination: str
+    state: str
+    reason: str | None
+    slot_id: int | None
+    resolved_at: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """One nonce of a wallet's key, and what it is for, as the venue has it on record.
+
+    ``payload_digest`` is the SHA-256 of the calldata in hex.
+    """
+
+    id: int
+    network: str
+    wallet: str
+    address: str
+    nonce: int
+    purpose: str
+    state: str
+    tx_hash: str | None
+    block_number: int | None
+    digest: str
+    payload_digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """A row of the signer's own log; without ``tx_hash`` it was asked for and not given."""
+
+    chain_id: int
+    address: str
+    nonce: int
+    digest: str
+    tx_hash: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopUp:
+    """A refill of a hot wallet as the venue has it on record."""
+
+    id: str
+    network: str
+    asset: str
+    to_wallet: str
+    amount: int
+    state: str
+    slot_id: int | None
+    from_wallet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surplus:
+    """Money from outside that the venue has booked, and the final block in which it found it."""
+
+    wallet: str
+    asset: str
+    amount: int
+    block_number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerLine:
+    """The sum of all entries of one kind of account; what the venue owes is negative."""
+
+    bucket: str
+    network: str
+    asset: str
+    kind: str
+    balance: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PostingLine:
+    """The sum of the entries that postings of one kind made in one kind of account."""
+
+    bucket: str
+    network: str
+    asset: str
+    kind: str
+    posting: str
+    amount: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payment:
+    """Money that was seen leaving a wallet, outside the venue.
+
+    ``seq`` and ``withdrawal`` are the number and the id in a contract's event; a transfer has none,
+    nor need a line of a statement.
+    ``sender`` and ``nonce`` are those of the transaction, ``payload_digest`` the SHA-256 of its
+    calldata. A line of a statement has no block and no wallet.
+    """
+
+    network: str
+    wallet: str | None
+    seq: int | None
+    to: str
+    asset: str
+    amount: int
+    tx_hash: str
+    block_number: int | None
+    sender: str | None = None
+    nonce: int | None = None
+    payload_digest: str | None = None
+    withdrawal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A payment that a contract tried and could not make."""
+
+    network: str
+    seq: int
+    withdrawal: str
+    tx_hash: str
+    block_number: int
+    sender: str
+    nonce: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """The final block at which a network was read."""
+
+    network: str
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """How far payments of a network were seen.
+
+    Attributes:
+        pinned: The block at which the venue's books are compared; everything up to it was final
+            before the records were read. None for a statement.
+        until: The last block that was read, final too. It is there to find what was posted between
+            the two. None for a statement.
+        complete: Whether a payment that the records say was made must be among those that were
+            seen.
+        statement_until: Payments up to this moment are on the statement; None for a network.
+    """
+
+    pinned: int | None
+    until: int | None
+    complete: bool
+    statement_until: Instant | None = None
+
+    def at_pin(self, block_number: int | None) -> bool:
+        """Whether what is in ``block_number`` counts at the pinned block."""
+        return self.pinned is None or block_number is None or block_number <= self.pinned

@@ -1,0 +1,526 @@
+"""One reconciliation: gather, explain each withdrawal and each wallet, and say what is proven."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from seawall.conventions.evidence import Port
+from seawall.formats.deployment import Deployment
+from seawall.policy import Policy
+from seawall.reconciliation import books, payouts
+from seawall.reconciliation.books import AssetLine, Lane, Movements, Posted, Wallet, WalletLine
+from seawall.reconciliation.facts import Holding, Payment, Pin, Place, Sight
+from seawall.reconciliation.findings import (
+    PROOFS,
+    Doubt,
+    Finding,
+    FindingName,
+    Notice,
+    NoticeName,
+    Proof,
+    ids_of,
+)
+from seawall.reconciliation.payouts import OPEN, Case, Explained, Line, Stage
+from seawall.reconciliation.sources import Gathered, Gathering, new_spool
+from seawall.reconciliation.spool import Spool
+from seawall.scorecard.outcome import Outcome, combine
+
+KEPT_MAX = 10_000
+"""Findings, doubts and notices that are kept one by one; the others are counted."""
+NEEDS: dict[Proof, tuple[Port, ...]] = {
+    "payouts": ("withdrawals", "payouts"),
+    "slots": ("withdrawals", "payouts", "numbered_payouts", "signatures"),
+    "signatures": ("signatures",),
+    "nonces": ("signatures", "numbered_payouts"),
+    "top_ups": ("top_ups", "signatures", "balances"),
+    "holdings": ("withdrawals", "payouts", "top_ups", "signatures", "balances", "ledger"),
+    "reservations": ("withdrawals", "ledger"),
+    "postings": ("withdrawals", "top_ups", "signatures", "balances", "surpluses", "ledger"),
+    "ledger": ("ledger",),
+}
+"""By proof: the kinds of evidence without which it is not claimed."""
+_USES: dict[Proof, tuple[Port, ...]] = {"holdings": ("surpluses",)}
+"""By proof: what it uses where it is offered."""
+_OF_NETWORKS: frozenset[Proof] = frozenset({"payouts", "slots", "nonces", "top_ups", "holdings"})
+"""What is not proven as long as a network is dark."""
+_NOTED: dict[Stage, NoticeName] = {
+    Stage.HELD: "held",
+    Stage.FAILED: "failed",
+    Stage.NOT_POSTED: "not-posted",
+}
+Each = TypeVar("Each")
+
+
+@dataclass(kw_only=True)
+class Total:
+    """So many withdrawals or top-ups, and base units."""
+
+    count: int = 0
+    amount: int = 0
+
+    def add(self, amount: int) -> None:
+        """Count one more."""
+        self.count += 1
+        self.amount += amount
+
+
+@dataclass(kw_only=True)
+class Kept(Generic[Each]):
+    """The first :data:`KEPT_MAX` of something, and how many there were in all."""
+
+    each: list[Each] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, found: Each) -> None:
+        """Keep it if there is room."""
+        self.count += 1
+        if len(self.each) < KEPT_MAX:
+            self.each.append(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofLine:
+    """What became of a proof.
+
+    ``outcome`` is None where the venue does not offer what it needs, so that it is not
+    ``claimed``, or where there was nothing to compare. ``checked`` counts what was compared.
+    """
+
+    name: Proof
+    claimed: bool
+    outcome: Outcome | None
+    checked: int
+    reason: str
+
+    @property
+    def question(self) -> str:
+        """What it proves."""
+        return PROOFS[self.name]
+
+
+@dataclass(kw_only=True)
+class Reconciliation:
+    """What explains a venue's money, and what does not. Amounts are base units."""
+
+    stack: str
+    read_at: float
+    pins: dict[str, Pin]
+    sights: dict[str, Sight]
+    stages: dict[Place, dict[Stage, Total]] = field(default_factory=dict)
+    top_ups: dict[Place, dict[str, Total]] = field(default_factory=dict)
+    assets: list[AssetLine] = field(default_factory=list)
+    wallets: list[WalletLine] = field(default_factory=list)
+    proofs: list[ProofLine] = field(default_factory=list)
+    findings: Kept[Finding] = field(default_factory=Kept)
+    doubts: Kept[Doubt] = field(default_factory=Kept)
+    notices: Kept[Notice] = field(default_factory=Kept)
+
+    @property
+    def outcome(self) -> Outcome:
+        """FAIL if anything contradicts, UNKNOWN if anything claimed is not proven.
+
+        Where payments and withdrawals are not both offered, nothing explains what was paid.
+        """
+        claimed = [each.outcome for each in self.proofs if each.outcome is not None]
+        floor = any(each.name == "payouts" and each.claimed for each in self.proofs)
+        return combine([*claimed, *([] if floor else [Outcome.UNKNOWN])])
+
+
+_NOTHING = "there was nothing to compare"
+
+
+def reconcile(
+    deployment: Deployment, policy: Policy, *, report: Callable[[str], None]
+) -> Reconciliation:
+    """Explain the venue's money from a cold start.
+
+    Args:
+        deployment: Says where records and networks are read.
+        policy: Names wallets, networks and assets.
+        report: Gets lines for people while it works.
+
+    Raises :class:`UsageError` for a deployment file that makes no sense, and
+    :class:`EvidenceError` for records that contradict themselves.
+    """
+    with tempfile.TemporaryDirectory(prefix="seawall-reconcile-") as name:
+        folder = Path(name)
+        spool = new_spool(folder)
+        try:
+            gathered = Gathering(
+                deployment, policy, spool=spool, folder=folder, report=report
+            ).gather()
+            report("explaining")
+            return _Explaining(deployment, policy, gathered, spool).explained()
+        finally:
+            spool.close()
+
+
+class _Explaining:
+    """Goes through the facts once, and adds up."""
+
+    def __init__(
+        self, deployment: Deployment, policy: Policy, gathered: Gathered, spool: Spool
+    ) -> None:
+        self._policy, self._gathered, self._spool = policy, gathered, spool
+        self._networks = deployment.networks
+        self._balances_are_pinned = "balances" not in deployment.evidence
+        self._found = Reconciliation(
+            stack=deployment.stack,
+            read_at=gathered.read_at,
+            pins=gathered.pins,
+            sights=gathered.sights,
+        )
+        self._checked: Counter[Proof] = Counter()
+        self._wrong: dict[Proof, str] = {}
+        self._doubtful: dict[Proof, str] = {}
+        self._movements = Movements()
+        self._posted = Posted()
+        self._open: Counter[Place] = Counter()
+        self._newer: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
+        self._payer_of = {
+            wallet.network: name for name, wallet in reversed(policy.payout_wallets().items())
+        }
+        self._wallet_at = {
+            (network, address): wallet
+            for network, each in deployment.networks.items()
+            if each.payouts is not None
+            for wallet, address in each.payouts.wallets.items()
+        }
+
+    def explained(self) -> Reconciliation:
+        """The whole of it."""
+        if self._gathered.has("withdrawals"):
+            self._payouts()
+        if self._claimed("signatures"):
+            self._signatures()
+        if self._claimed("nonces"):
+            self._nonces()
+        if self._claimed("top_ups"):
+            self._top_ups()
+        self._books()
+        self._dark()
+        for network, count in sorted(self._newer.items()):
+            self._note("newer", f"{count} payments on {network} are too new to be judged", network)
+        self._found.proofs = [self._proof(name) for name in PROOFS]
+        return self._found
+
+    # --- withdrawals and payments
+    def _payouts(self) -> None:
+        sights, slots = self._gathered.sights, self._claimed("slots")
+        self._find(map(payouts.number_used_twice, self._spool.numbers_twice()))
+        for case in self._spool.cases():
+            self._count(case)
+            explained = payouts.explain(case, sights, slots=slots)
+            self._add(explained)
+            self._checked["payouts"] += len(explained.lines) or len(case.seen)
+            self._checked["slots"] += len(case.seen) if slots else 0
+
+    def _count(self, case: Case) -> None:
+        for each in case.seen:
+            paid = each.payment
+            sight = self._gathered.sights[paid.network]
+            if paid.wallet is not None and sight.at_pin(paid.block_number):
+                self._movements.seen[paid.wallet, paid.asset] += paid.amount
+
+    def _add(self, explained: Explained) -> None:
+        self._find(explained.findings)
+        self._doubt(explained.doubts)
+        self._newer.update(explained.newer)
+        for line in explained.lines:
+            self._line(line)
+
+    def _line(self, line: Line) -> None:
+        asked, slot = line.recorded.withdrawal, line.recorded.slot
+        place = (asked.network, asked.asset)
+        stages = self._found.stages.setdefault(place, {})
+        stages.setdefault(line.stage, Total()).add(asked.amount)
+        self._posted.reserved[place] += asked.amount
+        if asked.state in OPEN:
+            self._open[place] += asked.amount
+        elif asked.state == "voided":
+            self._posted.voided[place] += asked.amount
+        else:
+            self._posted.paid[place] += asked.amount
+            payer = self._payer(line)
+            if payer is not None:
+                self._movements.posted[payer, asked.asset] += asked.amount
+        if asked.network not in self._gathered.sights:
+            self._unread[asked.network] += 1
+        notice = _NOTED.get(line.stage)
+        if notice is not None:
+            paid = line.payment
+            tx_hash = None if slot is None else slot.tx_hash
+            block = None if slot is None else slot.block_number
+            text = f"{asked.amount} {asked.asset} to {asked.destination} on {asked.network}"
+            self._note(
+                notice,
+                f"{text}: {asked.reason or payouts.STAGES[line.stage]}",
+                asked.network,
+                asset=asked.asset,
+                amount=asked.amount,
+                withdrawal=asked.id,
+                seq=asked.seq,
+                slot=asked.slot_id,
+                tx_hash=tx_hash if paid is None else paid.tx_hash,
+                block=block if paid is None else paid.block_number,
+            )
+
+    def _payer(self, line: Line) -> str | None:
+        """The wallet that paid, or else the one that pays on that network."""
+        paid, asked = line.payment, line.recorded.withdrawal
+        if paid is not None and paid.network == asked.network and paid.wallet is not None:
+            return paid.wallet
+        return self._payer_of.get(asked.network)
+
+    # --- signatures and nonces
+    def _signatures(self) -> None:
+        for network, signature, slot in self._spool.all_signatures():
+            self._checked["signatures"] += 1
+            wrong = books.judge_signature(signature, network, slot)
+            self._find([] if wrong is None else [wrong])
+        self._find(map(books.past_the_signer, self._spool.unlogged()))
+        twice: tuple[tuple[FindingName, Iterator[tuple[str, str, int, int]], str], ...] = (
+            ("nonce-used-twice", self._spool.slots_twice(), "is of {count} slots"),
+            ("signed-twice", self._spool.signed_twice(), "is logged {count} times as signed"),
+        )
+        for name, found, what in twice:
+            for network, address, nonce, count in found:
+                text = f"nonce {nonce} of {address} on {network} {what.format(count=count)}"
+                finding = Finding(name=name, text=text, network=network, ids=ids_of(nonce=nonce))
+                self._find([finding])
+
+    def _nonces(self) -> None:
+        for (network, wallet), sent in sorted(self._gathered.sent.items()):
+            declared = self._networks[network].payouts
+            if network not in self._gathered.sights or declared is None:
+                continue
+            address = declared.signers[wallet]
+            first, recorded = self._spool.lane(network, address, sent)
+            lane = Lane(
+                network=network,
+                wallet=wallet,
+                address=address,
+                sent=sent,
+                first=first,
+                recorded=recorded,
+            )
+            self._checked["nonces"] += 1
+            wrong = books.judge_lane(lane)
+            if isinstance(wrong, Finding):
+                self._find([wrong])
+            elif wrong is not None:
+                self._doubt([wrong])
+
+    # --- top-ups
+    def _top_ups(self) -> None:
+        for top_up, slot, movements in self._spool.all_top_ups():
+            declared = self._networks.get(top_up.network)
+            payout = None if declared is None else declared.payouts
+            sight = self._gathered.sights.get(top_up.network)
+            moved = books.judge_top_up(
+                top_up,
+                slot,
+                movements,
+                target=None if payout is None else payout.wallets.get(top_up.to_wallet),
+                sight=sight,
+            )
+            self._checked["top_ups"] += 1
+            self._find(moved.findings)
+            self._doubt(moved.doubts)
+            place = (top_up.network, top_up.asset)
+            stages = self._found.top_ups.setdefault(place, {})
+            stages.setdefault(moved.stage, Total()).add(top_up.amount)
+            if top_up.state == "posted":
+                source = top_up.from_wallet or self._policy.reserve_of(top_up.to_wallet)
+                self._posted.topped_up[place] += top_up.amount
+                books.move(
+                    self._movements.posted,
+                    source,
+                    top_up.to_wallet,
+                    top_up.asset,
+                    amount=top_up.amount,
+                )
+            for movement in movements:
+                self._moved(movement)
+        for movement in self._spool.unasked():
+            self._checked["top_ups"] += 1
+            sight = self._gathered.sights[movement.network]
+            if sight.at_pin(movement.block_number):
+                self._find([books.moved_without_top_up(movement)])
+                self._moved(movement)
+            else:
+                self._newer[movement.network] += 1
+
+    def _moved(self, movement: Payment) -> None:
+        sight = self._gathered.sights[movement.network]
+        if movement.wallet is None or not sight.at_pin(movement.block_number):
+            return
+        self._movements.seen[movement.wallet, movement.asset] += movement.amount
+        target = self._wallet_at.get((movement.network, movement.to))
+        if target is not None:
+            self._movements.seen[target, movement.asset] -= movement.amount
+
+    # --- books
+    def _books(self) -> None:
+        gathered = self._gathered
+        if gathered.ledger is None:
+            return
+        if self._claimed("ledger"):
+            faults = gathered.faults
+            self._checked["ledger"] = len(gathered.ledger)
+            self._find(
+                books.judge_ledger(
+                    gathered.ledger,
+                    unbalanced=0 if faults is None else faults.unbalanced_postings,
+                    mismatched=0 if faults is None else faults.balance_mismatches,
+                    negative=0 if faults is None else faults.negative_balances,
+                )
+            )
+        if self._claimed("reservations"):
+            self._checked["reservations"] = sum(line.kind == "reserved" for line in gathered.ledger)
+            self._find(books.judge_reservations(gathered.ledger, self._open))
+        booked = self._surpluses()
+        if self._claimed("postings"):
+            assert gathered.postings is not None
+            self._checked["postings"] = len(gathered.postings)
+            self._find(books.judge_postings(gathered.postings, gathered.ledger, self._posted))
+        if self._claimed("holdings"):
+            self._holdings(booked)
+
+    def _surpluses(self) -> Counter[Place]:
+        """What was booked up to the pinned blocks."""
+        booked: Counter[Place] = Counter()
+        for surplus in self._gathered.surpluses:
+            network = self._policy.wallets[surplus.wallet].network
+            self._posted.surpluses[network, surplus.asset] += surplus.amount
+            pin = self._gathered.pins.get(network)
+            if pin is not None and surplus.block_number > pin.number:
+                holding: Holding = (surplus.wallet, surplus.asset)
+                self._movements.booked_later[holding] += surplus.amount
+            else:
+                booked[network, surplus.asset] += surplus.amount
+        return booked
+
+    def _holdings(self, booked: Counter[Place]) -> None:
+        found, gathered = self._found, self._gathered
+        assert gathered.ledger is not None
+        found.wallets = books.wallet_lines(
+            gathered.ledger, wallets=self._wallets(), held=gathered.held, movements=self._movements
+        )
+        self._checked["holdings"] = len(found.wallets)
+        for line in found.wallets:
+            wrong = books.judge_wallet(line, gathered.pins[line.network].number)
+            self._find([] if wrong is None else [wrong])
+            if not line.listed and line.held:
+                self._note(
+                    "unlisted-asset",
+                    f"{line.wallet} holds {line.held} {line.asset} on {line.network}",
+                    line.network,
+                    asset=line.asset,
+                    amount=line.held,
+                    wallet=line.wallet,
+                )
+        found.assets = books.asset_lines(
+            found.wallets, gathered.postings, movements=self._movements, surpluses=booked
+        )
+
+    def _wallets(self) -> Sequence[Wallet]:
+        """Wallets of the policy on networks that were read."""
+        return [
+            Wallet(
+                name=name,
+                bucket=wallet.bucket,
+                network=wallet.network,
+                kind=wallet.wallet_class,
+                assets=frozenset(wallet.holdings),
+            )
+            for name, wallet in self._policy.wallets.items()
+            if wallet.network in self._gathered.sights
+        ]
+
+    # --- what is proven
+    def _dark(self) -> None:
+        """Networks that were not read leave everything open that is read from them."""
+        dark = dict(self._gathered.dark)
+        if self._gathered.has("payouts"):
+            for network in self._unread:
+                dark.setdefault(network, "the deployment file does not say where it is paid")
+        for network, reason in sorted(dark.items()):
+            count = self._unread[network]
+            text = f"{network} was not read, {count} withdrawals of it were not compared: {reason}"
+            self._doubt(
+                Doubt(proof=proof, text=text)
+                for proof in PROOFS
+                if proof in _OF_NETWORKS and self._unclaimed(proof) is None
+            )
+
+    def _claimed(self, proof: Proof) -> bool:
+        """Whether everything that ``proof`` needs was read."""
+        return self._unclaimed(proof) is None and not self._unread_of(proof)
+
+    def _unread_of(self, proof: Proof) -> list[str]:
+        missing = self._gathered.missing
+        return [
+            f"{port} could not be read: {missing[port]}"
+            for port in (*NEEDS[proof], *_USES.get(proof, ()))
+            if port in missing
+        ]
+
+    def _unclaimed(self, proof: Proof) -> str | None:
+        """What the venue does not offer and ``proof`` needs; None where it offers all."""
+        lacking: list[str] = [each for each in NEEDS[proof] if each not in self._gathered.offers]
+        if "balances" in NEEDS[proof] and not self._balances_are_pinned:
+            lacking.append("balances at one block")
+        if proof == "postings" and not lacking and self._gathered.has("ledger"):
+            lacking += [] if self._gathered.postings is not None else ["the ledger by posting"]
+        return ", ".join(lacking) or None
+
+    def _proof(self, name: Proof) -> ProofLine:
+        lacking = self._unclaimed(name)
+        checked = self._checked[name]
+        unread = self._unread_of(name)
+        outcome: Outcome | None = None
+        if lacking is not None:
+            reason = f"needs {lacking}"
+        elif name in self._wrong:
+            outcome, reason = Outcome.FAIL, self._wrong[name]
+        elif unread or name in self._doubtful:
+            outcome, reason = Outcome.UNKNOWN, unread[0] if unread else self._doubtful[name]
+        elif not checked:
+            reason = _NOTHING
+        else:
+            outcome, reason = Outcome.PASS, ""
+        return ProofLine(
+            name=name, claimed=lacking is None, outcome=outcome, checked=checked, reason=reason
+        )
+
+    def _find(self, findings: Iterable[Finding]) -> None:
+        for each in findings:
+            self._wrong.setdefault(each.proof, each.text)
+            self._found.findings.add(each)
+
+    def _doubt(self, doubts: Iterable[Doubt]) -> None:
+        for each in doubts:
+            self._doubtful.setdefault(each.proof, each.text)
+            self._found.doubts.add(each)
+
+    def _note(
+        self,
+        name: NoticeName,
+        text: str,
+        network: str | None,
+        *,
+        asset: str | None = None,
+        amount: int | None = None,
+        **ids: str | int | None,
+    ) -> None:
+        notice = Notice(
+            name=name, text=text, network=network, asset=asset, amount=amount, ids=ids_of(**ids)
+        )
+        self._found.notices.add(notice)

@@ -1,0 +1,308 @@
+"""A reconciliation for people, and as JSON for machines; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from seawall.policy import Policy
+from seawall.reconciliation.findings import Doubt, Finding, Notice
+from seawall.reconciliation.payouts import STAGES
+from seawall.reconciliation.run import Kept, ProofLine, Reconciliation, Total
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.report.terminal import STYLE
+
+UNITS = {
+    "amounts": "base units of the asset, as decimal text",
+    "read_at": "Unix seconds",
+    "blocks": "number and hash; final when they were read",
+}
+"""What the numbers of the document are."""
+_TOP_UP_STAGES = {
+    "requested": "requested",
+    "open": "slotted, not signed",
+    "signed": "signed, not broadcast",
+    "broadcast": "broadcast, not final",
+    "included": "broadcast, not final",
+    "not_posted": "moved and final, not posted yet",
+    "posted": "moved and posted",
+    "final": "moved and posted",
+    "not_seen": "posted, its movement could not be seen",
+    "contradicted": "contradicted",
+}
+
+
+def sentence(found: Reconciliation) -> str:
+    """Say the outcome in one line."""
+    claimed = [each for each in found.proofs if each.claimed]
+    proven = [each for each in claimed if each.outcome is Outcome.PASS]
+    counted = f"{len(proven)} of {len(found.proofs)} statements are proven"
+    if len(claimed) < len(found.proofs):
+        counted += f", {len(found.proofs) - len(claimed)} are not claimed"
+    if found.outcome is Outcome.FAIL:
+        return f"{found.findings.count} contradictions; {counted}"
+    if found.outcome is Outcome.UNKNOWN:
+        unknown = [each for each in found.proofs if each.outcome is Outcome.UNKNOWN]
+        why = unknown[0].reason if unknown else "payments and withdrawals are not both offered"
+        return f"not known: {why}; {counted}"
+    total = sum(each.count for stages in found.stages.values() for each in stages.values())
+    return f"every base unit is explained: {total:,} withdrawals; {counted}"
+
+
+# --- for machines
+
+
+def document(found: Reconciliation) -> dict[str, Any]:
+    """For machines: amounts are text, because they are longer than what JSON's numbers keep."""
+    return {
+        "version": 1,
+        "units": UNITS,
+        "stack": found.stack,
+        "outcome": str(found.outcome),
+        "exit_code": int(found.outcome.exit_code),
+        "sentence": sentence(found),
+        "read_at": found.read_at,
+        "networks": [
+            {
+                "network": name,
+                "block": found.pins[name].number if name in found.pins else None,
+                "block_hash": found.pins[name].hash if name in found.pins else None,
+                "read_until": sight.until,
+                "complete": sight.complete,
+            }
+            for name, sight in sorted(found.sights.items())
+        ],
+        "proofs": [_proof(each) for each in found.proofs],
+        "assets": [
+            {
+                "network": each.network,
+                "asset": each.asset,
+                "opening_funding": None if each.opening is None else str(each.opening),
+                "surpluses": str(each.surpluses),
+                "posted_by_people": str(each.other),
+                "paid_out": str(each.left),
+                "expected": str(each.expected),
+                "held": str(each.held),
+                "difference": str(each.difference),
+            }
+            for each in found.assets
+        ],
+        "wallets": [
+            {
+                "network": each.network,
+                "bucket": each.bucket,
+                "wallet": each.wallet,
+                "asset": each.asset,
+                "in_ledger": str(each.booked),
+                "expected": str(each.expected),
+                "held": str(each.held),
+                "difference": str(each.difference),
+                "listed": each.listed,
+            }
+            for each in found.wallets
+        ],
+        "withdrawals": [
+            {
+                "network": network,
+                "asset": asset,
+                "stage": str(stage),
+                "count": total.count,
+                "amount": str(total.amount),
+            }
+            for (network, asset), stages in sorted(found.stages.items())
+            for stage, total in stages.items()
+        ],
+        "top_ups": [
+            {
+                "network": network,
+                "asset": asset,
+                "stage": stage,
+                "count": total.count,
+                "amount": str(total.amount),
+            }
+            for (network, asset), stages in sorted(found.top_ups.items())
+            for stage, total in stages.items()
+        ],
+        "findings": [_finding(each) for each in found.findings.each],
+        "findings_count": found.findings.count,
+        "doubts": [{"proof": each.proof, "text": each.text} for each in found.doubts.each],
+        "doubts_count": found.doubts.count,
+        "notices": [_finding(each) for each in found.notices.each],
+        "notices_count": found.notices.count,
+    }
+
+
+def _proof(line: ProofLine) -> dict[str, Any]:
+    return {
+        "proof": line.name,
+        "says": line.question,
+        "claimed": line.claimed,
+        "outcome": None if line.outcome is None else str(line.outcome),
+        "checked": line.checked,
+        "reason": line.reason,
+    }
+
+
+def _finding(each: Finding | Notice) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "text": each.text,
+        "network": each.network,
+        "asset": each.asset,
+        "amount": None if each.amount is None else str(each.amount),
+        "ids": dict(each.ids),
+        "remedy": each.remedy,
+    }
+
+
+# --- for people
+
+
+def panel(found: Reconciliation, policy: Policy) -> Group:
+    """For a person at a terminal: totals, then every exception, then the outcome."""
+    at = datetime.fromtimestamp(found.read_at, UTC)
+    shown: list[RenderableType] = [
+        Text(f"{found.stack}: records read at {at:%Y-%m-%d %H:%M:%S} UTC"),
+        Text(""),
+    ]
+    if found.sights:
+        shown += [_networks(found), Text("")]
+    if found.assets:
+        shown += [_assets(found, policy), Text("")]
+    if found.stages:
+        shown += [_stages("withdrawals", found.stages, dict(STAGES), policy), Text("")]
+    if found.top_ups:
+        shown += [_stages("top-ups", found.top_ups, _TOP_UP_STAGES, policy), Text("")]
+    shown += [_proofs(found.proofs), Text("")]
+    exceptions = [
+        *_exceptions("FAIL", Outcome.FAIL, found.findings),
+        *_doubts(found.doubts),
+        *_exceptions("look", None, found.notices),
+    ]
+    if exceptions:
+        shown += [*exceptions, Text("")]
+    outcome = (str(found.outcome), STYLE[found.outcome])
+    return Group(*shown, Text.assemble(outcome, f"  {sentence(found)}"))
+
+
+def in_units(amount: int, decimals: int) -> str:
+    """``amount`` base units as whole units, exactly."""
+    sign, digits = ("-" if amount < 0 else ""), str(abs(amount)).rjust(decimals + 1, "0")
+    whole, part = digits[: len(digits) - decimals], digits[len(digits) - decimals :].rstrip("0")
+    return f"{sign}{int(whole):,}{'.' if part else ''}{part}"
+
+
+def _amount(amount: int | None, asset: str, policy: Policy) -> str:
+    """An amount in whole units, where the policy knows the asset."""
+    if amount is None:
+        return "not claimed"
+    declared = policy.assets.get(asset)
+    return f"{amount:,}" if declared is None else in_units(amount, declared.decimals)
+
+
+def _table(title: str, left: tuple[str, ...], right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for heading in left:
+        table.add_column(heading, overflow="fold")
+    for heading in right:
+        table.add_column(heading, overflow="fold", justify="right")
+    return table
+
+
+def _networks(found: Reconciliation) -> Table:
+    table = _table("networks", ("network", "compared at", "block", "payments read until"))
+    for name, sight in sorted(found.sights.items()):
+        pin = found.pins.get(name)
+        until = "the statement's end" if sight.until is None else str(sight.until)
+        table.add_row(
+            name,
+            "a statement" if pin is None else str(pin.number),
+            "" if pin is None else pin.hash,
+            until,
+        )
+    return table
+
+
+def _assets(found: Reconciliation, policy: Policy) -> Table:
+    table = _table(
+        "money in wallets, in whole units",
+        ("network", "asset"),
+        (
+            "opening funding",
+            "+ surpluses",
+            "+ by people",
+            "- paid out",
+            "= explained",
+            "on the chain",
+            "difference",
+        ),
+    )
+    for each in found.assets:
+        amounts = (each.opening, each.surpluses, each.other, each.left, each.expected, each.held)
+        table.add_row(
+            each.network,
+            each.asset,
+            *(_amount(amount, each.asset, policy) for amount in amounts),
+            _amount(each.difference, each.asset, policy),
+            style=STYLE[Outcome.FAIL] if each.difference else None,
+        )
+    return table
+
+
+def _stages(
+    title: str,
+    found: Mapping[tuple[str, str], Mapping[Any, Total]],
+    words: Mapping[Any, str],
+    policy: Policy,
+) -> Table:
+    table = _table(title, ("network", "asset", "how far"), ("count", "amount"))
+    order = list(words)
+    for (network, asset), stages in sorted(found.items()):
+        for stage, total in sorted(stages.items(), key=lambda each: order.index(each[0])):
+            amount = _amount(total.amount, asset, policy)
+            table.add_row(network, asset, words[stage], f"{total.count:,}", amount)
+    return table
+
+
+def _proofs(proofs: Iterable[ProofLine]) -> Table:
+    table = _table("what was compared", ("statement", "result"), ())
+    table.add_column("compared", justify="right")
+    table.add_column("it says that, or why not", overflow="fold")
+    for each in proofs:
+        result = "not claimed" if each.outcome is None else str(each.outcome)
+        table.add_row(
+            each.name.replace("_", " "),
+            Text(result, style="" if each.outcome is None else STYLE[each.outcome]),
+            f"{each.checked:,}" if each.claimed else "",
+            escape(each.reason or each.question),
+        )
+    return table
+
+
+def _exceptions(
+    word: str, outcome: Outcome | None, kept: Kept[Finding] | Kept[Notice]
+) -> Iterable[Text]:
+    for each in kept.each:
+        ids = ", ".join(f"{name} {value}" for name, value in each.ids.items())
+        yield Text.assemble(
+            (word, "bold" if outcome is None else STYLE[outcome]),
+            f"  {each.name}: {each.text}{f' ({ids})' if ids else ''}",
+        )
+        yield Text(f"      -> {each.remedy}")
+    if kept.count > len(kept.each):
+        yield Text(f"{word}  and {kept.count - len(kept.each):,} more")
+
+
+def _doubts(kept: Kept[Doubt]) -> Iterable[Text]:
+    for each in kept.each:
+        yield Text.assemble(
+            ("UNKNOWN", STYLE[Outcome.UNKNOWN]), f"  {each.proof.replace('_', ' ')}: {each.text}"
+        )
+    if kept.count > len(kept.each):
+        yield Text(f"UNKNOWN  and {kept.count - len(kept.each):,} more")

@@ -1,0 +1,187 @@
+"""`seawall reconcile` of the reference venue, on a real database and real chains, while it pays."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.formats.deployment import load_deployment
+from seawall.reconciliation.payouts import Stage
+from seawall.reconciliation.run import Reconciliation, reconcile
+from seawall.scorecard.outcome import Outcome
+from tests.testing.deployments import write_deployment
+from tests.testing.settler_harness import STRANGER, Venue, Wanted, until_final, venue_bench
+from venue.contracts.calls import Item, pay
+
+pytestmark = pytest.mark.integration
+
+HOT, RESERVE = "customer-aster-hot", "customer-aster-reserve"
+USDX, AST = 10**6, 10**18
+CLOSED = "0x" + "de" * 20
+"""A contract that takes no coins."""
+_AVAILABLE = """
+    update balances b set available = sums.owed
+    from (select account_id, -sum(amount) as owed from entries group by account_id) sums
+    where b.account_id = sums.account_id and b.available <> sums.owed"""
+_TOP_UP = """
+    insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
+    values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 420000000000, 'requested', 'test')"""
+
+
+@pytest.fixture
+async def venue(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
+    """A venue with settlers on both networks."""
+    async with venue_bench(database_url, tmp_path, start_anvil) as bench:
+        for network in bench.config.networks:
+            await bench.settler(network)
+        yield bench
+
+
+async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
+    """As the command does, by the deployment file that a sandbox would write."""
+    auditor = folder / "auditor-url"
+    auditor.write_text(venue.database.auditor, encoding="utf-8")
+    keys = venue.config.signers[venue.policy.regions.primary].keys
+    networks = {
+        name: {
+            "chain_id": site.chain_id,
+            "node": site.rpc.primary,
+            "payouts": {
+                "contracts": dict(site.payout_contracts),
+                "wallets": {
+                    wallet: venue.config.holder_of(venue.policy, wallet)
+                    for wallet, declared in venue.policy.wallets.items()
+                    if declared.network == name
+                },
+                "tokens": dict(site.tokens),
+                "signers": {
+                    wallet: keys[wallet].address
+                    for wallet in (*site.payout_contracts, *site.reserve_contracts)
+                },
+            },
+        }
+        for name, site in venue.config.networks.items()
+    }
+    records = {
+        "records": "adapters.reference_venue",
+        "settings": {"auditor_url_file": str(auditor)},
+    }
+    deployment = load_deployment(write_deployment(folder, networks=networks, venue=records))
+    return await asyncio.to_thread(reconcile, deployment, venue.policy, report=print)
+
+
+def stages(found: Reconciliation) -> Counter[Stage]:
+    """Withdrawals by how far they have come, over both networks."""
+    counted: Counter[Stage] = Counter()
+    for each in found.stages.values():
+        counted.update({stage: total.count for stage, total in each.items()})
+    return counted
+
+
+def names(found: Reconciliation) -> set[str]:
+    """The findings by name."""
+    return {each.name for each in found.findings.each}
+
+
+async def reserve(venue: Venue, wanted: Sequence[Wanted]) -> None:
+    """Accept withdrawals, and lower what their customer may still spend, as intake does at once."""
+    async with venue.owner.transaction():
+        await venue.reserve(wanted)
+        await venue.owner.execute(_AVAILABLE)
+
+
+async def call(venue: Venue, method: str, *params: object) -> None:
+    """A call of aster's node."""
+    async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
+        await rpc.call(method, *params)
+
+
+async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
+    venue: Venue, tmp_path: Path
+) -> None:
+    """At each of several moments, to the base unit; in the end it says what waits and why."""
+    await call(venue, "anvil_setCode", CLOSED, "0x60006000fd")
+    await venue.owner.execute(_TOP_UP, RESERVE, HOT)
+    refused = Wanted(network="aster", asset="AST", amount=AST // 100, destination=CLOSED)
+    for turn in range(4):
+        await reserve(
+            venue,
+            [
+                *[Wanted(network="aster", asset="USDX", amount=USDX)] * 150,
+                *[Wanted(network="birch", asset="BIR", amount=AST // 1_000)] * 150,
+                *([refused] if turn == 0 else []),
+            ],
+        )
+        found = await reconciled(venue, tmp_path)
+        assert found.findings.each == []
+        assert [each.text for each in found.doubts.each] == []
+        assert found.outcome is Outcome.PASS
+    await venue.all_posted()
+    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
+    assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 7)
+
+    found = await reconciled(venue, tmp_path)
+
+    assert (found.findings.each, found.doubts.each) == ([], [])
+    seen = stages(found)
+    assert seen[Stage.FINAL] + seen[Stage.FINAL_LATER] == 1_200
+    assert (seen[Stage.HELD], seen[Stage.RESERVED], seen.total()) == (1, 7, 1_208)
+    assert {each.outcome for each in found.proofs} == {Outcome.PASS}
+    [held] = [each for each in found.notices.each if each.name == "held"]
+    assert held.ids.keys() == {"withdrawal", "seq", "slot", "tx_hash", "block"}
+
+
+async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_path: Path) -> None:
+    """A stolen key pays itself, and a stranger sends a base unit."""
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
+    await venue.all_posted()
+    assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+    assert (await reconciled(venue, tmp_path)).outcome is Outcome.PASS
+
+    site = venue.config.networks["aster"]
+    key = venue.config.signers[venue.policy.regions.primary].keys[HOT].address
+    stolen = Item(seq=999_999, id=uuid.uuid4(), to=STRANGER, token=site.tokens["USDX"], amount=3)
+    theft = pay([stolen])
+    await call(venue, "anvil_impersonateAccount", key)
+    transaction = {"from": key, "to": site.payout_contracts[HOT], "data": "0x" + theft.hex()}
+    await call(venue, "eth_sendTransaction", {**transaction, "gas": hex(1_000_000)})
+    await venue.send("aster", "AST", 1, to=RESERVE)
+    await until_final(site.rpc.primary)
+    found = await reconciled(venue, tmp_path)
+
+    assert names(found) == {"paid-without-withdrawal", "nonce-without-slot", "surplus"}
+    by_name = {each.name: each for each in found.findings.each}
+    assert by_name["paid-without-withdrawal"].amount == 3
+    assert (by_name["surplus"].ids["wallet"], by_name["surplus"].amount) == (RESERVE, 1)
+    assert found.outcome is Outcome.FAIL
+
+
+async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path) -> None:
+    """One fact after another is changed, as only the owner of the database could, and back."""
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
+    await venue.all_posted()
+    assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+    first = await venue.owner.fetchrow("select * from withdrawals order by seq limit 1")
+    assert first is not None
+    for column, value, expected in (
+        ("destination", STRANGER, {"paid-elsewhere"}),
+        ("amount", USDX + 1, {"paid-other-amount", "postings-differ", "deficit"}),
+        ("asset", "AST", {"paid-other-asset", "postings-differ", "deficit", "surplus"}),
+    ):
+        statement = f"update withdrawals set {column} = $1 where id = $2"
+        await venue.owner.execute(statement, value, first["id"])
+        found = await reconciled(venue, tmp_path)
+        assert (column, names(found)) == (column, expected)
+        assert found.outcome is Outcome.FAIL
+        await venue.owner.execute(statement, first[column], first["id"])
+    await venue.owner.execute("delete from sign_log")
+    assert names(await reconciled(venue, tmp_path)) == {"signed-past-the-signer"}

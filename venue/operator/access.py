@@ -1,0 +1,105 @@
+"""Operators: who may act on the venue, by a token, and a record of everything that was denied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import asyncpg
+
+from seawall.errors import UsageError
+from venue.database import Connection, Pool
+
+Right: TypeAlias = Literal["see", "decide", "halt", "tier", "override"]
+RIGHTS: tuple[Right, ...] = get_args(Right)
+"""See what there is; decide about held withdrawals; stop payouts; raise the tier; or set it to one
+that the triggers do not call for."""
+UNKNOWN_BEARERS_MAX = 1_000
+"""So many denials of callers that nobody knows are kept; a stranger must not fill the disk."""
+
+_ENROLL = "insert into operators (name, token_sha256, may) values ($1, $2, $3)"
+_REVOKE = """
+    update operators set revoked_at = clock_timestamp()
+    where name = $1 and revoked_at is null returning true"""
+_FIND = """
+    select name, may from operators where token_sha256 = $1 and revoked_at is null"""
+_DENY = """
+    insert into operator_denials (operator, action, reason, request)
+    select $1::text, $2, $3, $4::jsonb
+    where $1::text is not null
+       or (select count(*) from operator_denials where operator is null) < $5"""
+_DENIALS = """
+    select id, operator, action, reason, request, at from operator_denials
+    order by id desc limit $1"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A person who has shown a token, and what they may do."""
+
+    name: str
+    may: frozenset[Right]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def enroll(connection: Connection, name: str, *, may: frozenset[Right]) -> str:
+    """Make ``name`` an operator; the token, which is kept nowhere.
+
+    ``connection`` is the owner's: no operator makes operators.
+
+    Raises :class:`UsageError`.
+    """
+    if not name.strip() or not may or not may <= set(RIGHTS):
+        raise UsageError(
+            "an operator needs a name and at least one right", remedy=f"rights: {', '.join(RIGHTS)}"
+        )
+    token = secrets.token_urlsafe(32)
+    try:
+        await connection.execute(_ENROLL, name.strip(), _digest(token), sorted(may))
+    except asyncpg.UniqueViolationError as error:
+        raise UsageError(
+            f"{name} was enrolled before", remedy="a name is never used again; choose another"
+        ) from error
+    return token
+
+
+async def revoke(connection: Connection, name: str) -> None:
+    """Take the token of ``name`` back, for good. Raises :class:`UsageError` for nobody."""
+    if not await connection.fetchval(_REVOKE, name):
+        raise UsageError(f"there is no operator {name}")
+
+
+async def identify(pool: Pool, authorization: str) -> Operator | None:
+    """Whose token the header ``Authorization`` carries; None for nobody's."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return None
+    row = await pool.fetchrow(_FIND, _digest(token.strip()))
+    return None if row is None else Operator(name=row["name"], may=frozenset(row["may"]))
+
+
+async def deny(
+    pool: Pool, operator: Operator | None, *, action: str, reason: str, request: Mapping[str, Any]
+) -> None:
+    """Record that ``operator``, or somebody unknown, was not allowed to do ``action``."""
+    await pool.execute(
+        _DENY,
+        None if operator is None else operator.name,
+        action,
+        reason,
+        json.dumps(request),
+        UNKNOWN_BEARERS_MAX,
+    )
+
+
+async def denials(pool: Pool, *, limit: int) -> list[dict[str, Any]]:
+    """The last ``limit`` denials, newest first."""
+    rows = await pool.fetch(_DENIALS, limit)
+    return [dict(row) | {"request": json.loads(row["request"])} for row in rows]

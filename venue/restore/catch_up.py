@@ -1,0 +1,513 @@
+"""Catching up with the chains: a restored ledger learns what was done after its last moment.
+
+Every transaction that a lane sent and the ledger does not know gets its slot again, ``broadcast``
+and with its withdrawals, in the order of nonces. The settler then settles it as any other: by its
+receipt, the contract's bits and the events, which name the withdrawals. At the same time a new
+generation of the ledger begins. Settlers open it in every contract before they claim anything, and
+once that is final, nothing that the lost ledger had signed can pay.
+
+What was accepted after the last moment cannot be known here. With the synchronous stream of the log
+there is no such thing; without it, what was paid and is not on record shows on the chain, and is
+listed. Then nothing is written until a person has accepted that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+
+from seawall.errors import ExitCode, InternalError, SeawallError, ServiceError, UsageError
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import block_stamp, uint256
+from venue.contracts.calls import NATIVE, Item, generation_in_force, packed
+from venue.ledger.chart import payout_routes
+from venue.restore.losses import LostSlot, Sent, read_lost
+
+if TYPE_CHECKING:
+    from seawall.formats.venue_config import VenueConfig
+    from seawall.policy import Policy
+    from venue.database import Connection
+
+_LEASE_SILENT_S = 1.5
+_SILENT_WITHIN_S = 5.0
+_WHY_TOPUP = "Found on the chain after a restore: the ledger that had asked for it was lost."
+_CANCELLED = (
+    "Its number was cancelled before the records of that were lost. The amount is held. "
+    "Cancel the withdrawal to have it back in your balance."
+)
+
+_ALIVE = """
+    select network from settler_leases
+    where clock_timestamp() - renewed_at between interval '0' and $1 * interval '1 s'"""
+_LANE = """
+    select chain_id, address, wallet, network, epoch, signer_region, next_nonce from lanes
+    where wallet = $1"""
+# What is in a block and not final here may be in an earlier one than what is final.
+_FIRST_BLOCK = """
+    select least(max(block_number) filter (where state = 'final'),
+                 min(block_number) filter (where state = 'included'))
+    from slots where chain_id = $1 having bool_or(state = 'final')"""
+_FOUNDED = "select extract(epoch from min(opened_at))::float8 from generations"
+# Their signatures, or transactions that replace theirs for higher fees, may have been lost.
+_IN_FLIGHT = "select nonce from slots where (chain_id, address) = ($1, $2) and state <> 'final'"
+_MODE = "select epoch from mode"
+_OPEN = """
+    select id, digest, raw is not null as signed,
+           tx_hash = $4 or exists (select 1 from replacements r
+                                   where (r.slot_id, r.tx_hash) = (s.id, $4)) as known
+    from slots s where (chain_id, address, nonce) = ($1, $2, $3) for update"""
+_FILL = """
+    update slots set state = 'broadcast', raw = $2, tx_hash = $3, signer_region = $4
+    where id = $1 and state = 'open'"""
+_FILL_REPLACEMENT = """
+    update replacements set raw = $3, tx_hash = $4, signer_region = $5
+    where (slot_id, max_fee_wei) = ($1, $2) and raw is null returning true"""
+_REPLACED = """
+    insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei, raw, tx_hash,
+                              signer_region)
+    select $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6 from replacements where slot_id = $1"""
+_LOG_REPLACEMENT = """
+    insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei, priority_fee_wei,
+                                       region, raw, tx_hash, signed_by, signed_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $6, clock_timestamp())
+    on conflict (chain_id, address, nonce, max_fee_wei, priority_fee_wei) do update
+    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
+        signed_at = excluded.signed_at
+    where sign_log_replacements.raw is null"""
+_SLOT = """
+    insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
+                       to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
+                       state, signer_region, tx_hash, raw)
+    values ($1, $2, $3, $4, $5, $5, $6, $7, 0, $8, $9, $10, $11, $12, 'broadcast', $13, $14, $15)
+    returning id"""
+_EVENTS = """
+    insert into slot_events (slot_id, state, signer_region)
+    select $1, state, case when state <> 'open' then $2 end
+    from unnest(array['open', 'signed', 'broadcast']) as state
+    on conflict (slot_id, state) do nothing"""
+_LOG = """
+    insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
+                          priority_fee_wei, raw, tx_hash, signed_by, signed_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6, clock_timestamp())
+    on conflict (chain_id, address, nonce) do update
+    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
+        signed_at = excluded.signed_at
+    where sign_log.digest = excluded.digest and sign_log.raw is null"""
+_NEXT_NONCE = "update lanes set next_nonce = greatest(next_nonce, $2) where wallet = $1"
+_WITHDRAWALS = """
+    select id, state, network, asset, amount, coalesce(paid_to, destination) as destination
+    from withdrawals where id = any($1::uuid[]) order by id for update"""
+_ATTEMPTED = "select true from attempts where (slot_id, withdrawal_id) = ($1, $2)"
+_ATTEMPT = "insert into attempts (slot_id, withdrawal_id, seq) values ($1, $2, $3)"
+_TAKE = """
+    update withdrawals set state = 'slotted', slot_id = $2, seq = $3, reason = null
+    where id = $1 and state = 'reserved'"""
+_HOLD = """
+    update withdrawals set state = 'unknown', slot_id = $2, seq = $3, held_because = 'refused',
+        reason = $4
+    where id = $1 and state = 'reserved'"""
+_LOWER_FLOAT = """
+    update floats set available = greatest(available - $3, 0) where (wallet, asset) = ($1, $2)"""
+_TAKE_TOPUP = """
+    update topups set state = 'slotted', slot_id = $2, seq = $3
+    where id = $1 and state = 'requested' returning true"""
+_ON_SLOT = "select true from topups where (id, slot_id) = ($1, $2)"
+_ADD_TOPUP = """
+    insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification,
+                        slot_id, seq)
+    values ($1, $2, $3, $4, $5, $6, 'slotted', $7, $8, $9)"""
+_GENERATION = "select max(generation) from generations"
+_BEGIN = "insert into generations (generation, reason) values ($1, $2)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A payment by the lost ledger of a withdrawal that the restored one does not know.
+
+    ``paid``: the chain says so; else it was on its way, and nothing was paid. ``amount`` is in base
+    units.
+    """
+
+    network: str
+    withdrawal: UUID
+    seq: int
+    to: str
+    asset: str
+    amount: int
+    tx_hash: str
+    paid: bool
+
+    def __str__(self) -> str:
+        done = "was paid" if self.paid else "was not paid"
+        return (
+            f"withdrawal {self.withdrawal}, number {self.seq}: {self.amount} {self.asset} to"
+            f" {self.to} on {self.network} {done} ({self.tx_hash})"
+        )
+
+
+class LossError(SeawallError):
+    """Withdrawals are on the chain and not on record; nothing has been written."""
+
+    exit_code = ExitCode.FAIL
+
+    def __init__(self, losses: Sequence[Loss]) -> None:
+        listed = "\n".join(f"  {each}" for each in losses)
+        super().__init__(
+            f"{len(losses)} withdrawals were accepted and are not on record:\n{listed}",
+            remedy="restore from a later moment, or accept it with who and why (--accept-losses)",
+        )
+        self.losses = tuple(losses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaughtUp:
+    """What was done: the generation that begins, and how much of the lost ledger was written."""
+
+    generation: int
+    slots: int
+    withdrawals: int
+    topups: int
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lane:
+    """A lane as it is on record, its contract, and what it did that is not."""
+
+    row: Mapping[str, Any]
+    contract: str
+    in_force: int
+    lost: Sequence[LostSlot]
+
+
+async def catch_up(
+    connection: Connection,
+    *,
+    config: VenueConfig,
+    policy: Policy,
+    reason: str,
+    accepted: str | None = None,
+) -> CaughtUp:
+    """Bring the restored ledger to what the chains say, and begin a generation.
+
+    Everything is written in one transaction. A second call begins another generation and changes
+    nothing else.
+
+    Args:
+        connection: The owner's, to a ledger that nobody else uses yet.
+        config: Where the networks are.
+        policy: The policy in force.
+        reason: Why the ledger was restored; recorded with the generation.
+        accepted: Who accepts that withdrawals are lost, and why; None if nobody does.
+
+    Raises:
+        UsageError: A settler is alive.
+        ServiceError: The chains cannot be read, or what they say is not final, or contradicts the
+            records so that people must look.
+        LossError: Withdrawals are lost, and nobody accepts that.
+    """
+    await _nobody_settles(connection)
+    lanes: list[_Lane] = []
+    for network, route in payout_routes(policy).items():
+        site = config.networks[network]
+        async with AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby)) as rpc:
+            await rpc.check_chain(site.chain_id)
+            for wallet in route.lanes:
+                contract = site.contract_of(wallet)
+                if contract is None:
+                    raise UsageError(f"the configuration names no contract of {wallet}")
+                lanes.append(await _read_lane(connection, rpc, wallet, contract.lower()))
+    writer = _Writer(connection=connection, config=config, policy=policy)
+    async with connection.transaction():
+        return await writer.write(lanes, reason=reason, accepted=accepted)
+
+
+async def _nobody_settles(connection: Connection) -> None:
+    """Wait until the leases of the lost ledger's settlers are old. Raises :class:`UsageError`."""
+    try:
+        async with asyncio.timeout(_SILENT_WITHIN_S):
+            # a database is polled
+            while await connection.fetchval(_ALIVE, _LEASE_SILENT_S):  # noqa: ASYNC110
+                await asyncio.sleep(_LEASE_SILENT_S / 3)
+    except TimeoutError as error:
+        raise UsageError(
+            "a settler uses this ledger", remedy="stop it: nothing may be claimed meanwhile"
+        ) from error
+
+
+async def _read_lane(
+    connection: Connection, rpc: AsyncRpcClient, wallet: str, contract: str
+) -> _Lane:
+    row = await connection.fetchrow(_LANE, wallet)
+    if row is None:
+        raise UsageError(f"this ledger has no lane of {wallet}")
+    key = (row["chain_id"], row["address"])
+    sent = await rpc.highest_nonce(row["address"])
+    in_flight = {each["nonce"] for each in await connection.fetch(_IN_FLIGHT, *key)}
+    nonces = {nonce for nonce in in_flight if nonce < sent} | {*range(row["next_nonce"], sent)}
+    lost = await read_lost(
+        rpc,
+        address=row["address"],
+        contract=contract,
+        chain_id=row["chain_id"],
+        nonces=nonces,
+        first_block=await _first_block(connection, rpc, row["chain_id"]) if nonces else 0,
+    )
+    in_force = await rpc.read(contract, generation_in_force(), uint256)
+    return _Lane(row=row, contract=contract, in_force=in_force, lost=lost)
+
+
+async def _first_block(connection: Connection, rpc: AsyncRpcClient, chain_id: int) -> int:
+    """The block since which lost transactions can be.
+
+    The last one in which this ledger knows of something final; if there is none, the first one
+    after the venue was founded.
+    """
+    last = await connection.fetchval(_FIRST_BLOCK, chain_id)
+    if last is not None:
+        return int(last)
+    founded_at = await connection.fetchval(_FOUNDED)
+    low, high = 0, (await rpc.head()).number
+    while low < high:
+        middle = (low + high) // 2
+        block = await rpc.ask(block_stamp, "eth_getBlockByNumber", hex(middle), False)
+        if block.timestamp < founded_at:
+            low = middle + 1
+        else:
+            high = middle
+    return max(0, low - 1)
+
+
+@dataclass(kw_only=True)
+class _Writer:
+    """Writes lost slots and what they were for, in the caller's transaction."""
+
+    connection: Connection
+    config: VenueConfig
+    policy: Policy
+
+    async def write(self, lanes: Sequence[_Lane], *, reason: str, accepted: str | None) -> CaughtUp:
+        here = await self.connection.fetchval(_GENERATION)
+        generation = 1 + max(here, *(lane.in_force for lane in lanes))
+        mode_epoch = await self.connection.fetchval(_MODE)
+        losses: list[Loss] = []
+        withdrawals = topups = written = 0
+        for lane in lanes:
+            found = [await self._slot(lane, lost, mode_epoch) for lost in lane.lost]
+            slots = [slot for slot, _ in found]
+            written += sum(1 for _, changed in found if changed)
+            if self.policy.wallets[lane.row["wallet"]].wallet_class == "reserve":
+                topups += await self._topups(lane, slots)
+            else:
+                taken, unknown = await self._withdrawals(lane, slots)
+                withdrawals += taken
+                losses += unknown
+            if lane.lost:
+                await self.connection.execute(
+                    _NEXT_NONCE, lane.row["wallet"], lane.lost[-1].sent.intent.nonce + 1
+                )
+        if losses and accepted is None:
+            raise LossError(losses)
+        if losses:
+            reason = f"{reason} {len(losses)} withdrawals are lost; accepted: {accepted}"
+        await self.connection.execute(_BEGIN, generation, reason)
+        await self.connection.execute(
+            f"alter table withdrawals alter column seq restart with {packed(generation, 1)}"
+        )
+        return CaughtUp(
+            generation=generation,
+            slots=written,
+            withdrawals=withdrawals,
+            topups=topups,
+            losses=tuple(losses),
+        )
+
+    async def _slot(self, lane: _Lane, lost: LostSlot, mode_epoch: int) -> tuple[int, bool]:
+        """The slot of a transaction, and whether that was lost.
+
+        A lost slot is written again; one that was kept gets the bytes that were signed, or the
+        transaction that replaced its first one.
+        """
+        row, sent, intent = lane.row, lost.sent, lost.sent.intent
+        region = row["signer_region"]
+        key = (row["chain_id"], row["address"], intent.nonce)
+        known = await self.connection.fetchrow(_OPEN, *key, sent.tx_hash)
+        if known is None:
+            slot = await self.connection.fetchval(
+                _SLOT,
+                *(*key, row["epoch"], mode_epoch, _purpose(lane, lost, self.policy)),
+                *(lane.contract, intent.data),
+                *(sent.fees.gas_limit, sent.fees.max_fee_wei, sent.fees.priority_fee_wei),
+                *(intent.digest, region, sent.tx_hash, sent.raw),
+            )
+        elif known["digest"] == intent.digest and known["known"]:
+            return known["id"], False
+        elif known["digest"] == intent.digest and known["signed"]:
+            await self._replacement(key, known["id"], sent, region)
+            return known["id"], True
+        elif known["digest"] == intent.digest:
+            slot = known["id"]
+            await self.connection.execute(_FILL, slot, sent.raw, sent.tx_hash, region)
+        else:
+            raise ServiceError(
+                f"nonce {intent.nonce} of {row['wallet']} was used for something else than is on"
+                f" record, by {sent.tx_hash}",
+                remedy="people must look; nothing has been changed",
+            )
+        await self.connection.execute(
+            _LOG,
+            *(*key, intent.digest, row["epoch"], region),
+            *(sent.fees.max_fee_wei, sent.fees.priority_fee_wei, sent.raw, sent.tx_hash),
+        )
+        await self.connection.execute(_EVENTS, slot, region)
+        return int(slot), True
+
+    async def _replacement(
+        self, key: tuple[int, str, int], slot: int, sent: Sent, region: str
+    ) -> None:
+        """Write a transaction that replaced the first one of ``slot``, and its signature."""
+        fees, signed = sent.fees, (sent.raw, sent.tx_hash, region)
+        if not await self.connection.fetchval(_FILL_REPLACEMENT, slot, fees.max_fee_wei, *signed):
+            await self.connection.execute(
+                _REPLACED, slot, fees.max_fee_wei, fees.priority_fee_wei, *signed
+            )
+        await self.connection.execute(
+            _LOG_REPLACEMENT,
+            *(*key, fees.max_fee_wei, fees.priority_fee_wei, region, sent.raw, sent.tx_hash),
+        )
+
+    async def _withdrawals(self, lane: _Lane, slots: Sequence[int]) -> tuple[int, list[Loss]]:
+        """Give withdrawals to the last lost slot that was for them; those that are not on record.
+
+        An earlier one has not paid them, or there would be no later one.
+        """
+        last: dict[UUID, tuple[int, LostSlot, int, Item | None]] = {}
+        attempts: list[tuple[int, UUID, int]] = []
+        for slot, lost in zip(slots, lane.lost, strict=True):
+            for item in lost.call.items:
+                last[item.id] = (slot, lost, item.seq, item)
+                attempts.append((slot, item.id, item.seq))
+            for seq, identity in lost.call.numbers:
+                last[identity] = (slot, lost, seq, None)
+                attempts.append((slot, identity, seq))
+        rows = {row["id"]: row for row in await self.connection.fetch(_WITHDRAWALS, sorted(last))}
+        known = await self._attempted(attempts, rows)
+        taken = 0
+        for identity, (slot, _, seq, item) in last.items():
+            row = rows.get(identity)
+            if row is None or (slot, identity) in known:
+                continue
+            taken += await self._take(lane, row, slot, seq, item)
+        losses = [
+            Loss(
+                network=lane.row["network"],
+                withdrawal=identity,
+                seq=seq,
+                to=item.to,
+                asset=self._asset(lane, item.token),
+                amount=item.amount,
+                tx_hash=lost.sent.tx_hash,
+                paid=lost.events.paid.get(seq) == item,
+            )
+            for identity, (_, lost, seq, item) in last.items()
+            if identity not in rows and item is not None
+        ]
+        return taken, losses
+
+    async def _attempted(
+        self, attempts: Sequence[tuple[int, UUID, int]], rows: Mapping[UUID, Any]
+    ) -> set[tuple[int, UUID]]:
+        """Record what slots were for; those pairs that were on record, with their slot."""
+        known = set()
+        for slot, identity, seq in attempts:
+            if identity not in rows:
+                continue
+            if await self.connection.fetchval(_ATTEMPTED, slot, identity):
+                known.add((slot, identity))
+            else:
+                await self.connection.execute(_ATTEMPT, slot, identity, seq)
+        return known
+
+    async def _take(
+        self, lane: _Lane, row: Mapping[str, Any], slot: int, seq: int, item: Item | None
+    ) -> int:
+        """Give a withdrawal to ``slot``, or hold it if that cancelled its number; 1 if given."""
+        if item is None and row["state"] == "unknown":
+            return 0  # it is held as before, and its number is used up
+        if row["state"] != "reserved":
+            raise ServiceError(
+                f"withdrawal {row['id']} is {row['state']} here, and a later transaction was for"
+                " it",
+                remedy="people must look; nothing has been changed",
+            )
+        if item is None:
+            await self.connection.execute(_HOLD, row["id"], slot, seq, _CANCELLED)
+            return 0
+        asked = (row["destination"], row["amount"], row["asset"])
+        if asked != (item.to, item.amount, self._asset(lane, item.token)):
+            raise ServiceError(
+                f"withdrawal {row['id']} is for something else here than what {item} paid",
+                remedy="people must look; nothing has been changed",
+            )
+        await self.connection.execute(_TAKE, row["id"], slot, seq)
+        await self.connection.execute(_LOWER_FLOAT, lane.row["wallet"], row["asset"], row["amount"])
+        return 1
+
+    async def _topups(self, lane: _Lane, slots: Sequence[int]) -> int:
+        """Write the top-ups that lost slots were for; how many."""
+        site = self.config.networks[lane.row["network"]]
+        wallets = {contract.lower(): wallet for wallet, contract in site.payout_contracts.items()}
+        done = 0
+        for slot, lost in zip(slots, lane.lost, strict=True):
+            for item in lost.call.items:
+                if await self.connection.fetchval(_ON_SLOT, item.id, slot):
+                    continue  # it was open, and only its signature was lost
+                done += 1
+                if item.to not in wallets:
+                    raise ServiceError(
+                        f"{lost.sent.tx_hash} of {lane.row['wallet']} paid {item.to}, which is no"
+                        " wallet that it refills",
+                        remedy="stop signing (runbook signing-procedures); nothing was changed",
+                    )
+                if not await self.connection.fetchval(_TAKE_TOPUP, item.id, slot, item.seq):
+                    await self._add_topup(lane, item, slot, wallets[item.to])
+        return done
+
+    async def _add_topup(self, lane: _Lane, item: Item, slot: int, wallet: str) -> None:
+        asset = self._asset(lane, item.token)
+        try:
+            await self.connection.execute(
+                _ADD_TOPUP,
+                *(item.id, lane.row["network"], asset, lane.row["wallet"], wallet, item.amount),
+                *(_WHY_TOPUP, slot, item.seq),
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise ServiceError(
+                f"{wallet} was refilled with {asset} by {item.id}, and another top-up of it is open"
+                " here",
+                remedy="people must look; nothing has been changed",
+            ) from error
+
+    def _asset(self, lane: _Lane, token: str) -> str:
+        network = lane.row["network"]
+        if token == NATIVE:
+            return self.policy.networks[network].native
+        tokens = self.config.networks[network].tokens
+        found = next((asset for asset, each in tokens.items() if each.lower() == token), None)
+        if found is None:
+            raise InternalError(f"{token} is no token of {network}")
+        return found
+
+
+def _purpose(lane: _Lane, lost: LostSlot, policy: Policy) -> str:
+    if lost.call.generation is not None:
+        return "generation"
+    if not lost.call.items:
+        return "cancel"
+    reserve = policy.wallets[lane.row["wallet"]].wallet_class == "reserve"
+    return "topup" if reserve else "payout"
