@@ -123,6 +123,18 @@ def _sign_whatever_the_mode() -> contextlib.AbstractContextManager[Any]:
     return mock.patch.object(logs, "_check_slot", lenient)
 
 
+def _recorded_counts_for_nothing() -> contextlib.AbstractContextManager[Any]:
+    """The mode is looked at even for what is recorded already, so that it is admitted again."""
+    record = logs.SignLog.record
+
+    async def look_again(self: logs.SignLog, request: Any) -> Any:
+        async with self.pool.acquire() as connection:
+            await logs._check_slot(connection, request, request.intent.digest)
+        return await record(self, request)
+
+    return mock.patch.object(logs.SignLog, "record", look_again)
+
+
 @contextlib.contextmanager
 def _sent_before_it_is_on_record() -> Iterator[None]:
     stored, sent = SlotProgress.signed, SlotProgress.broadcast
@@ -208,6 +220,7 @@ ABLATIONS = (
     Ablation(
         guards="what the signer has recorded keeps its use",
         without=frozenset({"recorded keeps its use", "use of a nonce"}),
+        patch=_recorded_counts_for_nothing,
         faults=Faults(flips=1.5, large=0.6, provider_dark=0.3, signer_kill=0.4),
         caught_by=("I6", "own error"),
         seeds_max=200,

@@ -9,9 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from seawall.controls.admission import size_of
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.controls.sizing import top_up
+from seawall.controls.steady import SteadyClock
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import WithdrawalReceipt
 from tests.simulation.loop import nap
@@ -44,6 +44,7 @@ class Actors:
     world: World
     _people: Random = field(init=False)
     _nature: Random = field(init=False)
+    _clock: SteadyClock = field(default_factory=SteadyClock)
 
     def __post_init__(self) -> None:
         self._people = self.world.stream("people")
@@ -80,14 +81,13 @@ class Actors:
         asset = people.choice(sorted(it.tokens))
         large = people.random() < world.faults.large
         unit = it.held_at_first(it.hot, asset)
-        part = people.uniform(0.05, 0.3) if large else people.uniform(1e-4, 1e-3)
+        part = people.uniform(0.05, 0.2) if large else people.uniform(1e-4, 1e-3)
         amount = int(unit * part)
         destination = "0x" + people.randbytes(20).hex()
         if people.random() < world.faults.refused_destination:
             world.chain.refusing.add(destination)
         customer = people.randrange(CUSTOMERS)
         place = {"bucket": it.bucket, "network": NETWORK, "asset": asset}
-        value_micro = it.policy.value_micro(asset, amount)
         wanted = Reservation(
             id=UUID(bytes=people.randbytes(16)),
             customer_id=customer,
@@ -96,15 +96,16 @@ class Actors:
             network=NETWORK,
             asset=asset,
             amount=amount,
-            value_micro=value_micro,
-            size=size_of(it.policy, value_micro),
+            value_micro=it.policy.value_micro(asset, amount),
             destination=destination,
             **accounts_of(place, customer),
         )
         for _ in range(_TRIES):
             try:
                 async with world.database.pool().acquire() as connection:
-                    (answer,) = await commit_batch(cast("Any", connection), it.policy, [wanted])
+                    (answer,) = await commit_batch(
+                        cast("Any", connection), it.policy, [wanted], clock=self._clock
+                    )
             except (ServiceError, *FAILURES):
                 await nap(0.1 + 0.2 * people.random())
                 continue
@@ -217,6 +218,7 @@ class Actors:
             "amount": amount,
             "state": "requested",
             "slot_id": None,
+            "seq": None,
             "requested_at": world.loop.time(),
             "bucket": it.bucket,
         }

@@ -16,7 +16,7 @@ import rlp
 
 from seawall.ethereum.keys import Signature, event_topic, keccak256, recover_address, selector
 from tests.simulation.trace import Trace
-from venue.contracts.calls import NATIVE
+from venue.contracts.calls import NATIVE, NUMBER_BITS
 
 FINAL_AFTER = 3
 """Blocks from inclusion to finality; reorganisations are as deep at most."""
@@ -25,11 +25,13 @@ BUMP_PERCENT = 10
 QUEUED_MAX = 64
 GAS_PER_BLOCK = 30_000_000
 _WORD = 32
-_PAY = selector("pay((uint256,address,address,uint256)[])")
-_CANCEL = selector("cancel(uint256[])")
-_PAID = event_topic("Paid(uint256,address,address,uint256)")
-_FAILED = event_topic("Failed(uint256)")
-_CANCELLED = event_topic("Cancelled(uint256)")
+_PAY = selector("pay((uint256,bytes16,address,address,uint256)[])")
+_CANCEL = selector("cancel((uint256,bytes16)[])")
+_OPEN_GENERATION = selector("open_generation(uint256)")
+_PAID = event_topic("Paid(uint256,bytes16,address,address,uint256)")
+_FAILED = event_topic("Failed(uint256,bytes16)")
+_CANCELLED = event_topic("Cancelled(uint256,bytes16)")
+_OPENED = event_topic("Opened(uint256)")
 
 
 def word(value: int | str) -> str:
@@ -75,19 +77,20 @@ def decoded(raw: bytes) -> Transaction:
 
 @dataclass(frozen=True, kw_only=True)
 class Payment:
-    """One item of a `pay`."""
+    """One item of a `pay`; ``id`` is a word."""
 
     seq: int
+    id: int
     to: str
     token: str
     amount: int
 
 
 def payments_of(data: bytes) -> list[Payment]:
-    """The items of a call of `pay`: an array of four words each."""
+    """The items of a call of `pay`: an array of five words each."""
     return [
-        Payment(seq=seq, to=f"0x{to:040x}", token=f"0x{token:040x}", amount=amount)
-        for seq, to, token, amount in zip(*[iter(_words(data))] * 4, strict=True)
+        Payment(seq=seq, id=each, to=f"0x{to:040x}", token=f"0x{token:040x}", amount=amount)
+        for seq, each, to, token, amount in zip(*[iter(_words(data))] * 5, strict=True)
     ]
 
 
@@ -95,6 +98,11 @@ def _words(data: bytes) -> list[int]:
     """The elements of a call whose only argument is an array of static values."""
     words = [int.from_bytes(data[at : at + _WORD], "big") for at in range(4, len(data), _WORD)]
     return words[2:]
+
+
+def _names(item: Payment) -> tuple[str, str]:
+    """Number and id of a payment, as an event has them."""
+    return "0x" + word(item.seq), "0x" + word(item.id)
 
 
 @dataclass(kw_only=True)
@@ -107,6 +115,7 @@ class State:
     bits: set[tuple[str, int]] = field(default_factory=set)
     spent: dict[tuple[str, str, int], int] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    generations: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> State:
         """The state that the next block begins with."""
@@ -116,6 +125,7 @@ class State:
             bits=set(self.bits),
             spent=dict(self.spent),
             paused=self.paused,
+            generations=dict(self.generations),
         )
 
 
@@ -144,12 +154,16 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """A payout contract: who may call it, its caps by token, the length of their window."""
+    """A payout contract: who may call it, its caps by token, the length of their window.
+
+    ``only_to`` is the only address that it pays; None: any.
+    """
 
     address: str
     signer: str
     caps: dict[str, int]
     window_s: int
+    only_to: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -299,6 +313,7 @@ class Chain:
             block.paid += paid
         else:
             state.held, state.bits, state.spent = before.held, before.bits, before.spent
+            state.generations = before.generations
             logs = []
         block.receipts[tx.hash] = {
             "transactionHash": tx.hash,
@@ -327,30 +342,58 @@ class Chain:
             logs.append({"address": own, "topics": list(topics), "data": data})
 
         if tx.data[:4] == _CANCEL:
-            for seq in _words(tx.data):
-                if (own, seq) not in state.bits:
-                    state.bits.add((own, seq))
-                    log((_CANCELLED, "0x" + word(seq)))
-            return True
-        if tx.data[:4] != _PAY:
-            return False
-        for item in payments_of(tx.data):
-            if (own, item.seq) in state.bits and "bitmap" not in self.without:
-                continue
-            spent = state.spent.get((own, item.token, window), 0) + item.amount
-            if spent > contract.caps.get(item.token, 0):
+            return self._cancel(own, tx.data, state, log)
+        if tx.data[:4] == _OPEN_GENERATION:
+            later = int.from_bytes(tx.data[4:], "big")
+            if later <= state.generations.get(own, 0):
                 return False
-            state.bits.add((own, item.seq))
-            if self.move(state, item.token, own, item.to, item.amount):
-                state.spent[own, item.token, window] = spent
-                paid.append((own, item))
-                log(
-                    (_PAID, "0x" + word(item.seq), "0x" + word(item.to)),
-                    "0x" + word(item.token) + word(item.amount),
-                )
-            else:
-                state.bits.discard((own, item.seq))
-                log((_FAILED, "0x" + word(item.seq)))
+            state.generations[own] = later
+            log((_OPENED, "0x" + word(later)))
+            return True
+        return tx.data[:4] == _PAY and all(
+            self._pay(contract, item, state, log, paid, window=window)
+            for item in payments_of(tx.data)
+        )
+
+    def _cancel(self, own: str, data: bytes, state: State, log: Callable[..., None]) -> bool:
+        for seq, each in zip(*[iter(_words(data))] * 2, strict=True):
+            if seq >> NUMBER_BITS > state.generations.get(own, 0):
+                return False
+            if (own, seq) not in state.bits:
+                state.bits.add((own, seq))
+                log((_CANCELLED, "0x" + word(seq), "0x" + word(each)))
+        return True
+
+    def _pay(
+        self,
+        contract: Contract,
+        item: Payment,
+        state: State,
+        log: Callable[..., None],
+        paid: list[tuple[str, Payment]],
+        *,
+        window: int,
+    ) -> bool:
+        """Pay one item, or let it fail; False if that reverts the whole call."""
+        own = contract.address
+        if item.seq >> NUMBER_BITS != state.generations.get(own, 0):
+            return False
+        if (own, item.seq) in state.bits and "bitmap" not in self.without:
+            return True
+        spent = state.spent.get((own, item.token, window), 0) + item.amount
+        if contract.only_to not in (None, item.to) or spent > contract.caps.get(item.token, 0):
+            return False
+        state.bits.add((own, item.seq))
+        if self.move(state, item.token, own, item.to, item.amount):
+            state.spent[own, item.token, window] = spent
+            paid.append((own, item))
+            log(
+                (_PAID, *_names(item), "0x" + word(item.to)),
+                "0x" + word(item.token) + word(item.amount),
+            )
+        else:
+            state.bits.discard((own, item.seq))
+            log((_FAILED, *_names(item)))
         return True
 
     def move(self, state: State, token: str, sender: str, receiver: str, amount: int) -> bool:

@@ -21,6 +21,7 @@ from tests.simulation.processes import pass_through
 _TIMEOUT_S = 1.5
 _PAID_MANY = selector("paid_many(uint256[])")
 _CAP = selector("cap(address)")
+_GENERATION = selector("generation()")
 _TRANSFER = selector("transfer(address,uint256)")
 _NONSENSE: tuple[bytes, ...] = (
     b"null",
@@ -188,6 +189,8 @@ class Endpoint:
                 self.chain.trace.reach("fault: bits hidden")
             answers = [int((call["to"], seq) in bits and not hidden) for seq in arguments[2:]]
             return "0x" + word(32) + word(len(answers)) + "".join(map(word, answers))
+        if data[:4] == _GENERATION:
+            return "0x" + word(block.state.generations.get(call["to"], 0))
         if data[:4] == _CAP:
             contract = self.chain.contracts[call["to"]]
             return "0x" + word(contract.caps.get(f"0x{arguments[0]:040x}", 0))

@@ -121,7 +121,11 @@ class Observer:
 
     def offered(self, tx: Sent) -> None:
         """A node was given bytes: they must be on record by now."""
-        on_record = any(row["raw"] == tx.raw for row in self.database.tables["slots"].values())
+        on_record = any(
+            row["raw"] == tx.raw
+            for table in ("slots", "replacements")
+            for row in self.database.tables[table].values()
+        )
         intent = Intent(
             chain_id=self.setting.chain_id,
             sender=tx.sender,

@@ -164,6 +164,7 @@ def topups(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
     """One top-up of an asset into a wallet at a time."""
     assert new is not None, "nobody may delete a top-up"
     _check((new["state"] == "requested") == (new["slot_id"] is None), "asked for, or with a slot")
+    _check((new["seq"] is None) == (new["slot_id"] is None), "a number comes with a slot")
     others = [each for each in tx.rows("topups") if each["id"] != new["id"]]
     if new["state"] != "posted" and any(
         each["state"] != "posted"
@@ -191,6 +192,21 @@ def postings(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
         raise asyncpg.UniqueViolationError(f"a second {new['kind']}")
 
 
+def replacements(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
+    """One replacement at a time, dearer than all before, of a transaction that waits."""
+    assert new is not None, "nobody may delete a replacement"
+    if old is not None:
+        _same_bytes(tx, old, new)
+        return
+    slot = tx.get("slots", new["slot_id"])
+    others = [each for each in tx.rows("replacements") if each["slot_id"] == new["slot_id"]]
+    dearest = max(each["max_fee_wei"] for each in [*others, slot] if each is not None)
+    if slot is None or slot["state"] in ("open", "final") or new["max_fee_wei"] <= dearest:
+        raise asyncpg.RaiseError("nothing replaces the transaction by these fees")
+    if any(each["raw"] is None for each in others):
+        raise asyncpg.UniqueViolationError("replacements_one_at_a_time")
+
+
 def not_negative(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
     """Nothing available is negative."""
     if "nothing negative" not in tx.without:
@@ -209,7 +225,9 @@ def check_balanced(entries: Iterable[Mapping[str, Any]]) -> None:
 
 RULES: Mapping[str, Rule] = {
     "slots": slots,
+    "replacements": replacements,
     "sign_log": sign_log,
+    "sign_log_replacements": sign_log,
     "withdrawals": withdrawals,
     "resolutions": resolutions,
     "topups": topups,

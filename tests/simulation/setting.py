@@ -8,7 +8,7 @@ from pathlib import Path
 
 import prometheus_client
 
-from seawall.controls.sizing import window_cap, window_seconds
+from seawall.controls.sizing import contract_caps, window_seconds
 from seawall.ethereum.keys import address_of_private_key, keccak256
 from seawall.formats.venue_config import VenueConfig
 from seawall.policy import Policy
@@ -18,7 +18,7 @@ from venue.contracts.calls import NATIVE
 from venue.settler.metrics import SettlerMetrics
 
 NETWORK = "aster"
-CUSTOMERS = 3
+CUSTOMERS = 12
 _POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
 
 
@@ -65,10 +65,11 @@ class Setting:
                 address=self.contract(wallet),
                 signer=self.address(wallet),
                 caps={
-                    self.tokens[asset]: self.policy.base_units(asset, window_cap(holding))
-                    for asset, holding in self.policy.wallets[wallet].holdings.items()
+                    self.tokens[asset]: cap
+                    for asset, cap in contract_caps(self.policy, wallet).items()
                 },
                 window_s=window_seconds(self.policy),
+                only_to=self.contract(self.hot) if wallet == self.reserve else None,
             )
             for wallet in (self.hot, self.reserve)
         }
@@ -111,6 +112,7 @@ def setting() -> Setting:
             "signers": {
                 region: {
                     "listen_port": 9,
+                    "buckets": {},
                     "operations_per_s": policy.signing.operations_per_s,
                     "url": f"http://{region}",
                     "kms_endpoint": "http://nowhere",
@@ -119,6 +121,7 @@ def setting() -> Setting:
                 }
                 for region in regions
             },
+            "signer_callers": {},
             "exchange": nowhere,
             "api_listen_port": 9,
             "api_url": "http://nowhere",

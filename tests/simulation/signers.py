@@ -79,7 +79,7 @@ class Signers:
     trace: Trace
     _running: dict[Any, None] = field(default_factory=dict)
 
-    async def post(self, url: str, *, content: str = "") -> SignerAnswer:
+    async def post(self, url: str, *, content: str = "", json: Any = None) -> SignerAnswer:
         """Ask for a signature, or for a probe."""
         base, _, what = url.rpartition("/")
         signer = self.signers[base]

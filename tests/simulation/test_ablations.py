@@ -9,6 +9,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.unusual import run_with_foreign_transaction, run_with_restored_database
 from tests.simulation.world import Plan, run
 from venue.settler import settle
+from venue.settler.agreement import Comparison
 
 
 def test_there_are_enough_of_them_and_each_hole_of_the_reference_has_one() -> None:
@@ -74,8 +75,8 @@ _LOST = ("vanished", "belongs to no withdrawal")
 """What a restore to an older moment breaks by itself: requests that were paid are gone."""
 
 
-async def _agreed_unseen(*_: object) -> list[str]:
-    return []
+async def _agreed_unseen(*_: object) -> Comparison:
+    return Comparison(disagreements=[], to_open=None)
 
 
 def test_a_restored_database_is_noticed_before_anything_is_claimed(
@@ -89,7 +90,7 @@ def test_a_restored_database_is_noticed_before_anything_is_claimed(
         outcome, _, claimed = runs[seed]
         assert [each for each in outcome.violations if not each.seen.endswith(_LOST)] == []
         assert claimed == 0
-    monkeypatch.setattr(settle, "disagreements", _agreed_unseen)
+    monkeypatch.setattr(settle, "compare", _agreed_unseen)
     names = {
         each.invariant
         for seed in seeds[:3]

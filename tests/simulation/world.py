@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, cast
+from unittest import mock
 
 import asyncpg
 import httpx
@@ -38,7 +39,8 @@ from tests.simulation.sql.settling import account
 from tests.simulation.store import Database
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
-from venue import crash_points
+from venue import clock, crash_points
+from venue.api import reservations
 from venue.contracts.calls import NATIVE
 from venue.crash_points import Moment, Step
 from venue.process import start_over
@@ -48,6 +50,7 @@ from venue.settler.settle import Ports, settle_through
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.service import SignerMetrics, SigningService
+from venue.signer.velocity import caps_of
 
 LIVENESS_S = 120.0
 """Virtual seconds from healing to the end of everything; most runs need ten.
@@ -284,7 +287,7 @@ class World:
         operations = 12 if self.faults.throttle else it.policy.signing.operations_per_s
         return SigningService(
             region=region,
-            log=SignLog(pool=pool, region=region),
+            log=SignLog(pool=pool, region=region, caps=caps_of(it.config, it.policy, wallets)),
             proofs=ProofLog(pool=pool, region=region),
             provider=self.providers[region],
             bulkhead=replace(
@@ -294,6 +297,7 @@ class World:
             chains=dict.fromkeys(wallets, it.chain_id),
             addresses={wallet: it.address(wallet) for wallet in wallets},
             contracts={wallet: it.contract(wallet) for wallet in wallets},
+            recipients=it.config.recipients(it.policy, wallets),
             metrics=_SIGNER_METRICS.setdefault(region, SignerMetrics(region=region)),
         )
 
@@ -411,15 +415,22 @@ _SIGNER_METRICS: dict[str, SignerMetrics] = {}
 
 
 @contextmanager
-def _installed(hook: Callable[[Step, Moment], None]) -> Iterator[None]:
-    numbers_ahead = agreement.NUMBERS_AHEAD
-    crash_points.install(hook)
-    agreement.NUMBERS_AHEAD = _NUMBERS_AHEAD
+def _installed(world: World) -> Iterator[None]:
+    """Crash points, and the two constants and the clock that a run cannot reach otherwise."""
+
+    def monotonic_us() -> int:
+        return int(world.loop.time() * 1_000_000)
+
+    crash_points.install(world._crash)
     try:
-        yield
+        with (
+            mock.patch.object(agreement, "NUMBERS_AHEAD", _NUMBERS_AHEAD),
+            mock.patch.object(clock, "monotonic_us", monotonic_us),
+            mock.patch.object(reservations, "monotonic_us", monotonic_us),
+        ):
+            yield
     finally:
         crash_points.install(None)
-        agreement.NUMBERS_AHEAD = numbers_ahead
 
 
 def run(seed: int, plan: Plan | None = None) -> Outcome:
@@ -430,7 +441,7 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
 def outcome_of(world: World) -> Outcome:
     """Run ``world`` to its end."""
     began_s = time.process_time()
-    with _installed(world._crash):
+    with _installed(world):
         try:
             world.loop.run(world.run())
         except (DeadlockError, SeawallError, asyncpg.PostgresError) as error:

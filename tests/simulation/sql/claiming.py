@@ -10,6 +10,8 @@ from seawall.conventions.database import FLOW_CHANNEL, MODE_LOCK
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue.settler import agreement, claims, lanes, lease
 
+GENERATION = 0
+"""Of the ledger: it is never restored from a backup here, so nothing opens a later one."""
 _CANDIDATE = ("id", "seq", "asset", "amount", "size")
 
 
@@ -36,14 +38,22 @@ async def lock_mode_of_api(tx: Transaction) -> Iterable[Row]:
 
 
 @statement(claims._MODE)
-async def read_mode(tx: Transaction, stale_after_ms: int) -> Iterable[Row]:
+async def read_mode(tx: Transaction, stale_after_ms: int, network: str) -> Iterable[Row]:
     mode = tx.mode_seen or tx.get("mode", "only")
     if mode is None:
         return ()
     beat = tx.get("mode_controller_lease", "only")
     age_ms = None if beat is None else (tx.database.clock() - beat["renewed_at"]) * 1_000
     controlled = age_ms is not None and abs(age_ms) <= stale_after_ms
-    return [Row(epoch=mode["epoch"], tier=mode["tier"], controlled=controlled)]
+    return [
+        Row(
+            epoch=mode["epoch"],
+            tier=mode["tier"],
+            generation=GENERATION,
+            controlled=controlled,
+            halted=False,
+        )
+    ]
 
 
 @statement(claims._LANE)
@@ -82,13 +92,14 @@ def _requested(tx: Transaction) -> Iterable[tuple[Stored, Stored]]:
 
 @statement(claims._CANDIDATES)
 async def candidates(  # noqa: PLR0917 - the arguments of its statement
-    tx: Transaction, network: str, asset: str, size: str, bucket: str, limit: int
+    tx: Transaction, network: str, asset: str, size: str, bucket: str, limit: int, most: int
 ) -> Iterable[Row]:
     wanted = (network, asset, size, bucket, "reserved")
     rows = [
         row
         for row in tx.rows("withdrawals")
         if (row["network"], row["asset"], row["size"], row["bucket"], row["state"]) == wanted
+        and row["amount"] <= most
     ]
     rows.sort(key=lambda row: row["seq"])
     if "candidates locked" in tx.without:
@@ -137,11 +148,15 @@ async def slot_held(tx: Transaction, slot: int, ids: Sequence[int]) -> Iterable[
 
 
 @statement(claims._TOPUP)
-async def next_topup(tx: Transaction, network: str, wallet: str) -> Iterable[Row]:
+async def next_topup(
+    tx: Transaction, network: str, wallet: str, assets: Sequence[str], amounts: Sequence[int]
+) -> Iterable[Row]:
+    room = dict(zip(assets, amounts, strict=True))
     rows = [
         row
         for row in tx.rows("topups")
         if (row["network"], row["from_wallet"], row["state"]) == (network, wallet, "requested")
+        and row["amount"] <= room.get(row["asset"], -1)
     ]
     for row in sorted(rows, key=lambda row: row["requested_at"]):
         if not tx.is_locked_by_another("topups", row["id"]):
@@ -159,7 +174,9 @@ async def open_slot(tx: Transaction, *values: Any) -> Iterable[Row]:
     row = dict(zip(names, values, strict=True))
     number = tx.database.number("slots")
     row |= {"id": number, "admitted_epoch": row["mode_epoch"], "state": "open"}
-    row |= dict.fromkeys(("signer_region", "tx_hash", "raw", "block_number", "block_hash"))
+    row |= dict.fromkeys(
+        ("signer_region", "tx_hash", "raw", "mined_hash", "block_number", "block_hash")
+    )
     await tx.insert("slots", number, row, (row["chain_id"], row["address"], row["nonce"]))
     return [Row(id=number)]
 
@@ -205,8 +222,8 @@ async def change_floats(
 
 
 @statement(claims._SLOT_TOPUP)
-async def slot_topup(tx: Transaction, slot: int, topup: UUID) -> Iterable[Row]:
-    await tx.update("topups", topup, state="slotted", slot_id=slot)
+async def slot_topup(tx: Transaction, slot: int, topup: UUID, seq: int) -> Iterable[Row]:
+    await tx.update("topups", topup, state="slotted", slot_id=slot, seq=seq)
     return ()
 
 
@@ -245,6 +262,45 @@ async def release_deferred(tx: Transaction, ids: Sequence[UUID]) -> Iterable[Row
     for each in ids:
         await tx.update("withdrawals", each, state="reserved", slot_id=None)
     return ()
+
+
+@statement(claims._RELEASE_TOPUP)
+async def release_topup(
+    tx: Transaction, slot: int, assets: Sequence[str], amounts: Sequence[int]
+) -> Iterable[Row]:
+    caps = dict(zip(assets, amounts, strict=True))
+    for row in tx.rows("topups"):
+        if row["slot_id"] == slot and row["amount"] > caps.get(row["asset"], -1):
+            await tx.update("topups", row["id"], state="requested", slot_id=None, seq=None)
+            return [Row(id=row["id"])]
+    return ()
+
+
+@statement(claims._OPENING)
+async def opening(tx: Transaction, chain_id: int, address: str) -> Iterable[Row]:
+    return [
+        Row(
+            exists=any(
+                (row["chain_id"], row["address"], row["purpose"])
+                == (chain_id, address, "generation")
+                and row["state"] != "final"
+                for row in tx.rows("slots")
+            )
+        )
+    ]
+
+
+@statement(claims._RECENT)
+async def recent(tx: Transaction, chain_id: int, address: str, limit: int) -> Iterable[Row]:
+    rows = [
+        row for row in tx.rows("slots") if (row["chain_id"], row["address"]) == (chain_id, address)
+    ]
+    found = []
+    for row in sorted(rows, key=lambda row: -row["nonce"])[:limit]:
+        event = tx.get("slot_events", (row["id"], "signed"))
+        ago_s = None if event is None else tx.database.clock() - event["at"]
+        found.append(Row(id=row["id"], data=row["data"], signed_s_ago=ago_s))
+    return found
 
 
 @statement("select pg_notify($1, '')")
@@ -290,7 +346,8 @@ async def signing_failed(tx: Transaction, network: str) -> Iterable[Row]:
 
 _IN_FLIGHT = (
     *("id", "purpose", "nonce", "to_address", "value", "data", "gas_limit", "max_fee_wei"),
-    *("priority_fee_wei", "state", "signer_region", "tx_hash", "raw", "block_number", "block_hash"),
+    *("priority_fee_wei", "state", "signer_region", "tx_hash", "raw", "mined_hash"),
+    *("block_number", "block_hash"),
 )
 
 
@@ -306,6 +363,67 @@ async def in_flight(tx: Transaction, chain_id: int, address: str) -> Iterable[Ro
         Row({name: row[name] for name in _IN_FLIGHT} | {"items": counts.count(row["id"])})
         for row in sorted(slots, key=lambda row: row["nonce"])
     ]
+
+
+def _replacements_of(tx: Transaction, slot: int) -> list[Stored]:
+    rows = [row for row in tx.rows("replacements") if row["slot_id"] == slot]
+    return sorted(rows, key=lambda row: row["n"])
+
+
+@statement(lanes._REPLACEMENTS)
+async def replacements(tx: Transaction, chain_id: int, address: str) -> Iterable[Row]:
+    names = ("slot_id", "max_fee_wei", "priority_fee_wei", "tx_hash", "raw", "signer_region")
+    slots = [
+        row["id"]
+        for row in tx.rows("slots")
+        if (row["chain_id"], row["address"]) == (chain_id, address) and row["state"] != "final"
+    ]
+    return [
+        Row({name: row[name] for name in names})
+        for slot in sorted(slots)
+        for row in _replacements_of(tx, slot)
+        if row["raw"] is not None
+    ]
+
+
+@statement(lanes._WAITS)
+async def waits(tx: Transaction, slot: int) -> Iterable[Row]:
+    row = await tx.take("slots", slot)
+    return [] if row is None else [Row(waits=row["state"] not in ("open", "final"))]
+
+
+@statement(lanes._REPLACING)
+async def replacing(tx: Transaction, slot: int) -> Iterable[Row]:
+    return [
+        Row(max_fee_wei=row["max_fee_wei"], priority_fee_wei=row["priority_fee_wei"])
+        for row in _replacements_of(tx, slot)
+        if row["raw"] is None
+    ]
+
+
+@statement(lanes._REPLACE)
+async def replace(
+    tx: Transaction, slot: int, max_fee_wei: int, priority_fee_wei: int
+) -> Iterable[Row]:
+    await tx.take("slots", slot)
+    n = 1 + max((row["n"] for row in _replacements_of(tx, slot)), default=0)
+    row = {"id": (slot, n), "slot_id": slot, "n": n, "max_fee_wei": max_fee_wei}
+    row |= {"priority_fee_wei": priority_fee_wei}
+    row |= dict.fromkeys(("tx_hash", "raw", "signer_region"))
+    await tx.insert("replacements", (slot, n), row)
+    return ()
+
+
+@statement(lanes._REPLACED)
+async def replaced(  # noqa: PLR0917 - as candidates
+    tx: Transaction, slot: int, max_fee_wei: int, raw: bytes, tx_hash: str, region: str
+) -> Iterable[Row]:
+    for row in _replacements_of(tx, slot):
+        if row["max_fee_wei"] == max_fee_wei and row["raw"] is None:
+            changes = {"raw": raw, "tx_hash": tx_hash, "signer_region": region}
+            await tx.update("replacements", row["id"], **changes)
+            return [Row(slot_id=slot)]
+    return ()
 
 
 async def _step(tx: Transaction, slot: int, before: Sequence[str], **changes: Any) -> Iterable[Row]:
@@ -331,9 +449,12 @@ async def broadcast(tx: Transaction, slot: int) -> Iterable[Row]:
 
 
 @statement(lanes._INCLUDED)
-async def included(tx: Transaction, slot: int, number: int, block_hash: str) -> Iterable[Row]:
+async def included(
+    tx: Transaction, slot: int, number: int, block_hash: str, mined_hash: str
+) -> Iterable[Row]:
     before = ("broadcast",) if "another block" in tx.without else ("broadcast", "included")
     changes = {"state": "included", "block_number": number, "block_hash": block_hash}
+    changes["mined_hash"] = mined_hash
     return await _step(tx, slot, before, **changes)
 
 
@@ -341,7 +462,8 @@ async def included(tx: Transaction, slot: int, number: int, block_hash: str) -> 
 async def slot_event(tx: Transaction, slot: int, state: str, region: str | None) -> Iterable[Row]:
     await tx.lock(("slot_events", (slot, state)))
     if tx.get("slot_events", (slot, state)) is None:
-        tx.put("slot_events", (slot, state), {"slot_id": slot, "state": state})
+        event = {"slot_id": slot, "state": state, "at": tx.database.clock()}
+        tx.put("slot_events", (slot, state), event)
     return ()
 
 
@@ -374,8 +496,8 @@ async def leave_lease(tx: Transaction, network: str, holder: str) -> Iterable[Ro
 
 
 @statement(agreement._GIVEN_OUT)
-async def given_out(
-    tx: Transaction, chain_id: int, address: str, network: str, limit: int
+async def given_out(  # noqa: PLR0917 - as candidates
+    tx: Transaction, chain_id: int, address: str, network: str, limit: int, bits: int
 ) -> Iterable[Row]:
     lane = tx.get("lanes", (chain_id, address))
     assert lane is not None
@@ -383,5 +505,12 @@ async def given_out(
     waiting = [
         row["seq"] for row in rows if (row["network"], row["state"]) == (network, "reserved")
     ]
-    last = max((row["seq"] for row in rows), default=0)
-    return [Row(next_nonce=lane["next_nonce"], last_seq=last, unpaid=sorted(waiting)[:limit])]
+    last = max((row["seq"] for row in rows), default=GENERATION << bits)
+    return [
+        Row(
+            next_nonce=lane["next_nonce"],
+            generation=GENERATION,
+            last_seq=last,
+            unpaid=sorted(waiting)[:limit],
+        )
+    ]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from tests.simulation.sql.settling import account, book
 from tests.simulation.store import Row, Stored, Transaction, statement
+from venue import clock
 from venue.api import reservations
 
 _COLUMNS = (
@@ -27,7 +28,9 @@ async def lock_balances(tx: Transaction, accounts: Sequence[Any]) -> Iterable[Ro
 
 
 @statement(reservations._READ)
-async def read_mode_and_known(tx: Transaction, ids: Sequence[UUID]) -> Iterable[Row]:
+async def read_mode_and_known(
+    tx: Transaction, ids: Sequence[UUID], customers: Sequence[int], since_us: int
+) -> Iterable[Row]:
     mode, beat = tx.get("mode", "only"), tx.get("mode_controller_lease", "only")
     assert mode is not None
     age_ms = None if beat is None else int((tx.database.clock() - beat["renewed_at"]) * 1_000)
@@ -40,8 +43,31 @@ async def read_mode_and_known(tx: Transaction, ids: Sequence[UUID]) -> Iterable[
             since_s=0.0,
             lease_age_ms=age_ms,
             known=json.dumps(known) if known else None,
+            asked=json.dumps(
+                [
+                    [
+                        row["customer_id"],
+                        row["requested_us"],
+                        row["value_micro"],
+                        row["source_network"] != row["network"],
+                        row["state"] == "voided",
+                    ]
+                    for row in tx.rows("withdrawals")
+                    if row["customer_id"] in customers and row["requested_us"] > since_us
+                ]
+            ),
+            now_us=_now_us(tx),
         )
     ]
+
+
+def _now_us(tx: Transaction) -> int:
+    return int(tx.database.clock() * 1_000_000)
+
+
+@statement(clock._READ)
+async def read_clock(tx: Transaction) -> Iterable[Row]:
+    return [Row(now_us=_now_us(tx))]
 
 
 def _known(tx: Transaction, row: Stored) -> list[Any]:
@@ -74,6 +100,7 @@ async def reserve(tx: Transaction, *given: Any) -> Iterable[Row]:
         if tx.get("withdrawals", row["id"]) is not None:  # on conflict do nothing
             continue
         row |= {"seq": tx.database.number("withdrawals"), "state": "reserved"}
+        row["requested_us"] = _now_us(tx)
         row |= dict.fromkeys(("paid_to", "slot_id", "held_because"))
         tx.put("withdrawals", row["id"], row)
         amounts = {source: row["amount"], reserved: -row["amount"]}
@@ -91,6 +118,7 @@ async def reserve(tx: Transaction, *given: Any) -> Iterable[Row]:
 def accounts_of(place: dict[str, str], customer: int) -> dict[str, Any]:
     """The accounts that a reservation moves, as it names them."""
     return {
+        "customer_account": account(place, "customer", customer),
         "source_account": account(place, "customer", customer),
         "source_clearing": account(place, "clearing"),
         "clearing": account(place, "clearing"),

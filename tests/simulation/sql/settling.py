@@ -10,7 +10,7 @@ from uuid import UUID
 from tests.simulation.rules import check_balanced
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue.settler import held, posting
-from venue.signer import logs
+from venue.signer import logs, velocity
 
 
 async def book(
@@ -62,21 +62,31 @@ async def items(tx: Transaction, slot: int) -> Iterable[Row]:
     return [
         Row(
             seq=row["seq"],
+            id=row["id"],
             destination=row["paid_to"] or row["destination"],
             asset=row["asset"],
             amount=row["amount"],
         )
         for row in _of(tx, slot)
+        if _is_open(tx, row)
     ]
 
 
 @statement(posting._TOPUP_ITEM)
 async def topup_item(tx: Transaction, slot: int) -> Iterable[Row]:
     return [
-        Row({name: row[name] for name in ("to_wallet", "asset", "amount")})
+        Row({name: row[name] for name in ("id", "seq", "to_wallet", "asset", "amount")})
         for row in tx.rows("topups")
         if row["slot_id"] == slot
     ]
+
+
+@statement(posting._QUEUE_ANEW)
+async def queue_anew(tx: Transaction, network: str, asset: str) -> Iterable[Row]:
+    for row in tx.rows("withdrawals"):
+        if (row["network"], row["asset"], row["state"]) == (network, asset, "reserved"):
+            await tx.take("withdrawals", row["id"])
+    return ()
 
 
 @statement(posting._OF_SLOT)
@@ -195,8 +205,13 @@ async def post_topup(tx: Transaction, slot: int, bucket: str) -> Iterable[Row]:
 async def ask_for_topup_again(tx: Transaction, slot: int) -> Iterable[Row]:
     for row in tx.rows("topups"):
         if (row["slot_id"], row["state"]) == (slot, "slotted"):
-            await tx.update("topups", row["id"], state="requested", slot_id=None)
+            await tx.update("topups", row["id"], state="requested", slot_id=None, seq=None)
     return ()
+
+
+def _mined(slot: Stored | None) -> str | None:
+    """The hash of the transaction that a block contains, or that was signed first."""
+    return None if slot is None else slot["mined_hash"] or slot["tx_hash"]
 
 
 @statement(held._HELD)
@@ -208,7 +223,7 @@ async def held_of_slot(tx: Transaction, slot: int) -> Iterable[Row]:
         withdrawal = tx.get("withdrawals", row["withdrawal_id"])
         assert withdrawal is not None
         hashes = [
-            (tx.get("slots", each["slot_id"]) or {}).get("tx_hash")
+            _mined(tx.get("slots", each["slot_id"]))
             for each in sorted(tx.rows("attempts"), key=lambda each: each["slot_id"])
             if (each["withdrawal_id"], each["seq"]) == (row["withdrawal_id"], row["seq"])
             and each["slot_id"] != slot
@@ -327,32 +342,42 @@ async def hold_lane(tx: Transaction, chain_id: int, address: str) -> Iterable[Ro
     return [Row(epoch=None if row is None else row["epoch"])]
 
 
-@statement(logs._KNOWN)
-async def known(tx: Transaction, *key: Any) -> Iterable[Row]:
-    if tx.get("sign_log", key) is None or "recorded keeps its use" in tx.without:
-        return []
-    return [Row(true=True)]
-
-
 @statement(logs._SLOT)
 async def slot_to_sign(tx: Transaction, *key: Any) -> Iterable[Row]:
     mode = tx.get("mode", "only")
     assert mode is not None
-    names = ("digest", "gas_limit", "max_fee_wei", "priority_fee_wei", "admitted_epoch")
-    return [
-        Row({name: row[name] for name in names} | {"mode_epoch": mode["epoch"]})
-        for row in tx.rows("slots")
-        if (row["chain_id"], row["address"], row["nonce"]) == key and row["state"] == "open"
-    ]
+    found: list[Row] = []
+    for slot in tx.rows("slots"):
+        if (slot["chain_id"], slot["address"], slot["nonce"]) != key or slot["state"] == "final":
+            continue
+        opens = slot["state"] == "open"
+        waiting = [slot] if opens else tx.rows("replacements")
+        found += [
+            Row(
+                digest=slot["digest"],
+                gas_limit=slot["gas_limit"],
+                max_fee_wei=row["max_fee_wei"],
+                priority_fee_wei=row["priority_fee_wei"],
+                opens=opens,
+                admitted_epoch=slot["admitted_epoch"],
+                mode_epoch=mode["epoch"],
+            )
+            for row in waiting
+            if opens or (row["slot_id"] == slot["id"] and row["raw"] is None)
+        ]
+    return found
 
 
 @statement(logs._RECORD)
 async def record(tx: Transaction, *values: Any) -> Iterable[Row]:
-    names = ("chain_id", "address", "nonce", "digest", "epoch", "region")
+    names = (
+        *("chain_id", "address", "nonce", "digest", "epoch", "region"),
+        *("max_fee_wei", "priority_fee_wei"),
+    )
     key = values[:3]
     await tx.lock(("sign_log", key))
     if tx.get("sign_log", key) is None:
-        row = dict(zip(names, values, strict=True))
+        row = dict(zip(names, values, strict=True)) | {"requested_at": tx.database.clock()}
         tx.put("sign_log", key, row | dict.fromkeys(("raw", "tx_hash", "signed_by")))
     return ()
 
@@ -360,15 +385,89 @@ async def record(tx: Transaction, *values: Any) -> Iterable[Row]:
 @statement(logs._READ)
 async def read(tx: Transaction, *key: Any) -> Iterable[Row]:
     row = tx.get("sign_log", key)
-    names = ("digest", "raw", "tx_hash", "signed_by")
+    names = ("digest", "max_fee_wei", "priority_fee_wei", "raw", "tx_hash", "signed_by")
     return [] if row is None else [Row({name: row[name] for name in names})]
 
 
 @statement(logs._STORE)
 async def store(tx: Transaction, *values: Any) -> Iterable[Row]:
-    *key, digest, raw, tx_hash, region = values
-    row = await tx.take("sign_log", tuple(key))
+    key, fees, signature = values[:3], values[3:5], values[5:]
+    row = await tx.take("sign_log", key)
     free = row is not None and (row["raw"] is None or "signature kept" in tx.without)
-    if row is not None and free and row["digest"] == digest:
-        tx.put("sign_log", tuple(key), row | {"raw": raw, "tx_hash": tx_hash, "signed_by": region})
+    if row is None or not free or (row["max_fee_wei"], row["priority_fee_wei"]) != fees:
+        return ()
+    tx.put("sign_log", key, row | _signature(signature))
+    return [Row(true=True)]
+
+
+def _signature(values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(("raw", "tx_hash", "signed_by"), values, strict=True))
+
+
+@statement(logs._RECORD_REPLACEMENT)
+async def record_replacement(tx: Transaction, *values: Any) -> Iterable[Row]:
+    *key, region = values
+    await tx.lock(("sign_log_replacements", tuple(key)))
+    if tx.get("sign_log_replacements", tuple(key)) is None:
+        row = {"region": region} | dict.fromkeys(("raw", "tx_hash", "signed_by"))
+        tx.put("sign_log_replacements", tuple(key), row)
     return ()
+
+
+@statement(logs._READ_REPLACEMENT)
+async def read_replacement(tx: Transaction, *key: Any) -> Iterable[Row]:
+    row = tx.get("sign_log_replacements", key)
+    names = ("raw", "tx_hash", "signed_by")
+    return [] if row is None else [Row({name: row[name] for name in names})]
+
+
+@statement(logs._STORE_REPLACEMENT)
+async def store_replacement(tx: Transaction, *values: Any) -> Iterable[Row]:
+    key = values[:5]
+    row = await tx.take("sign_log_replacements", key)
+    if row is not None and (row["raw"] is None or "signature kept" in tx.without):
+        tx.put("sign_log_replacements", key, row | _signature(values[5:]))
+    return ()
+
+
+@statement(velocity._LOCK)
+async def hold_velocity(tx: Transaction, chain_id: str, address: str) -> Iterable[Row]:
+    await tx.lock(("velocity", chain_id, address))
+    return ()
+
+
+@statement(velocity._MOVES)
+async def moves(tx: Transaction, *values: Any) -> Iterable[Row]:
+    *key, tokens, amounts = values
+    for token, amount in zip(tokens, amounts, strict=True):
+        await tx.insert(
+            "signed_amounts", (*key, token), {"key": tuple(key), "token": token, "amount": amount}
+        )
+    return ()
+
+
+def _lately(tx: Transaction, chain_id: int, address: str, window_ms: int) -> list[Stored]:
+    since_s = tx.database.clock() - window_ms / 1_000
+    return [
+        row
+        for row in tx.rows("sign_log")
+        if (row["chain_id"], row["address"]) == (chain_id, address)
+        and row["requested_at"] > since_s
+    ]
+
+
+@statement(velocity._TRANSACTIONS)
+async def transactions(
+    tx: Transaction, chain_id: int, address: str, window_ms: int
+) -> Iterable[Row]:
+    return [Row(count=len(_lately(tx, chain_id, address, window_ms)))]
+
+
+@statement(velocity._AMOUNTS)
+async def amounts(tx: Transaction, chain_id: int, address: str, window_ms: int) -> Iterable[Row]:
+    keys = {(chain_id, address, row["nonce"]) for row in _lately(tx, chain_id, address, window_ms)}
+    sums: Counter[str] = Counter()
+    for row in tx.rows("signed_amounts"):
+        if row["key"] in keys:
+            sums[row["token"]] += row["amount"]
+    return [Row(token=token, amount=amount) for token, amount in sorted(sums.items())]
