@@ -30,12 +30,16 @@ from venue.crash_points import CRASH_POINTS, Step
 
 _CHUNK = 5
 _DARK = {"provider_dark": 0.6}
+_DEAR = {"fee_spike": 1.0, "empty_blocks": 0.6}
 _REFUSED = {"refused_destination": 0.6}
 LEADS_TO: dict[Step, dict[str, float]] = {
     "move the lanes": _DARK,
     "count a failed signature": _DARK,
     "claim a top-up": {"large": 1.0},
     "claim a cancellation": _REFUSED,
+    "claim a generation": {"restored_before": 1.0},
+    "record a replacement": _DEAR,
+    "store a replacement": _DEAR,
     "admit again": _DARK | {"flips": 3.0, "large": 0.6},
     "send again": {"pool_forgets": 0.6},
     "post a cancellation": _REFUSED,

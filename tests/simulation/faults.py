@@ -50,6 +50,7 @@ class Faults:
     cancellations: float = 0.0
     large: float = 0.0
     tight_cap: float = 0.0
+    restored_before: float = 0.0
 
 
 HIGHEST = Faults(
@@ -87,6 +88,7 @@ HIGHEST = Faults(
     cancellations=0.4,
     large=0.6,
     tight_cap=1.0,
+    restored_before=1.0,
 )
 """The rate that a fault has at most."""
 

@@ -27,6 +27,7 @@ from tests.simulation.mode_lock import LOCK_S_MAX, ModeLock
 from tests.simulation.processes import KilledError, Life, pass_through, running
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
+from venue.contracts.calls import packed
 
 IDLE_S_MAX = 1.0
 """``idle_in_transaction_session_timeout`` of every session."""
@@ -115,6 +116,8 @@ class Database:
         default_factory=lambda: {table: {} for table in TABLES}
     )
     down: bool = False
+    generation: int = 0
+    """Of the ledger: a later one than its contracts pay yet, if it was restored just before."""
     chain_nonce: Callable[[str], int] = lambda _: 0
     """The next nonce of an address on the chain; only an ablated store looks at it."""
     locks: dict[Any, Transaction] = field(default_factory=dict)
@@ -127,6 +130,10 @@ class Database:
         """The next number of an identity column; numbers of what is rolled back are lost."""
         self._numbers[table] = self._numbers.get(table, 0) + 1
         return self._numbers[table]
+
+    def next_seq(self) -> int:
+        """The next number of a withdrawal, in the generation in force."""
+        return packed(self.generation, self.number("withdrawals"))
 
     def pool(self) -> Pool:
         """A pool of the process in progress."""

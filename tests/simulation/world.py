@@ -143,6 +143,7 @@ class World:
             without=self.plan.without,
             committed=self.observer.committed,
         )
+        self.database.generation = 1 if faults.restored_before else 0
         self.observer.database = self.database
         it, tables = self.setting, self.database.tables
         for wallet in (it.hot, it.reserve):

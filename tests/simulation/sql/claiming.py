@@ -10,8 +10,6 @@ from seawall.conventions.database import FLOW_CHANNEL, MODE_LOCK
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue.settler import agreement, claims, lanes, lease
 
-GENERATION = 0
-"""Of the ledger: it is never restored from a backup here, so nothing opens a later one."""
 _CANDIDATE = ("id", "seq", "asset", "amount", "size")
 
 
@@ -49,7 +47,7 @@ async def read_mode(tx: Transaction, stale_after_ms: int, network: str) -> Itera
         Row(
             epoch=mode["epoch"],
             tier=mode["tier"],
-            generation=GENERATION,
+            generation=tx.database.generation,
             controlled=controlled,
             halted=False,
         )
@@ -126,6 +124,12 @@ async def held(tx: Transaction, chain_id: int, address: str, limit: int) -> Iter
             await tx.lock(("resolutions", row["id"]))
             found.append(Row(id=row["id"], seq=row["seq"], withdrawal_id=row["withdrawal_id"]))
     return found
+
+
+@statement(claims._RENUMBER)
+async def renumber(tx: Transaction, ids: Sequence[UUID]) -> Iterable[Row]:
+    rows = [await tx.update("withdrawals", each, seq=tx.database.next_seq()) for each in ids]
+    return [Row(id=row["id"], seq=row["seq"]) for row in rows if row is not None]
 
 
 @statement(claims._ATTEMPT)
@@ -505,11 +509,11 @@ async def given_out(  # noqa: PLR0917 - as candidates
     waiting = [
         row["seq"] for row in rows if (row["network"], row["state"]) == (network, "reserved")
     ]
-    last = max((row["seq"] for row in rows), default=GENERATION << bits)
+    last = max((row["seq"] for row in rows), default=tx.database.generation << bits)
     return [
         Row(
             next_nonce=lane["next_nonce"],
-            generation=GENERATION,
+            generation=tx.database.generation,
             last_seq=last,
             unpaid=sorted(waiting)[:limit],
         )

@@ -99,7 +99,7 @@ async def reserve(tx: Transaction, *given: Any) -> Iterable[Row]:
         await tx.lock(("withdrawals", row["id"]))
         if tx.get("withdrawals", row["id"]) is not None:  # on conflict do nothing
             continue
-        row |= {"seq": tx.database.number("withdrawals"), "state": "reserved"}
+        row |= {"seq": tx.database.next_seq(), "state": "reserved"}
         row["requested_us"] = _now_us(tx)
         row |= dict.fromkeys(("paid_to", "slot_id", "held_because"))
         tx.put("withdrawals", row["id"], row)

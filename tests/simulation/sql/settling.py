@@ -306,7 +306,7 @@ async def pay_anew(tx: Transaction, resolution: int, withdrawal: UUID) -> Iterab
     if row is not None and row["state"] == "unknown" and decided is not None:
         changes = {
             "state": "reserved",
-            "seq": tx.database.number("withdrawals"),
+            "seq": tx.database.next_seq(),
             "slot_id": None,
             "reason": None,
             "held_because": None,
