@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from random import Random
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +20,16 @@ from tests.simulation.chain import Transaction as Sent
 from tests.simulation.trace import Trace
 from tests.testing.conformance import Pair, pair_of
 from tests.testing.venue_harness import Founded, connected
-from venue.contracts.calls import NATIVE, Item, cancel, mint, pay, read_events, set_paused
+from venue.contracts.calls import (
+    NATIVE,
+    Item,
+    cancel,
+    mint,
+    open_generation,
+    pay,
+    read_events,
+    set_paused,
+)
 from venue.contracts.compiler import payout_creation, token_creation
 from venue.database import open_pool
 
@@ -101,7 +111,9 @@ async def test_the_simulated_contract_answers_a_random_sequence_as_the_real_one(
             await bench.send(_DEPLOYER, to=bench.token, data=set_paused(paused=paused))
         seqs = [random.randint(1, 24) for _ in range(random.randint(0, 5))]
         if random.random() < 0.25:
-            data = cancel(seqs)
+            data = cancel([(seq, UUID(int=seq)) for seq in seqs])
+        elif random.random() < 0.1:
+            data = open_generation(random.choice((0, 1)))
         else:
             data = pay([_item(random, bench, seq, refusing) for seq in seqs])
         secret = _DEPLOYER if random.random() < 0.1 else SIGNER
@@ -128,7 +140,7 @@ def _item(random: Random, bench: Bench, seq: int, refusing: str) -> Item:
     amount = random.choice((1, CAP // 50, CAP // 50, CAP, 5 * CAP))
     to = refusing if random.random() < 0.2 else f"0x{seq + 0xABC000:040x}"
     token = random.choice((NATIVE, bench.token))
-    return Item(seq=seq, to=to, token=token, amount=amount)
+    return Item(seq=seq, id=UUID(int=seq), to=to, token=token, amount=amount)
 
 
 def _simulated(chain: Chain, data: bytes, *, sender: str, turn: int) -> Block:
@@ -153,7 +165,17 @@ def test_the_simulated_chain_reads_the_calldata_that_is_really_sent() -> None:
     """It decodes by hand, because decoding by type would take a third of the time of a run."""
     from tests.simulation.chain import payments_of
 
-    items = [Item(seq=2**40, to="0x" + "ab" * 20, token="0x" + "cd" * 20, amount=2**90)] * 3
+    each = UUID(int=7)
+    items = [
+        Item(seq=2**40, id=each, to="0x" + "ab" * 20, token="0x" + "cd" * 20, amount=2**90)
+    ] * 3
     assert payments_of(pay(items)) == [
-        Payment(seq=item.seq, to=item.to, token=item.token, amount=item.amount) for item in items
+        Payment(
+            seq=item.seq,
+            id=int.from_bytes(each.bytes.ljust(32, b"\0"), "big"),
+            to=item.to,
+            token=item.token,
+            amount=item.amount,
+        )
+        for item in items
     ]

@@ -49,7 +49,7 @@ _ACCOUNTS = """
     select asset, kind, id from accounts
     where (bucket, network) = ('customer', 'aster') and (customer_id = 1 or customer_id is null)"""
 _NAMES = {
-    "customer": ("source_account",),
+    "customer": ("customer_account", "source_account"),
     "reserved": ("reserved_account",),
     "clearing": ("source_clearing", "clearing"),
 }
@@ -60,13 +60,16 @@ _TOPUP = """
 _COLUMNS = {
     "lanes": "wallet holder epoch signer_region next_nonce",
     "slots": "id nonce epoch mode_epoch admitted_epoch purpose data digest state tx_hash raw"
-    " block_number block_hash signer_region gas_limit",
+    " mined_hash block_number block_hash signer_region gas_limit",
     "slot_events": "slot_id state",
     "withdrawals": "id seq state reason slot_id held_because paid_to",
     "attempts": "slot_id withdrawal_id seq",
     "resolutions": "id withdrawal_id seq decision destination actor state slot_id found",
     "asset_pauses": "asset",
-    "topups": "id asset amount state slot_id",
+    "topups": "id asset amount state slot_id seq",
+    "replacements": "slot_id n max_fee_wei priority_fee_wei raw tx_hash signer_region",
+    "sign_log_replacements": "max_fee_wei priority_fee_wei region raw tx_hash signed_by",
+    "signed_amounts": "token amount",
     "floats": "wallet asset available",
     "mode": "epoch tier",
     "sign_log": "nonce digest epoch region raw tx_hash signed_by",
@@ -284,6 +287,7 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
             "amount": amount,
             "state": "requested",
             "slot_id": None,
+            "seq": None,
             "requested_at": len(tables["topups"]),
         }
         try:

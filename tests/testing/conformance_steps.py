@@ -12,13 +12,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from seawall.controls.admission import size_of
+from seawall.controls.sizing import Caps
+from seawall.controls.steady import SteadyClock
 from seawall.errors import InternalError
 from seawall.ethereum.values import Receipt
 from seawall.policy import Policy
 from venue.api import reservations
 from venue.api.intake import Reservation
 from venue.api.reservations import cancel_withdrawal, commit_batch
+from venue.chain.transaction import raised
 from venue.contracts.calls import NATIVE
 from venue.operator import held as held_
 from venue.operator.held import decide
@@ -62,6 +64,7 @@ class Side:
     rows: Callable[[], Awaitable[dict[str, Any]]]
     connection: Callable[[], AbstractAsyncContextManager[Connection]]
     slots: dict[int, Slot] = field(default_factory=dict)
+    clock: SteadyClock = field(default_factory=SteadyClock)
 
     @property
     def claims(self) -> Claims:
@@ -87,6 +90,25 @@ class Side:
         )
 
     @property
+    def sign_log(self) -> SignLog:
+        """The sign log of the region ``here``, with caps that nothing reaches."""
+        ample = Caps(
+            window_ms=1_000, transactions=10**6, amounts=dict.fromkeys(self.addresses, 10**40)
+        )
+        caps = {lane.wallet: ample for lane in self.lanes}
+        return SignLog(pool=self.pool, region="here", caps=caps)
+
+    async def is_recorded(self, slot: Slot) -> bool:
+        """Whether the signer has recorded the nonce of ``slot``."""
+        key = (slot.lane.chain_id, slot.lane.address, slot.nonce)
+        return await self.pool.fetchval(claims_._RECORDED, *key) is True
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What calls name as tokens."""
+        return (NATIVE, *self.tokens.values())
+
+    @property
     def resolver(self) -> Resolver:
         """The resolver of held withdrawals."""
         native = self.policy.networks[NETWORK].native
@@ -104,7 +126,6 @@ def reserving(each: UUID, asset: str, amount: int) -> Step:
     """Intake of one withdrawal, by the code of the api."""
 
     async def reserve(side: Side) -> Any:
-        value_micro = side.policy.value_micro(asset, amount)
         wanted = Reservation(
             id=each,
             customer_id=1,
@@ -113,13 +134,12 @@ def reserving(each: UUID, asset: str, amount: int) -> Step:
             network=NETWORK,
             asset=asset,
             amount=amount,
-            value_micro=value_micro,
-            size=size_of(side.policy, value_micro),
+            value_micro=side.policy.value_micro(asset, amount),
             destination=f"0x{each.int % 2**160:040x}",
             **side.accounts[asset],
         )
         async with side.connection() as connection:
-            return await commit_batch(connection, side.policy, [wanted])
+            return await commit_batch(connection, side.policy, [wanted], clock=side.clock)
 
     return reserve
 
@@ -174,16 +194,36 @@ def _request(slot: Slot, epoch: int) -> SignRequest:
 
 
 async def _record(side: Side, slot: Slot) -> Any:
-    return await SignLog(pool=side.pool, region="here").record(_request(slot, slot.lane.epoch))
+    return await side.sign_log.record(_request(slot, slot.lane.epoch))
 
 
 async def _keep(side: Side, slot: Slot) -> Any:
     signed = _signed_as(slot, 1)
-    log = SignLog(pool=side.pool, region="here")
+    log = side.sign_log
     return await log.keep(_request(slot, slot.lane.epoch), raw=signed.raw, tx_hash=signed.tx_hash)
 
 
+async def _replace(side: Side, slot: Slot, salt: int) -> Any:
+    """Higher fees for the same nonce: recorded by settler and signer, signed, stored by both."""
+    progress = SlotProgress(pool=side.pool)
+    dearer = raised(slot.fees, base_fee_wei=10**9)
+    wanted = dearer and await progress.replacing(slot, dearer)
+    if not wanted:
+        return None
+    request = _request(replace(slot, fees=wanted), slot.lane.epoch)
+    kept: Any = None
+    if await side.is_recorded(slot):
+        await side.sign_log.record(request)
+        raw = slot.intent.digest + wanted.max_fee_wei.to_bytes(16, "big")
+        tx_hash = "0x" + (slot.intent.digest[:16] + wanted.max_fee_wei.to_bytes(16, "big")).hex()
+        kept = await side.sign_log.keep(request, raw=raw, tx_hash=tx_hash)
+        if salt == 1:
+            await progress.replaced(slot, wanted, kept)
+    return wanted, kept
+
+
 async def _include(side: Side, slot: Slot, number: int) -> None:
+    slot.mined_hash = slot.tx_hash
     receipt = Receipt(block_number=number, block_hash=f"0x{number:064x}", succeeded=True, logs=[])
     await SlotProgress(pool=side.pool).included([(slot, receipt)])
 
@@ -217,11 +257,11 @@ def _settling(
     return settle
 
 
-_STEPS_OF_SLOT = ("record", "keep", "sign", "broadcast", "include", "post", "admit")
+_STEPS_OF_SLOT = ("record", "keep", "sign", "broadcast", "include", "post", "admit", "replace")
 _NEXT = {
     "open": ("record", "keep", "sign", "sign", "admit"),
     "signed": ("broadcast",),
-    "broadcast": ("include",),
+    "broadcast": ("include", "include", "replace"),
     "included": ("include", "post", "post"),
 }
 _IN_ORDER = 0.7
@@ -267,7 +307,8 @@ class Draw:
             what: Any = random.choice(("void", "pay"))
             to = f"0x{self.number:040x}" if what == "pay" and random.random() < 0.5 else None
             return kind, lambda side: _decide(side, each, what, to)
-        amount = random.choice((1_000_000, 3_000_000, 10**18, 90_000 * 10**6))
+        unit = 10**6 if asset == "USDX" else 10**15
+        amount = unit * random.choice((1, 3, 900, 20_000))
         again = random.random() < 0.2
         return "reserve", reserving(each if again else UUID(int=self.number), asset, amount)
 
@@ -297,6 +338,7 @@ class Draw:
             "include": lambda side, slot: _include(side, slot, block),
             "post": _settling(shares, random),
             "admit": lambda side, slot: side.claims.admit_again(slot),
+            "replace": lambda side, slot: _replace(side, slot, salt),
         }
         return f"{what} slot {number}", _on(number, steps[what])
 
@@ -351,12 +393,12 @@ async def _other_holder(side: Side, slot: Slot) -> Any:
 
 
 async def _old_signature(side: Side, slot: Slot) -> Any:
-    log = SignLog(pool=side.pool, region="here")
+    log = side.sign_log
     return await log.record(_request(slot, slot.lane.epoch - 1))
 
 
 async def _foreign_digest(side: Side, slot: Slot) -> Any:
-    log = SignLog(pool=side.pool, region="here")
+    log = side.sign_log
     return await log.record(_request(replace(slot, data=b"junk"), slot.lane.epoch))
 
 
@@ -413,7 +455,7 @@ async def _claim_what_is_slotted(side: Side, slot: Slot) -> Any:
 
 async def _second_signature(side: Side, slot: Slot) -> Any:
     """The signer keeps the first one and returns it for ever."""
-    log = SignLog(pool=side.pool, region="here")
+    log = side.sign_log
     request = _request(slot, slot.lane.epoch)
     await log.record(request)
     for salt in (1, 2):

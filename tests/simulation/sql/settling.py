@@ -409,7 +409,8 @@ async def record_replacement(tx: Transaction, *values: Any) -> Iterable[Row]:
     *key, region = values
     await tx.lock(("sign_log_replacements", tuple(key)))
     if tx.get("sign_log_replacements", tuple(key)) is None:
-        row = {"region": region} | dict.fromkeys(("raw", "tx_hash", "signed_by"))
+        row = {"max_fee_wei": key[3], "priority_fee_wei": key[4], "region": region}
+        row |= dict.fromkeys(("raw", "tx_hash", "signed_by"))
         tx.put("sign_log_replacements", tuple(key), row)
     return ()
 
