@@ -22,7 +22,6 @@ from venue.settler.posting import Poster, Settlement
         (Settlement(paid=(), failed=(0,), unclear=()), "requested", 0),
         (Settlement(paid=(), failed=(), unclear=(), untried=(0,)), "requested", 0),
         (Settlement(paid=(), failed=(), unclear=(), above_cap=(0,)), "requested", 0),
-        (Settlement(paid=(), failed=(), unclear=(0,)), "slotted", 0),
     ],
 )
 def test_a_top_up_is_posted_only_if_it_moved(
@@ -45,6 +44,7 @@ def test_a_top_up_is_posted_only_if_it_moved(
         "amount": 5,
         "state": "slotted",
         "slot_id": 1,
+        "seq": 0,
     }
     before = tables["floats"][it.hot, "USDX"]["available"]
     world.database.committed = lambda _tx, _changes: None
