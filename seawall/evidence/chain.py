@@ -29,6 +29,11 @@ FAILED_TOPIC = "0x" + keccak(text="Failed(uint256,bytes16)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
+PAYOUT_COLUMNS = (
+    *("network", "seq", "withdrawal_id", "to", "token", "asset", "amount", "tx_hash"),
+    *("block_number", "block_timestamp", "from_address"),
+)
+"""Of payouts.csv."""
 _BATCH = 200
 _FINAL_EVERY_S = 0.5
 
@@ -146,12 +151,7 @@ def export_chain(
                 for wallet, address in source.lanes.items():
                     nonce = node.call("eth_getTransactionCount", address, hex(head))
                     lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
-    _write(
-        into / "payouts.csv",
-        "network,seq,withdrawal_id,to,token,asset,amount,tx_hash,block_number,block_timestamp,"
-        "from_address",
-        payouts,
-    )
+    _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     if any(source.payout_contracts for source in read):
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
@@ -383,12 +383,13 @@ def _id(topic: str) -> str:
     return str(UUID(hex=digits[:32]))
 
 
-def transfers_until(node: Node, source: ChainSource, last: int) -> list[list[Any]]:
+def transfers_until(node: Node, source: ChainSource, last: int) -> list[dict[str, Any]]:
     """Payouts of ``source`` that are plain transfers, from its first block to ``last``.
 
-    Rows as in payouts.csv.
+    By the columns of payouts.csv.
     """
-    return _transfers(node, source, last, _blocks(node, source, last, {}, []))
+    rows = _transfers(node, source, last, _blocks(node, source, last, {}, []))
+    return [dict(zip(PAYOUT_COLUMNS, row, strict=True)) for row in rows]
 
 
 def _balances(node: Node, source: ChainSource, head: int, rows: list[list[Any]]) -> None:

@@ -199,17 +199,17 @@ class PinnedNetwork:
             yield Activity(
                 payments=[
                     Payment(
-                        network=network,
+                        network=row["network"],
                         wallet=None,
                         seq=None,
-                        to=to,
-                        asset=asset,
-                        amount=amount,
-                        tx_hash=str(tx_hash).lower(),
-                        block_number=number,
-                        sender=sender,
+                        to=row["to"],
+                        asset=row["asset"],
+                        amount=row["amount"],
+                        tx_hash=str(row["tx_hash"]).lower(),
+                        block_number=row["block_number"],
+                        sender=row["from_address"],
                     )
-                    for network, _, to, _, asset, amount, tx_hash, number, _, sender in rows
+                    for row in rows
                 ],
                 failures=[],
             )
