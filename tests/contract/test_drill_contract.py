@@ -18,6 +18,7 @@ from seawall.formats.drill_contract import (
     Credentials,
     Quote,
     Refusal,
+    SwapRequest,
     VenueClient,
     WithdrawalRequest,
     openapi,
@@ -325,6 +326,30 @@ async def test_a_quote_that_is_longer_than_an_amount_is_refused(digits: int, sta
         assert Quote.model_validate_json(answer.content).buy_amount == "9" * digits + "0" * 12
     else:
         assert Refusal.model_validate_json(answer.content).code == "insufficient_inventory"
+
+
+async def test_a_swap_that_buys_nothing_is_below_the_minimum() -> None:
+    """It is well formed; 10^12 base units of AST are worth one of USDX, and one less buys none."""
+
+    class NothingYet(_DownPool):
+        async def fetchrow(self, *_: object) -> None:
+            return None
+
+    services = replace(
+        _services(_Trader()),
+        policy=load_policy(POLICY),
+        exchange=cast("Any", _Exchange()),
+        pool=cast("Any", NothingYet()),
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(make_app(services)), base_url="http://venue"
+    ) as http:
+        request = SwapRequest(
+            id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount="9" * 12
+        )
+        refusal = await VenueClient(http).swap(CUSTOMER, request)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "below_minimum"
 
 
 def test_the_document_says_what_every_operation_may_answer() -> None:

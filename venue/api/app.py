@@ -294,7 +294,7 @@ async def _trade(services: Services, customer: int, body: SwapRequest, buys: int
     accounts = await services.directory.accounts_of(customer)
     if buys == 0:
         raise RefusedError(
-            Refusal(code="malformed", reason="The amount is too small to buy anything.")
+            Refusal(code="below_minimum", reason="The amount is too small to buy anything.")
         )
     assert selling is not None
     assert buying is not None
