@@ -21,7 +21,7 @@ from tests.testing.venue_harness import Founded, connected, heartbeat, venue_pro
 pytestmark = pytest.mark.integration
 CUSTOMERS = "tests.testing.fuzz_as_customers"
 STRANGERS = "tests.testing.fuzz_as_strangers"
-SEEDS = repetitions([(20250221, 40), (1, 400), (2, 400), (3, 400)], keep=1)
+SEEDS = repetitions([(20250221, 40), (1, 200), (2, 200)], keep=1)
 """Seeds, and how many requests of each operation are drawn with them."""
 _DONE = """
     select (select count(*) from withdrawals where state = 'reserved') as reserved,

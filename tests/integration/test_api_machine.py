@@ -18,7 +18,7 @@ from tests.testing.withdrawal_bench import Benches
 from tests.testing.withdrawal_machine import Course, WithdrawalMachine
 
 pytestmark = pytest.mark.integration
-RUNS = repetitions([(20250221, 12, 30), (1, 150, 50), (2, 150, 50)], keep=1)
+RUNS = repetitions([(20250221, 25, 30), (1, 100, 50), (2, 100, 50)], keep=1)
 """Seeds, and how many runs of how many steps are drawn with them."""
 REACHED = {
     "reserved",
@@ -70,4 +70,5 @@ async def test_customers_find_what_the_model_says(
         await asyncio.to_thread(run_state_machine_as_test, seed(number)(Machine), settings=profile)
     finally:
         await benches.close()
+    print(dict(course.reached))
     assert REACHED - set(course.reached) == set()

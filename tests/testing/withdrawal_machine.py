@@ -11,7 +11,7 @@ import asyncio
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, TypeVar
@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from seawall.formats.drill_contract import (
     Balances,
+    Credentials,
     Refusal,
     SwapReceipt,
     SwapRequest,
@@ -51,8 +52,25 @@ _VALUES = tuple(map(Fraction, ("1", "3", "40", "1200", "0.5", "60000", "150000")
 _SOLD = tuple(map(Fraction, ("20", "3", "0.0000001", "90000")))
 PICKS, ROUTES, VALUES = st.integers(0, 60), st.sampled_from(_ROUTES), st.sampled_from(_VALUES)
 CUSTOMERS, NETWORKS = st.integers(0, 1), st.sampled_from(("aster", "birch"))
-PAYING = ("paid", "failed", "unclear")
-CANCELLING = ("cancelled", "paid", "untried", "disputed")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the chain says of the payments of a slot, and of the cancellations, in turn."""
+
+    paying: list[str]
+    cancelling: list[str]
+
+
+OUTCOMES = st.builds(
+    Outcomes,
+    paying=st.just(["untried"])  # the whole transaction reverted
+    | st.lists(st.sampled_from(("paid", "failed", "unclear")), min_size=1, max_size=3),
+    cancelling=st.lists(
+        st.sampled_from(("cancelled", "paid", "untried", "disputed")), min_size=1, max_size=3
+    ),
+)
+_ENDING = Outcomes(paying=["paid"], cancelling=["cancelled"])
 
 
 @dataclass(kw_only=True)
@@ -166,16 +184,9 @@ class WithdrawalMachine(RuleBasedStateMachine):
         """Once, or several times at once: all are told the same."""
         known = self._pick(pick)
 
-        async def together() -> list[Withdrawal | Refusal]:
-            asking = (
-                self.bench.client.cancel(who(known.customer), known.request.id)
-                for _ in range(times)
-            )
-            return list(await asyncio.gather(*asking))
-
         was, tried = known.state, known.tried
         told = self.model.cancelled(known)
-        for answer in self.course.do(together()):
+        for answer in self._together(self.bench.client.cancel, [known] * times):
             if told is None:
                 assert _code(answer) == "too_late"
             else:
@@ -278,50 +289,62 @@ class WithdrawalMachine(RuleBasedStateMachine):
         assert all(known.state == "unknown" and known.asked_back for known in self._own(slot))
 
     @precondition(lambda self: self.slots)
-    @rule(
-        pick=PICKS,
-        paying=st.lists(st.sampled_from(PAYING), min_size=1, max_size=3),
-        cancelling=st.lists(st.sampled_from(CANCELLING), min_size=1, max_size=3),
-        reverted=st.booleans(),
-    )
-    def advance(self, pick: int, paying: list[str], cancelling: list[str], reverted: bool) -> None:
-        """A slot takes its next step; at its end the chain says what became of each payment."""
+    @rule(pick=PICKS, outcomes=OUTCOMES, steps=st.integers(1, 4))
+    def advance(self, pick: int, outcomes: Outcomes, steps: int) -> None:
+        """A slot takes its next steps; at its end the chain says what became of each payment."""
         slot = self.slots[pick % len(self.slots)]
-        kinds = cancelling if slot.purpose == "cancel" else ["untried"] if reverted else paying
-        self._step(slot, kinds)
+        for _ in range(steps):
+            if slot in self.slots:
+                self._step(slot, outcomes)
 
     # What must hold.
 
     @invariant()
     def what_was_acknowledged_is_on_record_and_the_books_hold(self) -> None:
         """Every withdrawal is there in its state and no other; nobody lost or won anything."""
-        rows = self.course.do(self.bench.owner.fetch(_ON_RECORD, self.numbers))
+        owner, client = self.bench.owner, self.bench.client
+
+        async def read() -> tuple[list[Any], list[str], list[Balances | Refusal]]:
+            balances = asyncio.gather(*(client.balances(who(number)) for number in self.numbers))
+            rows = await owner.fetch(_ON_RECORD, self.numbers)
+            return rows, await faults(owner), await balances
+
+        rows, wrong, balances = self.course.do(read())
         assert {row["id"]: (row["customer_id"], row["seq"], row["state"]) for row in rows} == {
             identity: (known.customer, known.receipt.seq, known.state)
             for identity, known in self.model.withdrawals.items()
         }
-        assert {number: self._balances(number) for number in self.numbers} == self.model.balances
-        assert self.course.do(faults(self.bench.owner)) == []
+        assert wrong == []
+        assert dict(zip(self.numbers, map(_held, balances), strict=True)) == self.model.balances
 
     def teardown(self) -> None:
         """Everything comes to an end: what is on its way is paid, all else is given back."""
         if sys.exc_info()[0] is not None or not hasattr(self, "model"):
             return  # a step has failed: what follows from it would only hide it
-        while self.slots:
-            self._step(self.slots[0], _ending(self.slots[0]))
-        for known in self.model.withdrawals.values():
-            if known.state in ("reserved", "unknown"):
-                self.model.cancelled(known)
-                self.course.do(self.bench.client.cancel(who(known.customer), known.request.id))
+        self._end_slots()
+        open_ones = [
+            known
+            for known in self.model.withdrawals.values()
+            if known.state in ("reserved", "unknown")
+        ]
+        told = [self.model.cancelled(known) for known in open_ones]
+        answers = self._together(self.bench.client.cancel, open_ones)
+        assert [each.state for each in answers if isinstance(each, Withdrawal)] == told
         for network in self.bench.lanes:
             self.claim_held(network)
-        while self.slots:
-            self._step(self.slots[0], _ending(self.slots[0]))
+        self._end_slots()
         self.what_was_acknowledged_is_on_record_and_the_books_hold()
-        for known in self.model.withdrawals.values():
+        all_of_them = list(self.model.withdrawals.values())
+        for known, found in zip(
+            all_of_them, self._together(self.bench.client.withdrawal, all_of_them), strict=True
+        ):
             assert known.state in ("posted", "voided")
-            self._follow(known)
-            assert self._withdraw(known.customer, known.request) == self.model.replay(known)
+            assert isinstance(found, Withdrawal)
+            assert (found.id, found.seq, found.state) == (
+                known.request.id,
+                known.receipt.seq,
+                known.state,
+            )
             self.course.reached[f"ended {known.state}"] += 1
 
     # How.
@@ -361,13 +384,14 @@ class WithdrawalMachine(RuleBasedStateMachine):
         assert receipts == [self.model.replay(known)] * len(receipts)
         self.course.reached["reserved"] += 1
 
-    def _step(self, slot: Slot, kinds: Sequence[str]) -> None:
+    def _step(self, slot: Slot, outcomes: Outcomes) -> None:
         if slot.state != "included":
             self.course.do(self.bench.advance(slot))
             for known in self._own(slot) if slot.purpose == "payout" else ():
                 known.slot_state = slot.state
             return
         items = self.course.do(self.bench.items(slot))
+        kinds = outcomes.cancelling if slot.purpose == "cancel" else outcomes.paying
         said = {identity: kinds[n % len(kinds)] for n, identity in enumerate(items)}
         self.course.do(self.bench.settle(slot, said_of(items, said)))
         self.slots.remove(slot)
@@ -390,9 +414,7 @@ class WithdrawalMachine(RuleBasedStateMachine):
         )
 
     def _balances(self, number: int) -> dict[tuple[str, str], int]:
-        found = self.course.do(self.bench.client.balances(who(number)))
-        assert isinstance(found, Balances)
-        return {(each.network, each.asset): int(each.available) for each in found.balances}
+        return _held(self.course.do(self.bench.client.balances(who(number))))
 
     def _withdraw(self, number: int, request: WithdrawalRequest) -> WithdrawalReceipt | Refusal:
         return self.course.do(self.bench.client.withdraw(who(number), request))
@@ -402,6 +424,24 @@ class WithdrawalMachine(RuleBasedStateMachine):
 
     def _pick(self, pick: int) -> Known:
         return list(self.model.withdrawals.values())[pick % len(self.model.withdrawals)]
+
+    def _end_slots(self) -> None:
+        while self.slots:
+            self._step(self.slots[0], _ENDING)
+
+    def _together(
+        self,
+        ask: Callable[[Credentials, uuid.UUID], Awaitable[Withdrawal | Refusal]],
+        about: Sequence[Known],
+    ) -> list[Withdrawal | Refusal]:
+        """The answers to what their customers ask about withdrawals, all at once."""
+
+        async def together() -> list[Withdrawal | Refusal]:
+            return list(
+                await asyncio.gather(*(ask(who(each.customer), each.request.id) for each in about))
+            )
+
+        return self.course.do(together())
 
     def _waiting(self) -> list[Known]:
         return [
@@ -422,8 +462,9 @@ class WithdrawalMachine(RuleBasedStateMachine):
         return str(self.bench.policy.networks[network].native)
 
 
-def _ending(slot: Slot) -> list[str]:
-    return ["cancelled" if slot.purpose == "cancel" else "paid"]
+def _held(answer: Balances | Refusal) -> dict[tuple[str, str], int]:
+    assert isinstance(answer, Balances)
+    return {(each.network, each.asset): int(each.available) for each in answer.balances}
 
 
 def _code(answer: object) -> str:
