@@ -125,7 +125,7 @@ def wallet_lines(
             )
     found = []
     for wallet in wallets:
-        assets = {asset for name, asset in held | booked if name == wallet.name}
+        assets = {asset for name, asset in (*held, *booked) if name == wallet.name}
         for asset in sorted(assets):
             holding = (wallet.name, asset)
             later = movements.booked_later[holding]

@@ -207,6 +207,11 @@ class ReconciledVenue:
         """Entries of the bucket that pays customers."""
         self.entry("customer", posting, kind, asset, amount)
 
+    def moved(self, posting: str, gains: str, owes: str, amount: int) -> None:
+        """A posting of two entries."""
+        self.posting(posting, gains, amount)
+        self.posting(posting, owes, -amount)
+
     def entry(self, bucket: str, posting: str, kind: str, asset: str, amount: int) -> None:
         """The sum of entries of a bucket."""
         self.ledger_by_posting.append(
@@ -402,7 +407,8 @@ def reconciled_venue() -> ReconciledVenue:
     venue.failed(5, block=8, slot=2)
     venue.paid(6, 6_006, block=12, slot=3)
     dearer = venue.one("sign_log", address=HOT_KEY, nonce=3) | {"tx_hash": tx_hash(40)}
-    venue.sign_log.append(dearer)  # replaces the transaction of slot 4, with higher fees
+    # It replaces the transaction of slot 4, with higher fees; two more were asked for in vain.
+    venue.sign_log += [dearer, *[dearer | {"tx_hash": ""}] * 2]
     _top_ups(venue)
     venue.surpluses.append({"wallet": HOT, "asset": "AST", "amount": 70, "block_number": 6})
     venue.posting("surplus", "hot", 70)

@@ -26,7 +26,9 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[ReconciledVenue], None
     monkeypatch.setattr(sandbox_program, "kept_deployment", lambda: None)
     monkeypatch.setattr(sources, "_LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(sources, "finality_s_max", lambda *_: 0.05)
-    return lambda venue: monkeypatch.setattr(sources.httpx, "Client", venue.client)
+    return lambda venue: monkeypatch.setattr(
+        "seawall.reconciliation.sources.httpx.Client", venue.client
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
-from seawall.reconciliation import run, sources
+from seawall.reconciliation import run
 from seawall.reconciliation.findings import PROOFS, Proof
 from seawall.reconciliation.payouts import Stage
 from seawall.reconciliation.run import Reconciliation
@@ -378,8 +379,13 @@ def test_a_deployment_file_that_makes_no_sense_is_a_usage_error(reconciling: Rec
 def test_waiting_has_an_end(reconciling: Reconciling, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as finality should take, twice."""
     waited: list[float] = []
-    sleep = sources.time.sleep
-    monkeypatch.setattr(sources.time, "sleep", lambda each: (waited.append(each), sleep(each)))
+    sleep = time.sleep  # which the fixture has replaced
+
+    def note(seconds: float) -> None:
+        waited.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr("seawall.reconciliation.sources.time.sleep", note)
     venue = reconciled_venue()
     venue.finalized = [PINNED]
     reconciling(venue)

@@ -77,6 +77,7 @@ def test_what_came_less_what_left_is_what_is_there(reconciling: Reconciling) -> 
         if (row["posting"], row["asset"]) == ("fund", "AST") and row["amount"] > 0
     )
     assert (line.surpluses, line.other, line.left) == (70, 0, 1_001 + 4_004)
+    assert line.opening is not None
     assert line.held == line.opening + 70 - 1_001 - 4_004
     assert line.difference == 0
 
@@ -267,17 +268,11 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         {"surplus"},
     ),
     "a reservation that no withdrawal asks for": (
-        lambda venue: (
-            venue.posting("reserve", "reserved", -1),
-            venue.posting("reserve", "customer", 1),
-        ),
+        lambda venue: venue.moved("reserve", "customer", "reserved", 1),
         {"reservations-differ", "postings-differ"},
     ),
     "a posting without its row": (
-        lambda venue: (
-            venue.posting("surplus", "hot", 5),
-            venue.posting("surplus", "unidentified", -5),
-        ),
+        lambda venue: venue.moved("surplus", "hot", "unidentified", 5),
         {"postings-differ", "deficit"},
     ),
     "a ledger that does not sum to zero": (
