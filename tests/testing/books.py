@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
+from uuid import UUID
+
+from seawall.invariants import Books, Posting, Withdrawal, violations
 from venue.database import Connection
 
 _FAULTS = {
-    "entries of a posting do not sum to zero": """
-        select e.posting_id, a.network, a.asset, sum(e.amount)
-        from entries e join accounts a on a.id = e.account_id
-        group by 1, 2, 3 having sum(e.amount) <> 0""",
     "a balance is not what its entries say": """
         select b.account_id, b.available, -coalesce(sum(e.amount), 0)
         from balances b left join entries e on e.account_id = b.account_id
         group by 1, 2 having b.available <> -coalesce(sum(e.amount), 0)""",
-    "something available is negative": """
-        select 'balance ' || account_id, available from balances where available < 0
-        union all select wallet || ' ' || asset, available from floats where available < 0""",
     "a customer owes the venue": """
         select a.id, sum(e.amount) from entries e join accounts a on a.id = e.account_id
         where a.kind = 'customer' group by 1 having sum(e.amount) > 0""",
@@ -38,21 +36,63 @@ _FAULTS = {
         select s.id, count(p.id) from swaps s left join postings p on p.swap_id = s.id
         group by 1 having count(p.id) <> 1""",
 }
-"""By what is wrong, a query for the rows that show it."""
+"""By what is wrong, a query for the rows that show it; about what only a ledger of accounts has."""
+_WITHDRAWALS = "select id, state, asset, amount, destination from withdrawals"
+_AVAILABLE = """
+    select 'balance of ' || account_id as what, available from balances
+    union all select wallet || ' ' || asset, available from floats"""
+_POSTINGS = """
+    select p.id, p.kind, coalesce(p.withdrawal_id, p.topup_id, p.swap_id) as event,
+           a.network, a.asset, sum(e.amount) as amount
+    from postings p join entries e on e.posting_id = p.id join accounts a on a.id = e.account_id
+    group by 1, 2, 3, 4, 5"""
+_WITHOUT_CHAIN = {"I1", "I2", "I8", "I11"}
+"""The invariants that can be told of a database alone."""
 _TABLES = """
     select tablename from pg_tables where schemaname = 'public'
     and tablename <> 'mode_controller_lease'  -- the heartbeat goes on
     order by 1"""
 
 
-async def faults(owner: Connection) -> list[str]:
-    """What is wrong with the books, each with the first rows that show it."""
-    found = []
+async def faults(owner: Connection, acknowledged: Collection[UUID] = ()) -> list[str]:
+    """What is wrong with the books, each with the first rows that show it.
+
+    ``acknowledged`` are ids of withdrawals that must be on record.
+    """
+    found = [
+        str(violation)
+        for violation in violations(await _books(owner, acknowledged))
+        if violation.invariant in _WITHOUT_CHAIN
+    ]
     for fault, query in _FAULTS.items():
         rows = await owner.fetch(query)
         if rows:
             found.append(f"{fault}: {[tuple(row) for row in rows[:3]]}")
     return found
+
+
+async def _books(owner: Connection, acknowledged: Collection[UUID]) -> Books:
+    amounts: dict[tuple[int, str, object], list[tuple[str, str, int]]] = defaultdict(list)
+    for row in await owner.fetch(_POSTINGS):
+        event = (row["id"], row["kind"], row["event"] or row["id"])
+        amounts[event].append((row["network"], row["asset"], row["amount"]))
+    return Books(
+        withdrawals={
+            row["id"]: Withdrawal(
+                state=row["state"],
+                asset=row["asset"],
+                amount=row["amount"],
+                destinations=frozenset({row["destination"]}),
+            )
+            for row in await owner.fetch(_WITHDRAWALS)
+        },
+        postings=[
+            Posting(kind=kind, of=event, amounts=tuple(entries))
+            for (_, kind, event), entries in amounts.items()
+        ],
+        available={row["what"]: row["available"] for row in await owner.fetch(_AVAILABLE)},
+        acknowledged=acknowledged,
+    )
 
 
 async def contents(owner: Connection) -> dict[str, str]:

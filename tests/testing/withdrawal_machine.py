@@ -307,7 +307,7 @@ class WithdrawalMachine(RuleBasedStateMachine):
         async def read() -> tuple[list[Any], list[str], list[Balances | Refusal]]:
             balances = asyncio.gather(*(client.balances(who(number)) for number in self.numbers))
             rows = await owner.fetch(_ON_RECORD, self.numbers)
-            return rows, await faults(owner), await balances
+            return rows, await faults(owner, self.model.withdrawals), await balances
 
         rows, wrong, balances = self.course.do(read())
         assert {row["id"]: (row["customer_id"], row["seq"], row["state"]) for row in rows} == {
