@@ -49,8 +49,7 @@ _SLOT_OF_NONCE = """(select s.fact from slots s where (s.network, s.address, s.n
 _RECORDED = """
     select w.key, w.fact, s.fact,
            (select g.fact from signatures g
-            where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce)
-            order by g.tx_hash is null limit 1)
+            where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce) limit 1)
     from withdrawals w
     left join slots s on s.rowid = (select min(x.rowid) from slots x where x.id = w.slot_id)
     order by w.key"""

@@ -402,7 +402,8 @@ def reconciled_venue() -> ReconciledVenue:
     venue.failed(5, block=8, slot=2)
     venue.paid(6, 6_006, block=12, slot=3)
     dearer = venue.one("sign_log", address=HOT_KEY, nonce=3) | {"tx_hash": tx_hash(40)}
-    venue.sign_log.append(dearer)  # replaces the transaction of slot 4, with higher fees
+    # It replaces the transaction of slot 4, with higher fees; two more were asked for in vain.
+    venue.sign_log += [dearer, *[dearer | {"tx_hash": ""}] * 2]
     _top_ups(venue)
     venue.surpluses.append({"wallet": HOT, "asset": "AST", "amount": 70, "block_number": 6})
     venue.posting("surplus", "hot", 70)
