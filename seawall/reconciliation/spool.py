@@ -339,9 +339,9 @@ def _names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def _fact(kind: type[Any], text: str) -> Any:
+def _fact(kind: type, text: str) -> Any:
     return kind(**dict(zip(_names(kind), json.loads(text), strict=True)))
 
 
-def _optional(kind: type[Any], text: str | None) -> Any:
+def _optional(kind: type, text: str | None) -> Any:
     return None if text is None else _fact(kind, text)

@@ -60,7 +60,8 @@ async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
                 "tokens": dict(site.tokens),
                 "signers": {
                     wallet: keys[wallet].address
-                    for wallet in (*site.payout_contracts, *site.reserve_contracts)
+                    for wallet, declared in venue.policy.signing_wallets().items()
+                    if declared.network == name
                 },
             },
         }
@@ -123,7 +124,7 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
     seen = stages(found)
     assert seen[Stage.FINAL] + seen[Stage.FINAL_LATER] == 1_200
     assert (seen[Stage.HELD], seen[Stage.RESERVED], seen.total()) == (1, 7, 1_208)
-    assert {each.outcome for each in found.proofs} == {Outcome.PASS}
+    assert {each.outcome for each in found.comparisons} == {Outcome.PASS}
     [held] = [each for each in found.notices.each if each.name == "held"]
     assert held.ids.keys() == {"withdrawal", "seq", "slot", "tx_hash", "block"}
 
