@@ -74,21 +74,21 @@ class WalletLine:
     asset: str
     booked: int
     expected: int
-    held: int
+    on_chain: int
     listed: bool = True
     early: int = 0
 
     @property
     def difference(self) -> int:
         """Base units on the chain that nothing explains; negative where some are lacking."""
-        return self.held - self.expected
+        return self.on_chain - self.expected
 
 
 def wallet_lines(
     ledger: Iterable[LedgerLine],
     *,
     wallets: Sequence[Wallet],
-    held: Mapping[Holding, int],
+    on_chain: Mapping[Holding, int],
     movements: Movements,
 ) -> list[WalletLine]:
     """Every holding that was read, in the order of ``wallets``.
@@ -96,7 +96,7 @@ def wallet_lines(
     Args:
         ledger: The ledger's sums.
         wallets: Those of the policy whose networks were read.
-        held: Base units on the chain at the pinned block.
+        on_chain: Base units on the chain at the pinned block.
         movements: What explains why the ledger and the pinned block differ.
 
     An account without a wallet is a line of a wallet that holds nothing.
@@ -120,16 +120,16 @@ def wallet_lines(
                     asset=line.asset,
                     booked=line.balance,
                     expected=line.balance,
-                    held=0,
+                    on_chain=0,
                 )
             )
     found = []
     for wallet in wallets:
-        for asset in sorted(asset for name, asset in held if name == wallet.name):
+        for asset in sorted(asset for name, asset in on_chain if name == wallet.name):
             holding = (wallet.name, asset)
             later = movements.booked_later[holding]
             expected = booked[holding] + movements.posted[holding] - movements.seen[holding] - later
-            early = min(max(0, held[holding] - expected), later)
+            early = min(max(0, on_chain[holding] - expected), later)
             found.append(
                 WalletLine(
                     network=wallet.network,
@@ -138,7 +138,7 @@ def wallet_lines(
                     asset=asset,
                     booked=booked[holding],
                     expected=expected + early,
-                    held=held[holding],
+                    on_chain=on_chain[holding],
                     listed=asset in wallet.assets or bool(booked[holding]),
                     early=early,
                 )
@@ -147,7 +147,7 @@ def wallet_lines(
 
 
 def unread_holdings(
-    ledger: Iterable[LedgerLine], *, wallets: Sequence[Wallet], held: Mapping[Holding, int]
+    ledger: Iterable[LedgerLine], *, wallets: Sequence[Wallet], on_chain: Mapping[Holding, int]
 ) -> list[tuple[Wallet, str]]:
     """Wallets with an asset that they are to hold, or that the ledger has, and nobody has read.
 
@@ -165,7 +165,7 @@ def unread_holdings(
                 if (bucket, network, kind) == (wallet.bucket, wallet.network, wallet.kind)
             }
         )
-        if (wallet.name, asset) not in held
+        if (wallet.name, asset) not in on_chain
     ]
 
 
@@ -176,7 +176,7 @@ def judge_wallet(line: WalletLine, block: int) -> Finding | None:
     lacks = line.difference < 0
     return Finding(
         name="deficit" if lacks else "surplus",
-        text=f"{line.wallet} holds {line.held} {line.asset} at block {block} of {line.network},"
+        text=f"{line.wallet} holds {line.on_chain} {line.asset} at block {block} of {line.network},"
         f" {abs(line.difference)} {'less' if lacks else 'more'} than is explained",
         network=line.network,
         asset=line.asset,
@@ -330,12 +330,12 @@ class AssetLine:
     other: int
     left: int
     expected: int
-    held: int
+    on_chain: int
 
     @property
     def difference(self) -> int:
         """Base units that nothing explains; negative where some are lacking."""
-        return self.held - self.expected
+        return self.on_chain - self.expected
 
 
 def asset_lines(
@@ -356,14 +356,14 @@ def asset_lines(
         unread: Where not every wallet was read, so that a total says nothing; these are left out.
     """
     expected: Counter[Place] = Counter()
-    held: Counter[Place] = Counter()
+    on_chain: Counter[Place] = Counter()
     left: Counter[Place] = Counter()
     came = Counter(surpluses)
     for line in lines:
         if line.listed:
             place = (line.network, line.asset)
             expected[place] += line.expected
-            held[place] += line.held
+            on_chain[place] += line.on_chain
             left[place] += movements.seen[line.wallet, line.asset]
             came[place] += line.early
     opening: Counter[Place] = Counter()
@@ -384,9 +384,9 @@ def asset_lines(
             expected=expected[place]
             if postings is None
             else opening[place] + came[place] + other[place] - left[place],
-            held=held[place],
+            on_chain=on_chain[place],
         )
-        for place in sorted(held.keys() - set(unread))
+        for place in sorted(on_chain.keys() - set(unread))
     ]
 
 

@@ -421,9 +421,9 @@ class _Explaining:
         assert gathered.ledger is not None
         wallets = self._wallets()
         found.wallets = books.wallet_lines(
-            gathered.ledger, wallets=wallets, held=gathered.held, movements=self._movements
+            gathered.ledger, wallets=wallets, on_chain=gathered.on_chain, movements=self._movements
         )
-        unread = books.unread_holdings(gathered.ledger, wallets=wallets, held=gathered.held)
+        unread = books.unread_holdings(gathered.ledger, wallets=wallets, on_chain=gathered.on_chain)
         self._doubt(
             Doubt(
                 comparison="holdings",
@@ -437,13 +437,13 @@ class _Explaining:
         for line in found.wallets:
             wrong = books.judge_wallet(line, gathered.pins[line.network].number)
             self._find([] if wrong is None else [wrong])
-            if not line.listed and line.held:
+            if not line.listed and line.on_chain:
                 self._note(
                     "unlisted-asset",
-                    f"{line.wallet} holds {line.held} {line.asset} on {line.network}",
+                    f"{line.wallet} holds {line.on_chain} {line.asset} on {line.network}",
                     line.network,
                     asset=line.asset,
-                    amount=line.held,
+                    amount=line.on_chain,
                     wallet=line.wallet,
                 )
         found.assets = books.asset_lines(

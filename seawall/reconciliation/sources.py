@@ -73,7 +73,7 @@ class Gathered:
         read_at: When the venue's records were read, in Unix seconds.
         pins: The blocks at which networks were read.
         sights: How far payments were seen, by network.
-        held: Base units in wallets at the pinned blocks.
+        on_chain: Base units in wallets at the pinned blocks.
         sent: Transactions of each lane's key by network and wallet, at the pinned blocks.
         ledger: The ledger's sums; None where they are not known.
         faults: What the venue counted over its ledger.
@@ -87,7 +87,7 @@ class Gathered:
     read_at: float = 0.0
     pins: dict[str, Pin] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
-    held: dict[Holding, int] = field(default_factory=dict)
+    on_chain: dict[Holding, int] = field(default_factory=dict)
     sent: dict[tuple[str, str], int] = field(default_factory=dict)
     ledger: tuple[LedgerLine, ...] | None = None
     faults: LedgerFaults | None = None
@@ -351,7 +351,7 @@ class Gathering:
 
     def _read(self, network: PinnedNetwork, name: str, pin: Pin) -> None:
         self._keep(network, 0, pin.number)
-        self._found.held |= network.holdings(pin)
+        self._found.on_chain |= network.holdings(pin)
         self._found.sent |= {(name, lane): sent for lane, sent in network.nonces(pin).items()}
 
     def _look_further(self, network: PinnedNetwork, name: str, pin: Pin) -> None:

@@ -101,7 +101,7 @@ def document(found: Reconciliation) -> dict[str, Any]:
                 "posted_by_people": str(each.other),
                 "paid_out": str(each.left),
                 "expected": str(each.expected),
-                "held": str(each.held),
+                "on_chain": str(each.on_chain),
                 "difference": str(each.difference),
             }
             for each in found.assets
@@ -114,7 +114,7 @@ def document(found: Reconciliation) -> dict[str, Any]:
                 "asset": each.asset,
                 "in_ledger": str(each.booked),
                 "expected": str(each.expected),
-                "held": str(each.held),
+                "on_chain": str(each.on_chain),
                 "difference": str(each.difference),
                 "listed": each.listed,
             }
@@ -259,7 +259,14 @@ def _assets(found: Reconciliation, policy: Policy) -> Table:
         ),
     )
     for each in found.assets:
-        amounts = (each.opening, each.surpluses, each.other, each.left, each.expected, each.held)
+        amounts = (
+            each.opening,
+            each.surpluses,
+            each.other,
+            each.left,
+            each.expected,
+            each.on_chain,
+        )
         table.add_row(
             Text(each.network),
             Text(each.asset),

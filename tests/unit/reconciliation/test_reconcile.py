@@ -80,7 +80,7 @@ def test_what_came_less_what_left_is_what_is_there(reconciling: Reconciling) -> 
     )
     assert (line.surpluses, line.other, line.left) == (70, 0, 1_001 + 4_004)
     assert line.opening is not None
-    assert line.held == line.opening + 70 - 1_001 - 4_004
+    assert line.on_chain == line.opening + 70 - 1_001 - 4_004
     assert line.difference == 0
 
 
