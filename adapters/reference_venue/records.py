@@ -8,10 +8,9 @@ in one repeatable-read transaction: one instant.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -169,7 +168,8 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
         _auditing(auditor_url, timeout_s=10) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        arguments = {"sign_log": _of_bytes(await connection.fetch(_REPLACEMENTS, timeout=60))}
+        signed = await connection.fetch(_REPLACEMENTS, timeout=60)
+        arguments = {"sign_log": _of_bytes([bytes(row["raw"]) for row in signed])}
         for name, query in EXPORTS.items():
             await connection.copy_from_query(
                 query,
@@ -187,9 +187,8 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 
 
-def _of_bytes(rows: Iterable[Mapping[str, Any]]) -> tuple[list[bytes], list[str], list[str]]:
+def _of_bytes(raw: list[bytes]) -> tuple[list[bytes], list[str], list[str]]:
     """Signed bytes, and beside each the digest and the hash of the transaction that they are."""
-    raw = [bytes(row["raw"]) for row in rows]
     read = [read_signed(each) for each in raw]
     return raw, [each.digest for each in read], [each.tx_hash for each in read]
 

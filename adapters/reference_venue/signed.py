@@ -68,7 +68,7 @@ def read_signed(raw: bytes) -> SignedTransaction:
 def _fields(raw: bytes) -> list[Any]:
     if raw[:1] != _TYPE:
         raise ValueError("they do not begin with the type 2")
-    found: list[Any] = rlp.decode(raw[1:])
+    found: Any = rlp.decode(raw[1:])
     if not isinstance(found, list) or len(found) != _FIELDS:
         raise ValueError(f"they are no list of {_FIELDS} fields")
     return found
