@@ -15,7 +15,7 @@ else
 SELECT := -m "not nightly"
 endif
 
-.PHONY: test check nightly set-up lint types unit contract integration drill bench
+.PHONY: test check nightly set-up lint types unit contract simulation campaign integration drill bench
 .NOTPARALLEL:
 
 test: ## every check, and a test of each kind: 20 to 32 minutes on two cores; budget 20
@@ -42,6 +42,15 @@ unit:
 
 contract:
 	$(RUN) pytest tests/contract $(SIDE_BY_SIDE) $(SELECT)
+
+# The tests of the simulation, and a campaign that is long enough to reach everything on its list.
+simulation:
+	$(RUN) pytest tests/simulation $(SIDE_BY_SIDE) $(SELECT)
+	$(RUN) python -m tests.simulation.campaign --seeds 400
+
+# As long as you like: make campaign SEEDS=100000 [FIRST=1] [JSON=1]
+campaign:
+	$(RUN) python -m tests.simulation.campaign --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1) $(if $(JSON),--json)
 
 # In the order of tests/integration/conftest.py, which starts the longest files first.
 integration:

@@ -156,6 +156,11 @@ async def start_over(
             await pause(stop, after_s)
 
 
+def now_s() -> float:
+    """Seconds on the clock of the running loop, which never goes back; its zero means nothing."""
+    return asyncio.get_running_loop().time()
+
+
 async def pause(stop: asyncio.Event, seconds: float) -> None:
     """Wait ``seconds``, or less if ``stop`` is set meanwhile."""
     try:

@@ -59,6 +59,7 @@ TIMEOUT_S = 1.5
 """One answer of one endpoint; a local node needs a few milliseconds, a busy one a few hundred."""
 BALANCE_OF = selector("balanceOf(address)")
 _WORD_DIGITS = 64
+_SEND = "eth_sendRawTransaction"
 _SENT = (Cause.ALREADY_KNOWN, Cause.NONCE_USED)
 _REASON_CHARACTERS_MAX = 200
 _SECRET_CHARACTERS_MIN = 6
@@ -342,6 +343,17 @@ def _hash_of(result: Any, number: int) -> str:
     return found.hash
 
 
+async def _offer(endpoint: _Endpoint, raw: bytes) -> None:
+    """Hand signed bytes to the pool of ``endpoint``. Raises as :meth:`_Endpoint.ask`."""
+    expected = "0x" + keccak256(raw).hex()
+
+    def parse(result: Any) -> None:
+        if values.word(result) != expected:
+            raise ValueError(f"the node took {result}, not {expected}")
+
+    await endpoint.ask(parse, _SEND, ("0x" + raw.hex(),))
+
+
 class AsyncRpcClient(ChainReads):
     """A network's nodes; endpoints change places when the one in use does not serve.
 
@@ -470,23 +482,41 @@ class AsyncRpcClient(ChainReads):
         Bytes that the node knows already, or whose nonce is used, are no error: they were sent
         before.
         """
-        expected = "0x" + keccak256(raw).hex()
-
-        def parse(result: Any) -> None:
-            if values.word(result) != expected:
-                raise ValueError(f"the node took {result}, not {expected}")
-
-        method, params = "eth_sendRawTransaction", ("0x" + raw.hex(),)
         try:
             # Pools differ in the fees that they take and in the balances that they see.
             await self._first(
-                method,
-                lambda endpoint: endpoint.ask(parse, method, params),
+                _SEND,
+                lambda endpoint: _offer(endpoint, raw),
                 own=(Cause.OTHER, Cause.UNDERPRICED, Cause.UNFUNDED, Cause.INVALID),
             )
         except NodeRefusedError as error:
             if error.cause not in _SENT:
                 raise
+
+    async def broadcast_everywhere(self, raw: bytes) -> None:
+        """Hand signed bytes to the pools of all endpoints, for one may pass nothing on.
+
+        One that takes them, or knows them, is enough; else the first refusal is raised, or
+        :class:`NodeSilentError`. That an endpoint is silent changes no places.
+        """
+        failures: list[str] = []
+        refusal: NodeRefusedError | None = None
+        taken = False
+        for endpoint in tuple(self._endpoints):
+            try:
+                await _offer(endpoint, raw)
+            except NodeSilentError as error:
+                failures.append(str(error))
+            except NodeRefusedError as error:
+                taken = taken or error.cause in _SENT
+                refusal = refusal or error
+            else:
+                taken = True
+        if taken:
+            return
+        if refusal is not None:
+            raise refusal
+        raise NodeSilentError(f"no endpoint of {self.network} takes it: {'; '.join(failures)}")
 
     def leave(self, view: ChainView | None = None) -> None:
         """Ask others before the endpoint in use, or that of ``view``: it answers, but not truly."""

@@ -527,9 +527,9 @@ def load_deployment(path: Path) -> Deployment:
     changes["signers"] = {
         region: signer.model_copy(
             update={
-                caller: folder / path
+                caller: folder / credential
                 for caller in ("prober", "prover")
-                if (path := getattr(signer, caller)) is not None
+                if (credential := getattr(signer, caller)) is not None
             }
         )
         for region, signer in read.signers.items()

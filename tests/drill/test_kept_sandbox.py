@@ -23,7 +23,6 @@ from sandbox.bring_up import IDENTITIES, WAL
 from sandbox.database import load_credentials
 from sandbox.identities import Identities
 from sandbox.kept import kept_data_dir
-from sandbox.parts.postgres import binaries
 from seawall.conventions import aws
 from seawall.conventions.components import POSTGRES_PROXY
 from seawall.formats.deployment import DEPLOYMENT_FILE
@@ -135,7 +134,7 @@ def test_its_ledger_can_be_made_again_of_the_backup_and_the_stream(
     files = tmp_path / "pg"
     command = [
         *("python", "-P", "-m", "venue.restore", "cluster", "--files", str(files)),
-        *("--programs", str(binaries()), "--log", str(sandbox.data_dir / WAL)),
+        *("--log", str(sandbox.data_dir / WAL)),
         *("--bucket", aws.backup_bucket(POLICY.venue.name, region, account)),
         *("--region", region, "--endpoint", sandbox.urls["aws"], "--scratch", str(tmp_path)),
     ]

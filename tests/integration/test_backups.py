@@ -61,9 +61,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 async def restored_files(server: Server, bucket: BackupBucket, folder: Path) -> Path:
     """A cluster made of the newest backup and the log."""
     files = folder / "restored"
-    await make_cluster(
-        files, programs=binaries(), bucket=bucket, log=folder / "wal", scratch=folder
-    )
+    await make_cluster(files, bucket=bucket, log=folder / "wal", scratch=folder)
     given_to_server(files)
     return files
 
@@ -166,12 +164,12 @@ async def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(
     server: Server, bucket: BackupBucket, tmp_path: Path
 ) -> None:
     """Nor one that would go over something, nor one without its log."""
-    arguments = {"programs": binaries(), "bucket": bucket, "scratch": tmp_path}
+    arguments = {"bucket": bucket, "scratch": tmp_path}
     log = tmp_path / "wal"
     with pytest.raises(UsageError, match="there is no backup"):
         await make_cluster(tmp_path / "new", log=log, **arguments)
     async with streaming(server, log):
-        name = await take_backup(server.url(ROLE), **arguments)
+        name = await take_backup(server.url(ROLE), programs=binaries(), **arguments)
     with pytest.raises(UsageError, match="is not empty"):
         await make_cluster(server.files, log=log, **arguments)
     with pytest.raises(UsageError, match="cannot be read"):

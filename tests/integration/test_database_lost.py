@@ -108,9 +108,7 @@ class Loaded:
     async def restored(self, *, log: Path | None) -> Path:
         """A cluster made of the newest backup and ``log``."""
         files = self.folder / "restored"
-        await make_cluster(
-            files, programs=binaries(), bucket=self.bucket, log=log, scratch=self.folder
-        )
+        await make_cluster(files, bucket=self.bucket, log=log, scratch=self.folder)
         given_to_server(files)
         return files
 

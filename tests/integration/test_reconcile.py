@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,10 @@ HOT, RESERVE = "customer-aster-hot", "customer-aster-reserve"
 USDX, AST = 10**6, 10**18
 CLOSED = "0x" + "de" * 20
 """A contract that takes no coins."""
+_AVAILABLE = """
+    update balances b set available = sums.owed
+    from (select account_id, -sum(amount) as owed from entries group by account_id) sums
+    where b.account_id = sums.account_id and b.available <> sums.owed"""
 _TOP_UP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 420000000000, 'requested', 'test')"""
@@ -90,6 +94,13 @@ def names(found: Reconciliation) -> set[str]:
     return {each.name for each in found.findings.each}
 
 
+async def reserve(venue: Venue, wanted: Sequence[Wanted]) -> None:
+    """Accept withdrawals, and lower what their customer may still spend, as intake does at once."""
+    async with venue.owner.transaction():
+        await venue.reserve(wanted)
+        await venue.owner.execute(_AVAILABLE)
+
+
 async def call(venue: Venue, method: str, *params: object) -> None:
     """A call of aster's node."""
     async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
@@ -104,12 +115,13 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
     await venue.owner.execute(_TOP_UP, RESERVE, HOT)
     refused = Wanted(network="aster", asset="AST", amount=AST // 100, destination=CLOSED)
     for turn in range(4):
-        await venue.reserve(
+        await reserve(
+            venue,
             [
                 *[Wanted(network="aster", asset="USDX", amount=USDX)] * 150,
                 *[Wanted(network="birch", asset="BIR", amount=AST // 1_000)] * 150,
                 *([refused] if turn == 0 else []),
-            ]
+            ],
         )
         found = await reconciled(venue, tmp_path)
         assert found.findings.each == []
@@ -118,7 +130,7 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
     await venue.all_posted()
     await venue.until("select not exists (select 1 from topups where state <> 'posted')")
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
-    await venue.reserve([Wanted(network="aster", asset="USDX", amount=USDX)] * 7)
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 7)
 
     found = await reconciled(venue, tmp_path)
 
@@ -133,7 +145,7 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
 
 async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_path: Path) -> None:
     """A stolen key pays itself, and a stranger sends a base unit."""
-    await venue.reserve([Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
     await venue.all_posted()
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
     assert (await reconciled(venue, tmp_path)).outcome is Outcome.PASS
@@ -193,7 +205,7 @@ async def _signed_instead(venue: Venue) -> str:
 
 async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path) -> None:
     """One fact after another is changed, as only the owner of the database could, and back."""
-    await venue.reserve([Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 5)
     await venue.all_posted()
     assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
     first = await venue.owner.fetchrow("select * from withdrawals order by seq limit 1")

@@ -22,6 +22,7 @@ CONTRACT = "0x" + "cc" * 20
 PAID = event_topic("Paid(uint256,bytes16,address,address,uint256)")
 FAILED = event_topic("Failed(uint256,bytes16)")
 _PAID_MANY = "0x" + selector("paid_many(uint256[])").hex()
+_GENERATION = "0x" + selector("generation()").hex()
 Answered = tuple[int, Any]
 """HTTP status, and the body as JSON has it."""
 
@@ -58,11 +59,13 @@ def hash_of(text: str) -> str:
 class FakeChain:
     """Blocks up to ``newest``; ``final_after`` blocks later a block is final.
 
-    ``payments`` are the paid numbers by block, ``blocks`` the block of each transaction.
+    ``payments`` are the paid numbers by block, ``blocks`` the block of each transaction. The
+    payout contract pays numbers of ``generation``.
     """
 
     newest: int = 10
     final_after: int = 2
+    generation: int = 0
     payments: dict[int, list[int]] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
 
@@ -134,6 +137,8 @@ class FakeNode:
 
     def _call(self, call: Mapping[str, str], at: Any) -> Callable[[int], Answered]:
         def bits(number: int) -> str:
+            if call["data"] == _GENERATION:
+                return f"0x{self.chain.generation:064x}"
             assert call["data"].startswith(_PAID_MANY)
             (seqs,) = decode(("uint256[]",), to_bytes(call["data"].removeprefix(_PAID_MANY)))
             paid = self._paid(number)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from seawall.errors import ServiceError
 from venue.backups.bucket import LAST, BackupBucket, BackupName
 from venue.backups.programs import libpq_environment, program, run_program
 from venue.backups.stream import NAME, SLOT
 from venue.database import connect
+from venue.restore.manifest import timeline_of
 
 
 async def take_backup(
@@ -54,15 +53,8 @@ async def take_backup(
             what_fails="the database cannot be backed up",
             env=libpq_environment(url),
         )
-        name = BackupName(timeline=_timeline(files / LAST), stamp=began.strftime("%Y%m%dT%H%M%SZ"))
+        name = BackupName(
+            timeline=timeline_of(files / LAST), stamp=began.strftime("%Y%m%dT%H%M%SZ")
+        )
         await asyncio.to_thread(bucket.put, name, files)
     return name
-
-
-def _timeline(manifest: Path) -> int:
-    """The timeline that a backup ended on (PostgreSQL 18, "Backup Manifest Format")."""
-    try:
-        ranges = json.loads(manifest.read_text(encoding="utf-8"))["WAL-Ranges"]
-        return max(int(each["Timeline"]) for each in ranges)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ServiceError(f"the backup's manifest cannot be read: {error}") from error

@@ -14,6 +14,8 @@ ROLE = "seawall_wal"
 _GRANTS = (
     f"grant alter system on parameter synchronous_standby_names to {ROLE}",
     f"grant execute on function pg_reload_conf() to {ROLE}",
+    # To see whether the server waits for it; it may copy all that is there in any case.
+    f"grant pg_read_all_stats to {ROLE}",
 )
 
 

@@ -97,6 +97,11 @@ MAX_FEE_CEILING_WEI = 10**13
 
 Whoever can name any fee can burn the gas money of a lane with one transaction.
 """
+PRIORITY_FEE_CEILING_WEI = 500 * 10**9
+"""The most that a signer allows as a tip: whoever names it pays it in full, whatever the base fee.
+
+Tips of mainnet are below 10 gwei but for minutes of its dearest mints.
+"""
 BASE_FEE_HEADROOM = 50
 """33 full blocks in a row multiply the base fee by 50 (EIP-1559: at most one eighth per block)."""
 
@@ -107,7 +112,10 @@ REPLACEMENT_MAX_FEE_PERCENT = 113
 geth's `PriceBump`, go-ethereum core/txpool/legacypool; Erigon, Besu and Nethermind follow it.
 """
 REPLACEMENT_PRIORITY_PERCENT = 200
-"""Of the replaced transaction's priority fee: a tenth more would take eight steps to double it."""
+"""Of the tip of a transaction that is passed over although its fees cover the base fee.
+
+A tenth more would take eight steps to double it.
+"""
 
 
 def affordable(base_fee_wei: int) -> bool:
@@ -135,15 +143,18 @@ def fees(*, base_fee_wei: int, gas_limit: int) -> Fees:
 
 
 def raised(replaced: Fees, *, base_fee_wei: int) -> Fees | None:
-    """Fees for a transaction that replaces one with ``replaced``, which is too cheap.
+    """Fees for a transaction that replaces one with ``replaced``, which no block takes.
 
-    The latest block has ``base_fee_wei``. None if no fees within the ceiling would do.
+    The latest block has ``base_fee_wei``. The tip is doubled only if the base fee does not explain
+    it. None if no fees within the ceilings would do.
     """
     fresh = fees(base_fee_wei=base_fee_wei, gas_limit=replaced.gas_limit)
     least = _percent(replaced.max_fee_wei, REPLACEMENT_MAX_FEE_PERCENT)
-    priority = _percent(replaced.priority_fee_wei, REPLACEMENT_PRIORITY_PERCENT)
+    explained = too_cheap(replaced, base_fee_wei=base_fee_wei)
+    percent = REPLACEMENT_MAX_FEE_PERCENT if explained else REPLACEMENT_PRIORITY_PERCENT
+    priority = _percent(replaced.priority_fee_wei, percent)
     max_fee = min(max(fresh.max_fee_wei + priority, least), MAX_FEE_CEILING_WEI)
-    if max_fee < least or priority > max_fee - base_fee_wei:
+    if max_fee < least or priority > min(PRIORITY_FEE_CEILING_WEI, max_fee - base_fee_wei):
         return None
     return Fees(gas_limit=replaced.gas_limit, max_fee_wei=max_fee, priority_fee_wei=priority)
 

@@ -1,6 +1,6 @@
 """``python -m venue.restore cluster|catch-up ...``: restore a ledger that was lost.
 
-    cluster  --files DIR --programs DIR --bucket NAME --region NAME [--endpoint URL]
+    cluster  --files DIR --bucket NAME --region NAME [--endpoint URL]
              (--log DIR | --without-log) --scratch DIR
     catch-up --config FILE --reason WHY [--accept-losses WHO_AND_WHY]
 
@@ -28,7 +28,6 @@ from venue.restore.cluster import make_cluster
 async def _cluster(options: argparse.Namespace) -> None:
     backup = await make_cluster(
         options.files,
-        programs=options.programs,
         bucket=BackupBucket.open(options.bucket, region=options.region, endpoint=options.endpoint),
         log=options.log,
         scratch=options.scratch,
@@ -65,7 +64,6 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(required=True)
     cluster = commands.add_parser("cluster", help="make a cluster of a backup and the log")
     cluster.add_argument("--files", type=Path, required=True, help="empty folder for the cluster")
-    cluster.add_argument("--programs", type=Path, required=True, help="PostgreSQL's programs")
     cluster.add_argument("--bucket", required=True, help="where the base backups are")
     cluster.add_argument("--region", required=True)
     cluster.add_argument("--endpoint", help="where S3 is, if not at AWS")

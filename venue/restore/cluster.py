@@ -7,7 +7,6 @@ the log to its last byte; it then begins a timeline of its own.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shlex
 import tarfile
@@ -18,8 +17,8 @@ from pathlib import Path
 from seawall.errors import ServiceError, UsageError
 from seawall.processes.failures import os_failure
 from venue.backups.bucket import LAST, BackupBucket, BackupName
-from venue.backups.programs import program, run_program
 from venue.backups.stream import folder_of
+from venue.restore.manifest import end_of, verify
 
 _SIGNAL = "recovery.signal"
 _SETTINGS = "postgresql.conf"
@@ -34,7 +33,7 @@ _HALF = 1 << 32
 
 
 async def make_cluster(
-    files: Path, *, programs: Path, bucket: BackupBucket, log: Path | None, scratch: Path
+    files: Path, *, bucket: BackupBucket, log: Path | None, scratch: Path
 ) -> BackupName:
     """Make a cluster in ``files`` of the newest backup in ``bucket``; its name.
 
@@ -42,7 +41,6 @@ async def make_cluster(
 
     Args:
         files: An empty folder, or one that is not there, for the cluster.
-        programs: Folder of PostgreSQL's programs.
         bucket: Where the backups are.
         log: Folder of the stream, as `venue.backups.stream` was given it. None if that is lost as
             well: then what came after the backup is lost.
@@ -60,10 +58,7 @@ async def make_cluster(
     if backup is None:
         raise UsageError(f"there is no backup in {bucket.bucket}")
     await asyncio.to_thread(_unpack, backup, bucket, files, scratch)
-    await run_program(
-        (program(programs, "pg_verifybackup"), "--exit-on-error", files),
-        what_fails=f"the backup of {backup.stamp} is damaged",
-    )
+    await asyncio.to_thread(verify, files, files / LAST)
     command = _NO_LOG if log is None else recovery_command(log, backup, files / LAST)
     try:
         with (files / _SETTINGS).open("a", encoding="utf-8") as settings:
@@ -96,19 +91,6 @@ def recovery_command(log: Path, backup: BackupName, manifest: Path) -> str:
             remedy="find that file, or say that the log is lost and accept what is lost with it",
         )
     return _COMMAND.format(log=shlex.quote(str(streamed)).replace("%", "%%"))
-
-
-def end_of(manifest: Path) -> int:
-    """The position in the log at which a backup ended (PostgreSQL 18, "Backup Manifest Format").
-
-    Raises :class:`ServiceError`.
-    """
-    try:
-        ranges = json.loads(manifest.read_text(encoding="utf-8"))["WAL-Ranges"]
-        ends = [each["End-LSN"].split("/") for each in ranges]
-        return max(int(high, 16) * _HALF + int(low, 16) for high, low in ends)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ServiceError(f"the backup's manifest cannot be read: {error}") from error
 
 
 def first_gap(names: Sequence[str], *, end: int, segment_bytes: int) -> str | None:

@@ -7,15 +7,18 @@ would take nonces that are used up for sent, and numbers that were paid for unpa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from seawall.ethereum.rpc import AsyncRpcClient, ChainView
+from seawall.ethereum.rpc import AsyncRpcClient, ChainView, RpcError
 from seawall.ethereum.values import uint256
 from venue.contracts.calls import NUMBER_BITS, decode_paid_many, generation_in_force, paid_many
 from venue.settler.lanes import Lane, Slot
+
+_log = logging.getLogger(__name__)
 
 NUMBERS_AHEAD = 500
 """Numbers after the last one given out that must be unused; what one call of the contract reads.
@@ -85,7 +88,7 @@ async def compare(
     """
     finalized = await view.nonce(lane.address)
     used = max(finalized, await rpc.highest_nonce(lane.address))
-    in_force = await view.read(lane.contract, generation_in_force(), uint256)
+    in_force = await _generations(rpc, view, lane)
     bits: dict[int, bool] = {}
     if lane.purpose == "payout":
         ahead = range(given.last_seq + 1, given.last_seq + 1 + NUMBERS_AHEAD)
@@ -96,10 +99,25 @@ async def compare(
     missing = [
         slot.nonce for slot in in_flight if slot.nonce < finalized and not await _seen(view, slot)
     ]
-    found = judge(lane, given, in_force=in_force, used=used, bits=bits, missing=missing)
+    found = judge(lane, given, in_force=max(in_force), used=used, bits=bits, missing=missing)
     return Comparison(
-        disagreements=found, to_open=given.generation if in_force < given.generation else None
+        disagreements=found, to_open=given.generation if min(in_force) < given.generation else None
     )
+
+
+async def _generations(rpc: AsyncRpcClient, view: ChainView, lane: Lane) -> list[int]:
+    """Which generation the lane's contract pays, by each of two endpoints if both serve.
+
+    If one says that it is open and that is not so, everything that is claimed would revert.
+    """
+    found = [await view.read(lane.contract, generation_in_force(), uint256)]
+    other = rpc.other_view(view)
+    if other is not None:
+        try:
+            found.append(await other.read(lane.contract, generation_in_force(), uint256))
+        except RpcError as error:
+            _log.info("one endpoint alone says which generation is open: %s", error)
+    return found
 
 
 async def _seen(view: ChainView, slot: Slot) -> bool:

@@ -7,12 +7,9 @@ read see a flip that committed during the wait for the lock (design section 5, r
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-from uuid import UUID
+from typing import Any
 
 from seawall.controls.heartbeat import STALE_AFTER_MS
 from seawall.controls.sizing import signer_caps
@@ -34,90 +31,12 @@ from venue.contracts.calls import (
     pay,
     pay_gas_limit,
 )
+from venue.crash_points import committing
 from venue.database import Pool
+from venue.process import now_s
+from venue.settler.batches import Candidate, select_batch, split_batch, sums
 from venue.settler.lanes import Lane, LaneLostError, Slot, SlotPurpose
 from venue.settler.velocity import Velocity
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A reserved withdrawal that could be paid next; ``amount`` in base units."""
-
-    id: UUID
-    seq: int
-    asset: str
-    amount: int
-    size: Literal["small", "large"]
-    destination: str
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Candidate:
-        """Made from a row of ``withdrawals``."""
-        return cls(
-            **{name: row[name] for name in ("id", "seq", "asset", "amount", "size", "destination")}
-        )
-
-
-def select_batch(
-    candidates: Iterable[Candidate],
-    *,
-    floats: Mapping[str, int],
-    floors: Mapping[str, int],
-    room: Mapping[str, int],
-    limit: int,
-) -> list[Candidate]:
-    """At most ``limit`` candidates that leave every asset's float at or above its floor.
-
-    They fit into ``room``, which the signer's caps leave at the moment.
-
-    Small withdrawals come first, then large ones, each in the order in which they were accepted.
-    Within an asset no withdrawal overtakes another: the first one that the float cannot pay waits
-    for a top-up, or for the window of a cap, and those behind it wait too.
-    """
-    left = {
-        asset: min(available - floors.get(asset, 0), room.get(asset, 0))
-        for asset, available in floats.items()
-    }
-    stopped: set[str] = set()
-    chosen: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda each: (each.size != "small", each.seq)):
-        if len(chosen) == limit:
-            break
-        if candidate.asset in stopped:
-            continue
-        if candidate.amount > left.get(candidate.asset, 0):
-            stopped.add(candidate.asset)
-            continue
-        left[candidate.asset] -= candidate.amount
-        chosen.append(candidate)
-    return chosen
-
-
-def split_batch(
-    batch: Iterable[Candidate], *, sizes: Collection[str], caps: Mapping[str, int]
-) -> tuple[list[Candidate], list[Candidate]]:
-    """What of a batch may be signed, and what waits again.
-
-    The first are of ``sizes``, and all of them together fit into one window with ``caps``.
-    """
-    left = dict(caps)
-    kept: list[Candidate] = []
-    deferred: list[Candidate] = []
-    for each in batch:
-        fits = each.size in sizes and each.amount <= left.get(each.asset, 0)
-        (kept if fits else deferred).append(each)
-        if fits:
-            left[each.asset] -= each.amount
-    return kept, deferred
-
-
-def _sums(moved: Iterable[Candidate]) -> dict[str, int]:
-    """Base units by asset."""
-    sums: Counter[str] = Counter()
-    for each in moved:
-        sums[each.asset] += each.amount
-    return sums
-
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
 _MODE = """
@@ -189,7 +108,7 @@ _ADMIT_LESS = """
 _RELEASE = """
     update withdrawals set state = 'reserved', slot_id = null where id = any($1::uuid[])"""
 _RELEASE_TOPUP = """
-    update topups t set state = 'requested', slot_id = null
+    update topups t set state = 'requested', slot_id = null, seq = null
     where t.slot_id = $1 and not exists (
         select 1 from unnest($2::text[], $3::numeric[]) as cap (asset, amount)
         where cap.asset = t.asset and t.amount <= cap.amount
@@ -239,18 +158,18 @@ class Claims:
         rows = await self.pool.fetch(
             _RECENT, lane.chain_id, lane.address, velocity.caps.transactions
         )
-        now_s = time.monotonic()
+        seen_at_s = now_s()
         for row in rows:
             moved = outflow(row["data"])
             velocity.claimed(
                 row["id"], {assets[token]: moved[token] for token in moved.keys() & assets.keys()}
             )
             if row["signed_s_ago"] is not None:
-                velocity.signed(row["id"], now_s=now_s - row["signed_s_ago"])
+                velocity.signed(row["id"], now_s=seen_at_s - row["signed_s_ago"])
 
     def signed(self, slot: Slot) -> None:
         """The signer has just signed ``slot``."""
-        self._velocity(slot.lane).signed(slot.id, now_s=time.monotonic())
+        self._velocity(slot.lane).signed(slot.id, now_s=now_s())
 
     async def waiting(self) -> Waiting:
         """What there is to claim; costs two index scans, no lock."""
@@ -263,10 +182,10 @@ class Claims:
         """
         wallet = self.policy.wallets[lane.wallet]
         velocity = self._velocity(lane)
-        room = velocity.room(now_s=time.monotonic())
+        room = velocity.room(now_s=now_s())
         if room is None:
             return None
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim payouts") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -278,7 +197,7 @@ class Claims:
             resting = {row["asset"] for row in await connection.fetch(_PAUSES, self.network)}
             rows = [
                 row
-                for asset in floats.keys() - resting
+                for asset in sorted(floats.keys() - resting)
                 for size in sizes
                 for row in await connection.fetch(
                     _CANDIDATES,
@@ -323,7 +242,7 @@ class Claims:
                     f"{len(chosen)} withdrawals were chosen and {slotted} were still reserved"
                 )
             await self._change_floats(connection, lane.wallet, chosen, sign=-1)
-        velocity.claimed(slot.id, _sums(chosen))
+        velocity.claimed(slot.id, sums(chosen))
         lane.in_flight += 1
         return slot
 
@@ -334,7 +253,10 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        velocity = self._velocity(lane)
+        if velocity.room(now_s=now_s()) is None:
+            return None
+        async with committing(self.pool, "claim a generation") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -349,6 +271,7 @@ class Claims:
                 cost=fees(base_fee_wei=base_fee_wei, gas_limit=OPEN_GAS_LIMIT),
                 items=1,
             )
+        velocity.claimed(slot.id, {})
         lane.in_flight += 1
         return slot
 
@@ -358,10 +281,10 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         velocity = self._velocity(lane)
-        room = velocity.room(now_s=time.monotonic())
+        room = velocity.room(now_s=now_s())
         if room is None:
             return None
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim a top-up") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -399,9 +322,9 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         velocity = self._velocity(lane)
-        if velocity.room(now_s=time.monotonic()) is None:
+        if velocity.room(now_s=now_s()) is None:
             return None
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "claim a cancellation") as connection:
             claim = await self._begin(connection, lane)
             if claim is None:
                 return None
@@ -438,8 +361,8 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         lane = slot.lane
-        async with self.pool.acquire() as connection, connection.transaction():
-            claim = await self._begin(connection, lane)
+        async with committing(self.pool, "admit again") as connection:
+            claim = await self._begin(connection, lane, claims=False)
             if claim is None:
                 return False
             if await connection.fetchval(_RECORDED, lane.chain_id, lane.address, slot.nonce):
@@ -464,15 +387,19 @@ class Claims:
             )
             await connection.execute(_RELEASE, [each.id for each in deferred])
             await self._change_floats(connection, lane.wallet, deferred, sign=1)
-        velocity.claimed(slot.id, _sums(kept))
+        velocity.claimed(slot.id, sums(kept))
         slot.purpose, slot.data, slot.items = purpose, data, len(kept)
         slot.fees = replace(slot.fees, gas_limit=gas_limit)
         return True
 
-    async def _begin(self, connection: Any, lane: Lane) -> _Claim | None:
+    async def _begin(self, connection: Any, lane: Lane, *, claims: bool = True) -> _Claim | None:
+        """Lock the mode and the lane; None if nothing may be done now.
+
+        A halt is only for who ``claims``: what was claimed before it goes on.
+        """
         await connection.execute(_LOCK, database.MODE_LOCK)
         mode = await connection.fetchrow(_MODE, STALE_AFTER_MS, self.network)
-        if mode is None or not mode["controlled"] or mode["halted"]:
+        if mode is None or not mode["controlled"] or (claims and mode["halted"]):
             return None
         row = await connection.fetchrow(_LANE, lane.chain_id, lane.address)
         if (row["holder"], row["epoch"]) != (self.holder, lane.epoch):
@@ -560,7 +487,7 @@ class Claims:
     async def _change_floats(
         self, connection: Any, wallet: str, moved: Iterable[Candidate], *, sign: int
     ) -> None:
-        change = {asset: sign * amount for asset, amount in _sums(moved).items()}
+        change = {asset: sign * amount for asset, amount in sums(moved).items()}
         await connection.execute(_CHANGE_FLOATS, wallet, list(change), list(change.values()))
 
     async def _release_topup(self, connection: Any, slot: Slot, caps: Mapping[str, int]) -> bool:

@@ -22,6 +22,7 @@ from seawall.errors import InternalError
 from seawall.ethereum.rpc import ChainView, ReceiptDisputedError
 from seawall.ethereum.values import Receipt
 from venue.contracts.calls import Events, Item, Number, decode_paid_many, paid_many, read_events
+from venue.crash_points import committing
 from venue.database import Pool
 from venue.settler.lanes import Slot
 from venue.settler.posting import DISPUTED, LOCK_FLOATS, RAISE_FLOAT, mark_final, post_paid
@@ -107,7 +108,7 @@ async def read_cancellation(
         each for each in held if bits[each.item.seq] and each.item.number not in own.cancelled
     ]
     seen: dict[str, Events] = {}
-    for tx_hash in {tx_hash for each in unexplained for tx_hash in each.could_have}:
+    for tx_hash in dict.fromkeys(tx_hash for each in unexplained for tx_hash in each.could_have):
         found = await view.receipt(tx_hash)
         if found is not None:
             await view.confirm(found)
@@ -204,7 +205,7 @@ class Resolver:
         def of(seqs: Sequence[int]) -> list[Held]:
             return [by_seq[seq] for seq in seqs]
 
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "post a cancellation") as connection:
             if not await mark_final(connection, slot):
                 return False
             await connection.execute(LOCK_FLOATS, slot.lane.wallet)

@@ -18,6 +18,7 @@ from seawall.errors import InternalError, UsageError
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import Fees, Intent
 from venue.contracts.calls import ITEMS_MAX
+from venue.crash_points import Step, committing
 from venue.database import Pool
 from venue.signer.protocol import Signed
 
@@ -78,7 +79,8 @@ class Slot:
     ``fees``, ``tx_hash``, ``raw`` and ``signer_region`` are of its newest transaction,
     ``replaced`` are the hashes of earlier ones with lower fees: any of them may still be the one
     that a block contains, which is then ``mined_hash``. ``passed_over`` counts how often in a row
-    they were looked for in vain.
+    they were looked for in vain since the last of them was sent, ``replaced_at_block`` is the
+    number of the newest block when the newest one was made.
     """
 
     id: int
@@ -100,6 +102,7 @@ class Slot:
     sent_at_block: int = 0
     replaced: list[str] = field(default_factory=list)
     passed_over: int = 0
+    replaced_at_block: int = 0
 
     def replace_by(self, fees: Fees, *, raw: bytes, tx_hash: str, region: str) -> None:
         """Make a signed transaction with higher ``fees`` the newest one."""
@@ -163,7 +166,7 @@ class Lanes:
 
         Raises :class:`UsageError` if genesis made no such lane.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "take the lanes") as connection:
             for lane in self.lanes:
                 row = await connection.fetchrow(_TAKE, lane.chain_id, lane.address, self.holder)
                 if row is None:
@@ -190,7 +193,7 @@ class Lanes:
             else datetime.fromtimestamp(detected_at_us / 1_000_000, UTC)
         )
         epochs: list[int] = []
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "move the lanes") as connection:
             for lane in self.lanes:
                 epoch = await connection.fetchval(
                     _MOVE, lane.chain_id, lane.address, lane.epoch, self.holder, region
@@ -207,7 +210,7 @@ class Lanes:
 
     async def signing_failed(self, network: str) -> None:
         """Record for the mode controller that the key provider did not sign."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "count a failed signature") as connection:
             await connection.execute(_FAILED, network)
             await connection.execute("select pg_notify($1, '')", database.FLOW_CHANNEL)
 
@@ -297,9 +300,8 @@ class SlotProgress:
 
     async def signed(self, slot: Slot, signed: Signed) -> None:
         """Store the signed bytes; they never change afterwards."""
-        await self._step(
-            slot, _SIGNED, "signed", signed.region, signed.raw, signed.tx_hash, signed.region
-        )
+        values = (signed.raw, signed.tx_hash, signed.region)
+        await self._step("store the bytes", slot, _SIGNED, "signed", signed.region, *values)
         slot.state, slot.raw, slot.tx_hash, slot.signer_region = (
             "signed",
             signed.raw,
@@ -309,7 +311,7 @@ class SlotProgress:
 
     async def broadcast(self, slot: Slot) -> None:
         """Record that a node has taken the bytes."""
-        await self._step(slot, _BROADCAST, "broadcast", slot.signer_region)
+        await self._step("record the broadcast", slot, _BROADCAST, "broadcast", slot.signer_region)
         slot.state = "broadcast"
 
     async def replacing(self, slot: Slot, fees: Fees) -> Fees | None:
@@ -318,7 +320,7 @@ class SlotProgress:
         Returns the fees of the one to be signed: that which was recorded before and never signed,
         if there is one. None if the slot is final by now.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "record a replacement") as connection:
             if not await connection.fetchval(_WAITS, slot.id):
                 return None
             row = await connection.fetchrow(_REPLACING, slot.id)
@@ -330,13 +332,16 @@ class SlotProgress:
     async def replaced(self, slot: Slot, fees: Fees, signed: Signed) -> None:
         """Store the signed bytes of the replacement with ``fees``; they never change afterwards."""
         values = (slot.id, fees.max_fee_wei, signed.raw, signed.tx_hash, signed.region)
-        if await self.pool.fetchval(_REPLACED, *values) is None:
-            raise LaneLostError(f"another settler has replaced the transaction of slot {slot.id}")
+        async with committing(self.pool, "store a replacement") as connection:
+            if await connection.fetchval(_REPLACED, *values) is None:
+                raise LaneLostError(
+                    f"another settler has replaced the transaction of slot {slot.id}"
+                )
         slot.replace_by(fees, raw=signed.raw, tx_hash=signed.tx_hash, region=signed.region)
 
     async def included(self, found: Sequence[tuple[Slot, Receipt]]) -> None:
         """Record the blocks that contain these slots; after a reorganisation, the new blocks."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "record the block") as connection:
             for slot, receipt in found:
                 row = await connection.fetchval(
                     _INCLUDED, slot.id, receipt.block_number, receipt.block_hash, slot.mined_hash
@@ -352,9 +357,15 @@ class SlotProgress:
             )
 
     async def _step(
-        self, slot: Slot, statement: str, state: str, region: str | None, *values: object
+        self,
+        step: Step,
+        slot: Slot,
+        statement: str,
+        state: str,
+        region: str | None,
+        *values: object,
     ) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, step) as connection:
             if await connection.fetchval(statement, slot.id, *values) is None:
                 raise LaneLostError(f"slot {slot.id} is no longer {slot.state}")
             await connection.execute(_EVENT, slot.id, state, region)

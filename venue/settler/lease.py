@@ -10,6 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from venue.crash_points import crash_point
 from venue.database import Pool
 from venue.process import pause
 from venue.settler.lanes import LaneLostError
@@ -47,7 +48,9 @@ class SettlerLease:
         """Wait until it is ours; False if ``stop`` was set before."""
         said = False
         while not stop.is_set():
+            crash_point("take the lease", "before")
             if await self.pool.fetchval(_TAKE, self.network, self.holder, SILENT_AFTER_MS):
+                crash_point("take the lease", "after")
                 return True
             if not said:
                 _log.info("another settler of %s is alive; waiting", self.network)
@@ -58,10 +61,14 @@ class SettlerLease:
     async def renew(self, stop: asyncio.Event) -> None:
         """Renew it until ``stop``. Raises :class:`LaneLostError` if another has taken it."""
         while not stop.is_set():
+            crash_point("renew the lease", "before")
             if not await self.pool.fetchval(_RENEW, self.network, self.holder):
                 raise LaneLostError(f"another settler of {self.network} has taken over")
+            crash_point("renew the lease", "after")
             await pause(stop, BEAT_EVERY_S)
 
     async def leave(self) -> None:
         """Let the next one take it at once."""
+        crash_point("leave the lease", "before")
         await self.pool.execute(_LEAVE, self.network, self.holder)
+        crash_point("leave the lease", "after")

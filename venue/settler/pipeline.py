@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,10 +27,11 @@ from seawall.ethereum.rpc import (
     ReceiptDisputedError,
     ViewLostError,
 )
-from seawall.ethereum.values import Receipt
+from seawall.ethereum.values import Receipt, uint256
 from venue.chain.transaction import affordable, raised, too_cheap
-from venue.contracts.calls import read_call
-from venue.process import pause
+from venue.contracts.calls import generation_in_force, read_call
+from venue.crash_points import crash_point
+from venue.process import now_s, pause
 from venue.settler.claims import Claims
 from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
@@ -98,7 +98,7 @@ class Follower:
     _finalized: int = -1
     _finalized_at_block: int = 0
     _unclear: set[int] = field(default_factory=set)
-    _rose_at_s: float = field(default_factory=time.monotonic)
+    _rose_at_s: float = 0.0
 
     def follow(self, slot: Slot) -> None:
         """Follow ``slot`` until it is final."""
@@ -131,13 +131,13 @@ class Follower:
 
     def _leave_what_stands_still(self, newest: int) -> None:
         """Ask another endpoint if this one shows no new block any more."""
-        now_s = time.monotonic()
+        seen_at_s = now_s()
         if newest > self._highest:
-            self._highest, self._rose_at_s = newest, now_s
-        elif now_s - self._rose_at_s >= _STANDS_STILL_S:
+            self._highest, self._rose_at_s = newest, seen_at_s
+        elif seen_at_s - self._rose_at_s >= _STANDS_STILL_S:
             _log.warning("%s: no block after %d; another one is asked", self.rpc.network, newest)
             self.rpc.leave()
-            self._highest, self._rose_at_s = -1, now_s  # it may have been made up
+            self._highest, self._rose_at_s = -1, seen_at_s  # it may have been made up
 
     def _leave_what_finalizes_nothing(self, finalized: int) -> None:
         """Ask another endpoint next time if this one's finalized block stays where it is."""
@@ -207,24 +207,28 @@ class Follower:
                 return receipt
         slot.sent_at_block = min(slot.sent_at_block, self.head_number)  # it may have been made up
         if self.head_number - slot.sent_at_block >= _MISSING_BLOCKS:
-            used = await view.nonce(slot.lane.address)
-            self._dispute(slot, disputed=slot.nonce < used)
+            disputed = slot.nonce < await view.nonce(slot.lane.address)
+            self._dispute(slot, disputed=disputed)
+            if disputed:
+                self.rpc.leave(view)  # it may lie, or keep no receipt for so long
             await self._offer_again(slot)
         return None
 
     async def _offer_again(self, slot: Slot) -> None:
         """Broadcast the slot's newest transaction again, and ask for a dearer one if it is stuck.
 
-        It is not known whether the pool lost it or no block took it; to offer it again costs
-        nothing.
+        It is not known whether the pool lost it, or passed it to nobody, or no block took it; to
+        offer it again to all endpoints costs nothing.
         """
         _log.warning("slot %s is in no block; its bytes are broadcast again", slot.id)
         slot.passed_over += 1
         slot.sent_at_block = self.head_number
+        crash_point("send again", "before")
         try:  # a transaction that no node takes must not keep the others from being followed
-            await self.rpc.broadcast(slot.raw or b"")
+            await self.rpc.broadcast_everywhere(slot.raw or b"")
         except ServiceError as error:
             _log.warning("slot %s was not broadcast again: %s", slot.id, error)
+        crash_point("send again", "after")
         first = min(
             each.nonce
             for each in self._following.values()
@@ -270,7 +274,7 @@ class Follower:
             if held:
                 await self._confirm(slot, view, cancelling, found)
             if found.untried:
-                slot.lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+                slot.lane.rest_until_s = now_s() + _AFTER_REVERT_S
             await self.resolver.post(slot, held, found)
             self._done(slot)
             return
@@ -283,7 +287,7 @@ class Follower:
         )
         settlement = await settling(view, receipt)
         if not settlement.all_paid:
-            await self._confirm(slot, view, settling, settlement)
+            await self._confirm(slot, view, settling, settlement, alone=slot.purpose != "topup")
         if slot.purpose == "topup" and settlement.unclear:
             # No customer waits for it, so it may be read until the nodes agree; it must not be
             # final, for nothing would ever settle it again.
@@ -296,9 +300,9 @@ class Follower:
         if receipt.succeeded:
             slot.lane.ran()
         elif settlement.untried or settlement.above_cap:
-            slot.lane.reverted(len(items), rest_until_s=time.monotonic() + _AFTER_REVERT_S)
+            slot.lane.reverted(len(items), rest_until_s=now_s() + _AFTER_REVERT_S)
         if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
-            self._opened(slot, receipt)
+            await self._opened(slot, receipt, view)
         posted = await self.poster.post(slot, settlement)
         if posted and slot.purpose == "payout":
             paid = set(settlement.paid)
@@ -307,20 +311,28 @@ class Follower:
             )
         self._done(slot)
 
-    def _opened(self, slot: Slot, receipt: Receipt) -> None:
+    async def _opened(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
         """Let withdrawals be claimed once the lane's contract pays their generation.
 
-        Not if the slot opened an earlier one, of a ledger that was lost before it was final.
+        Not if the slot opened an earlier one, of a ledger that was lost before it was final. One
+        that reverted may have come too late: a settler that started on an endpoint which lagged had
+        not seen that the generation was open.
         """
         lane = slot.lane
         if lane.to_open is None or read_call(slot.data).generation != lane.to_open:
             return
-        if receipt.succeeded:
-            _log.warning("the contract of %s pays generation %d", lane.wallet, lane.to_open)
+        in_force = await view.read(lane.contract, generation_in_force(), uint256)
+        if in_force >= lane.to_open:
+            _log.warning("the contract of %s pays generation %d", lane.wallet, in_force)
             lane.to_open = None
         else:
-            _log.error("the contract of %s did not open %d", lane.wallet, lane.to_open)
-            lane.rest_until_s = time.monotonic() + _AFTER_REVERT_S
+            _log.error(
+                "the contract of %s did not open %d (its transaction %s)",
+                lane.wallet,
+                lane.to_open,
+                "succeeded" if receipt.succeeded else "reverted",
+            )
+            lane.rest_until_s = now_s() + _AFTER_REVERT_S
 
     async def _confirm(
         self,
@@ -328,22 +340,30 @@ class Follower:
         view: ChainView,
         read: Callable[[ChainView, Receipt], Awaitable[object]],
         found: object,
+        *,
+        alone: bool = True,
     ) -> None:
-        """Have another endpoint confirm what would let a customer have money back.
+        """Have another endpoint confirm what would let money move once more.
 
-        If there is none, or it does not serve, one must do: else its outage would stop payouts.
+        If there is none, or it does not serve, one must do (``alone``): else its outage would stop
+        payouts. A top-up waits for it: it is asked for again under another number, so that no bit
+        would keep it from moving twice.
 
-        Raises :class:`ReceiptDisputedError` if it says something else.
+        Raises :class:`ReceiptDisputedError` if it says something else, or nothing where it must.
         """
         other = self.rpc.other_view(view)
         if other is None:
             return
         try:
             receipt = await other.receipt(slot.mined_hash or "")
-            if receipt is None:
+            if receipt is None and alone:
                 return
+            if receipt is None:
+                raise ReceiptDisputedError(f"another endpoint has not seen slot {slot.id} yet")
             theirs = await read(other, receipt)
         except ViewLostError as error:
+            if not alone:
+                raise ReceiptDisputedError(f"slot {slot.id} is not confirmed: {error}") from error
             _log.info("slot %s is not confirmed: %s", slot.id, error)
             return
         if theirs != found:
@@ -389,13 +409,14 @@ class Driver:
     rpc: AsyncRpcClient
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
-    _to_replace: set[int] = field(default_factory=set)
+    _stuck: dict[int, Slot] = field(default_factory=dict)
 
     def replace(self, slot: Slot) -> None:
-        """Replace the transaction of ``slot``, after what waits to be sent, by a dearer one."""
-        if slot.id not in self._to_replace:
-            self._to_replace.add(slot.id)
-            self._queue.put_nowait(slot)
+        """Replace the transaction of ``slot`` by a dearer one, before anything else is sent.
+
+        What waits to be sent has a higher nonce, and may not be taken before that.
+        """
+        self._stuck[slot.nonce] = slot
 
     def resume(self, slots: Iterable[Slot]) -> None:
         """Continue with slots that an earlier holder left; they come lowest nonce first."""
@@ -421,10 +442,10 @@ class Driver:
                 )
                 await pause(stop, _TOO_DEAR_S)
                 continue
-            if (early := claimed_at + CLAIM_SPACING_S - time.monotonic()) > 0:
+            if (early := claimed_at + CLAIM_SPACING_S - now_s()) > 0:
                 await pause(stop, early)
             slot = await self._claim(base_fee_wei)
-            claimed_at = time.monotonic()
+            claimed_at = now_s()
             while slot is not None:
                 self._queue.put_nowait(slot)
                 full = slot.items >= self.lane.items_max
@@ -438,6 +459,7 @@ class Driver:
         So nonces reach the pool in order.
         """
         while not stop.is_set():
+            await self._replace_stuck(stop)
             try:
                 async with asyncio.timeout(_CLAIM_EVERY_S):
                     slot = await self._queue.get()
@@ -448,14 +470,10 @@ class Driver:
                 if signed is None:
                     return
                 await self.progress.signed(slot, signed)
-            if slot.state == "signed":
-                if not await self._send(slot, stop):
-                    return
-                await self.progress.broadcast(slot)
-                self.follower.follow(slot)
-            else:
-                self._to_replace.discard(slot.id)
-                await self._replace(slot, stop)
+            if not await self._send(slot, stop):
+                return
+            await self.progress.broadcast(slot)
+            self.follower.follow(slot)
 
     async def _send(self, slot: Slot, stop: asyncio.Event) -> bool:
         """Hand the bytes to a node until one takes them, dearer ones if need be.
@@ -472,7 +490,15 @@ class Driver:
                 underpriced = 0
                 await self._replace(slot, stop)
             await pause(stop, _SEND_AGAIN_S)
+            await self._replace_stuck(stop)
         return False
+
+    async def _replace_stuck(self, stop: asyncio.Event) -> None:
+        """Replace what the follower has found to be stuck, the lowest nonce first."""
+        while self._stuck and not stop.is_set():
+            slot = self._stuck.pop(min(self._stuck))
+            if slot.passed_over:  # else a block contains it by now, or it was replaced just now
+                await self._replace(slot, stop)
 
     async def _replace(self, slot: Slot, stop: asyncio.Event) -> None:
         """Replace the transaction of ``slot`` by one with higher fees, if the ceiling allows it.
@@ -481,8 +507,9 @@ class Driver:
         asked, the bytes before a node is. All transactions of a nonce have one intent, and one of
         them at most is ever in a block, so it does not matter which.
         """
-        if slot.state == "final" or self.lane.disputed:
-            return
+        head = self.follower.head_number
+        if slot.state == "final" or self.lane.disputed or head <= slot.replaced_at_block:
+            return  # no block has had the chance to take the last one
         fees = raised(slot.fees, base_fee_wei=self.follower.base_fee_wei or 0)
         if fees is None:
             self.follower.show_stuck(self.lane, slot, stuck=True)
@@ -498,6 +525,7 @@ class Driver:
         if signed is None:
             return
         await self.progress.replaced(slot, fees, signed)
+        slot.replaced_at_block = head
         self.follower.show_stuck(self.lane, slot, stuck=False)
         _log.warning(
             "slot %s is replaced by %s, with %d wei per gas and a priority fee of %d",
@@ -516,6 +544,7 @@ class Driver:
             except StaleModeError:
                 if not await self.claims.admit_again(slot):
                     await pause(stop, _CLAIM_EVERY_S)
+                    await self._replace_stuck(stop)
             except OverCapError as error:
                 _log.warning("slot %s is signed later: %s", slot.id, error)
                 # Claims leave room, so the count was lost, or the caps were lowered meanwhile.
@@ -527,7 +556,7 @@ class Driver:
         return None
 
     async def _claim(self, base_fee_wei: int) -> Slot | None:
-        if self.lane.disputed or time.monotonic() < self.lane.rest_until_s:
+        if self.lane.disputed or now_s() < self.lane.rest_until_s:
             return None
         if self.lane.to_open is not None:
             return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
@@ -544,11 +573,13 @@ class Driver:
 
     async def _offer(self, slot: Slot) -> Cause | None:
         """Hand the newest bytes to a node; None if it took them, else why not."""
+        crash_point("send", "before")
         try:
             await self.rpc.broadcast(slot.raw or b"")
         except ServiceError as error:
             _log.warning("slot %s was not broadcast: %s", slot.id, error)
             return error.cause if isinstance(error, NodeRefusedError) else Cause.OTHER
+        crash_point("send", "after")
         slot.sent_at_block = max(self.follower.head_number, 1)
         return None
 

@@ -38,6 +38,7 @@ from venue.contracts.calls import (
     read_events,
     transfer,
 )
+from venue.crash_points import committing
 from venue.database import Pool
 from venue.settler.lanes import Slot
 
@@ -194,7 +195,7 @@ _FINAL = "update slots set state = 'final' where id = $1 and state = 'included' 
 _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'final', $2)"
 _ITEMS = """
     select seq, id, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
-    where slot_id = $1 order by seq"""
+    where slot_id = $1 and state = 'slotted' order by seq"""
 _TOPUP_ITEM = "select id, seq, to_wallet, asset, amount from topups where slot_id = $1"
 _POST = """
     with resolved as (
@@ -331,7 +332,7 @@ class Poster:
 
         Raises :class:`InternalError` if the ledger's rows do not match the settlement.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "post") as connection:
             if not await mark_final(connection, slot):
                 return False
             if slot.purpose == "topup":
@@ -352,7 +353,7 @@ class Poster:
         Their time in the queue begins anew: how long the issuer kept them says nothing of how the
         venue keeps up, and must not lead to a tier.
         """
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with committing(self.pool, "resume an asset") as connection:
             await connection.execute(_RESUME, network, asset)
             await connection.execute(_QUEUE_ANEW, network, asset)
         _log.warning("%s: %s moves again", network, asset)
@@ -413,7 +414,7 @@ class Poster:
     async def _post_topup(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
         if settlement.unclear:
             raise InternalError(f"the top-up of slot {slot.id} is not settled, it is unclear")
-        if settlement.failed or settlement.untried or settlement.above_cap:
+        if not settlement.all_paid:
             _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
             await connection.execute(_ASK_AGAIN, slot.id)
             return

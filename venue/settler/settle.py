@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+import asyncpg
 import httpx
 
 from seawall.conventions import database, signing
@@ -17,7 +20,7 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, database_url, signer_credential
 from seawall.policy import Policy
 from venue.contracts.calls import NATIVE
-from venue.database import connect, open_pool, while_open
+from venue.database import Pool, connect, open_pool, while_open
 from venue.process import pause
 from venue.settler.agreement import compare, given_out
 from venue.settler.claims import Claims
@@ -33,6 +36,7 @@ _DATABASE_CONNECTIONS = 6
 _GRACE_S = 1.2
 _LOOK_AGAIN_S = 5.0
 _log = logging.getLogger(__name__)
+Listener: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
@@ -66,6 +70,28 @@ def lanes_of(config: VenueConfig, policy: Policy, network: str) -> list[Lane]:
     return lanes
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """All that a settler reaches outside its own process.
+
+    The simulation (tests/simulation) runs the same settler on others. The clock of waits is the
+    running loop's.
+
+    Attributes:
+        pool: The venue's database.
+        listen: Opens the connection that hears notifications; raises :class:`ServiceError`.
+        signers: Posts to the signers of the regions.
+        nodes: Posts to the endpoints of the network; None: a client of its own.
+        now_us: The time of day, Unix microseconds.
+    """
+
+    pool: Pool
+    listen: Callable[[], Awaitable[Listener]]
+    signers: httpx.AsyncClient
+    nodes: httpx.AsyncClient | None = None
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000
+
+
 async def settle(
     config: VenueConfig,
     network: str,
@@ -79,26 +105,56 @@ async def settle(
 
     The error of the first loop that fails is raised; a new call continues from what is committed.
     """
-    policy, site = config.load_policy(), config.networks[network]
-    tokens = {asset: address.lower() for asset, address in site.tokens.items()}
-    native = policy.networks[network].native
-    lanes = lanes_of(config, policy, network)
-    contracts = {lane.wallet: lane.contract for lane in lanes}
     async with AsyncExitStack() as stack:
         pool = await open_pool(
             database_url(), name=f"settler-{network}", size=_DATABASE_CONNECTIONS
         )
         stack.callback(pool.terminate)
+        ports = Ports(
+            pool=pool,
+            listen=lambda: connect(database_url(), name=f"settler-{network}-wake"),
+            signers=await stack.enter_async_context(
+                httpx.AsyncClient(timeout=2, headers=signing.authorization(signer_credential()))
+            ),
+        )
+        await settle_through(
+            ports,
+            config,
+            config.load_policy(),
+            network,
+            holder=holder,
+            metrics=metrics,
+            stop=stop,
+            ready=ready,
+        )
+
+
+async def settle_through(
+    ports: Ports,
+    config: VenueConfig,
+    policy: Policy,
+    network: str,
+    *,
+    holder: str,
+    metrics: SettlerMetrics,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    """As :func:`settle`, by way of ``ports``, which stay open."""
+    pool, site = ports.pool, config.networks[network]
+    tokens = {asset: address.lower() for asset, address in site.tokens.items()}
+    native = policy.networks[network].native
+    lanes = lanes_of(config, policy, network)
+    contracts = {lane.wallet: lane.contract for lane in lanes}
+    async with AsyncExitStack() as stack:
         sides = {getattr(site.rpc, side): side for side in SIDES}
         rpc = await stack.enter_async_context(
             AsyncRpcClient(
                 network,
                 tuple(sides),
+                client=ports.nodes,
                 tell=lambda url, answered: metrics.asked(sides[url], answered=answered),
             )
-        )
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=2, headers=signing.authorization(signer_credential()))
         )
         held = Lanes(pool=pool, holder=holder, lanes=lanes)
         routes = SigningRoutes(
@@ -107,7 +163,8 @@ async def settle(
             standby=policy.regions.standby,
             network=network,
             lanes=held,
-            client=client,
+            client=ports.signers,
+            now_us=ports.now_us,
             metrics=metrics,
         )
         progress = SlotProgress(pool=pool)
@@ -157,7 +214,15 @@ async def settle(
         if not await lease.take(stop):
             return
         settling = _settle_lanes(
-            held, routes, drivers, follower, rpc=rpc, metrics=metrics, stop=stop, ready=ready
+            held,
+            routes,
+            drivers,
+            follower,
+            listen=ports.listen,
+            rpc=rpc,
+            metrics=metrics,
+            stop=stop,
+            ready=ready,
         )
         await _together(stop, [lease.renew(stop), settling])
         await lease.leave()
@@ -169,6 +234,7 @@ async def _settle_lanes(
     drivers: Sequence[Driver],
     follower: Follower,
     *,
+    listen: Callable[[], Awaitable[Listener]],
     rpc: AsyncRpcClient,
     metrics: SettlerMetrics,
     stop: asyncio.Event,
@@ -183,7 +249,7 @@ async def _settle_lanes(
     for driver in drivers:
         await driver.claims.recall(driver.lane)
     _resume(drivers, slots)
-    listener = await connect(database_url(), name=f"settler-{rpc.network}-wake")
+    listener = await listen()
     try:
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()

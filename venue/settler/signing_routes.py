@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -75,7 +75,10 @@ _LOOK_AGAIN: Mapping[SignRefusalCode, type[Exception]] = {
 
 @dataclass(kw_only=True)
 class SigningRoutes:
-    """Asks the signer of the region that the breaker allows; ``urls`` are by region."""
+    """Asks the signer of the region that the breaker allows; ``urls`` are by region.
+
+    ``now_us`` is the time of day, Unix microseconds.
+    """
 
     urls: Mapping[str, str]
     primary: str
@@ -84,6 +87,7 @@ class SigningRoutes:
     lanes: Lanes
     client: httpx.AsyncClient
     metrics: SettlerMetrics
+    now_us: Callable[[], int] = _now_us
     settings: BreakerSettings = field(default_factory=BreakerSettings)
     breaker: Breaker = field(default_factory=Breaker)
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -91,7 +95,7 @@ class SigningRoutes:
     def adopt(self) -> None:
         """Continue with the region that the lanes' rows name."""
         if any(lane.signer_region == self.standby for lane in self.lanes.lanes):
-            self.breaker = opened(_now_us())
+            self.breaker = opened(self.now_us())
         self._show()
 
     async def sign(
@@ -134,7 +138,7 @@ class SigningRoutes:
             else:
                 if region == self.primary:
                     self.breaker = after_signing(
-                        self.breaker, self.settings, answered=True, now_us=_now_us()
+                        self.breaker, self.settings, answered=True, now_us=self.now_us()
                     )
                 return signed
         return None
@@ -152,11 +156,11 @@ class SigningRoutes:
     async def probe_loop(self, stop: asyncio.Event) -> None:
         """While the standby signs, probe the primary; go back once it has answered long enough."""
         while not stop.is_set():
-            if probe_due(self.breaker, self.settings, _now_us()):
+            if probe_due(self.breaker, self.settings, self.now_us()):
                 answered = await self._probe()
                 async with self._moving:
                     self.breaker = after_probe(
-                        self.breaker, self.settings, answered=answered, now_us=_now_us()
+                        self.breaker, self.settings, answered=answered, now_us=self.now_us()
                     )
                     if not self.breaker.on_standby:
                         await self._move(
@@ -170,7 +174,9 @@ class SigningRoutes:
             return
         async with self._moving:
             before = self.breaker
-            self.breaker = after_signing(before, self.settings, answered=False, now_us=_now_us())
+            self.breaker = after_signing(
+                before, self.settings, answered=False, now_us=self.now_us()
+            )
             if self.breaker.on_standby and not before.on_standby:
                 count = self.settings.failures_to_open
                 reason = f"The primary region failed to sign {count} times in a row."

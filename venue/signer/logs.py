@@ -10,6 +10,7 @@ from typing import Any
 from seawall.controls.sizing import Caps
 from seawall.errors import ServiceError
 from seawall.keys.proofs import is_proof_text
+from venue.crash_points import committing
 from venue.database import FAILURES, Connection, Pool
 from venue.signer import velocity
 from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
@@ -76,8 +77,7 @@ class SignLog:
         try:
             async with (
                 asyncio.timeout(2 * LOG_TIMEOUT_MS / 1_000),
-                self.pool.acquire() as connection,
-                connection.transaction(),
+                committing(self.pool, "record the digest") as connection,
             ):
                 # The server ends what waits too long by itself; ending it from here takes another
                 # connection, and so longer than the settler waits.
@@ -111,7 +111,7 @@ class SignLog:
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
         try:
-            async with self.pool.acquire() as connection, connection.transaction():
+            async with committing(self.pool, "keep the signature") as connection:
                 await _fence(connection, request)
                 signed = (*key, *_fees(request), raw, tx_hash, self.region)
                 if not await connection.fetchval(_STORE, *signed):

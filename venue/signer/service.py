@@ -18,11 +18,13 @@ from seawall.errors import ServiceError
 from seawall.ethereum.keys import Signature, keccak256, personal_message_hash, signature_from_der
 from venue.chain.transaction import (
     MAX_FEE_CEILING_WEI,
+    PRIORITY_FEE_CEILING_WEI,
     encode_signed,
     signing_hash,
     transaction_hash,
 )
 from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments
+from venue.crash_points import crash_point
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
 from venue.signer.protocol import (
@@ -202,6 +204,10 @@ class SigningService:
                     request.priority_fee_wei <= request.max_fee_wei <= MAX_FEE_CEILING_WEI,
                     f"fees of {request.max_fee_wei} wei per gas are above {MAX_FEE_CEILING_WEI}",
                 ),
+                (
+                    request.priority_fee_wei <= PRIORITY_FEE_CEILING_WEI,
+                    f"a tip of {request.priority_fee_wei} wei is above {PRIORITY_FEE_CEILING_WEI}",
+                ),
             )
             if not holds
         ]
@@ -222,7 +228,9 @@ class SigningService:
 
     async def _signature(self, wallet: str, digest: bytes) -> Signature:
         """The canonical signature of ``digest``, checked to be by the wallet's address."""
+        crash_point("sign", "before")
         der = await self._ask(wallet, digest)
+        crash_point("sign", "after")
         try:
             return signature_from_der(der, digest=digest, address=self.addresses[wallet])
         except ServiceError as error:

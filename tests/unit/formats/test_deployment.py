@@ -49,6 +49,7 @@ urls: {api: "https://api.example"}
 venue: {speaks: mapping.yaml}
 customers: customers.csv
 kill_switch: {file: switch}
+signers: {us-east-1: {url: "https://signer.example", operations_per_s: 300, prober: secret}}
 evidence: {withdrawals: {file: w.csv}, payouts: {command: [statement, --json]}}
 """
     )
@@ -58,6 +59,7 @@ evidence: {withdrawals: {file: w.csv}, payouts: {command: [statement, --json]}}
     assert read.policy == tmp_path / "../policies/staging.yaml"
     assert read.customers == tmp_path / "customers.csv"
     assert read.kill_switch == KillSwitchFile(file=tmp_path / "switch")
+    assert read.signers["us-east-1"].prober == tmp_path / "secret"
     assert read.venue.speaks == str(tmp_path / "mapping.yaml")
     assert read.evidence["withdrawals"].file == tmp_path / "w.csv"
     assert (read.run_id, read.play_money) == ("blue", False)

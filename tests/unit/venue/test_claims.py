@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from venue.settler.claims import Candidate, select_batch, split_batch
+from venue.settler.batches import Candidate, select_batch, split_batch
 
 
 def wd(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -30,7 +29,7 @@ from tests.testing.nodes import (
     result,
 )
 from venue.chain.transaction import Fees
-from venue.contracts.calls import NATIVE, Item, open_generation
+from venue.contracts.calls import NATIVE, Item, cap, open_generation, paid_many
 from venue.settler import pipeline
 from venue.settler.lanes import Lane, Slot
 from venue.settler.pipeline import Follower
@@ -121,6 +120,10 @@ class Bench:
         self.lane, self.slot = lane, slot
         self._follower.follow(slot)
 
+    def as_top_up(self) -> None:
+        """The transaction refills a wallet of the venue's."""
+        self.slot.purpose = "topup"
+
     def broadcast_long_ago(self) -> None:
         """So many blocks ago that the transaction is missed."""
         self.slot.sent_at_block = 0
@@ -143,6 +146,7 @@ class Bench:
         self.lane.to_open = wanted
         self.ledger.due = []
         self.chain.pay(TX, [])
+        self.chain.generation = generation
 
     async def blocks(self, count: int, *, turns: int = 1) -> None:
         """So many new blocks, and after each so many turns of the follower."""
@@ -207,6 +211,22 @@ async def test_nothing_else_is_claimed_until_the_ledgers_own_generation_is_open_
     await bench.blocks(1)
     assert bench.lane.to_open == left
     assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=())]
+
+
+@pytest.mark.parametrize(("in_force", "left"), [(2, None), (1, 2)])
+async def test_an_opening_that_reverted_came_too_late_or_is_claimed_again(
+    bench: Bench, in_force: int, left: int | None
+) -> None:
+    """A settler that started on an endpoint behind had not seen that the generation was open."""
+    bench.opens(2, wanted=2)
+    bench.chain.generation = in_force
+    reverted = receipt(TX, bench.chain.blocks[TX], []) | {"status": "0x0"}
+    spoil: Spoil = lambda method, _: (  # noqa: E731
+        result(reverted) if method == "eth_getTransactionReceipt" else None
+    )
+    bench.primary.spoil = bench.standby.spoil = spoil
+    await bench.blocks(2)
+    assert bench.lane.to_open == left
 
 
 @pytest.mark.parametrize(
@@ -381,6 +401,46 @@ async def test_an_event_that_its_contract_cannot_have_emitted_decides_nothing(be
     assert bench.ledger.posted == [PAID]
 
 
+def _says_reverted(number: int) -> Spoil:
+    """The transaction reverted, its bits are clear, and every amount is within the cap."""
+    lie = receipt(TX, number, []) | {"status": "0x0"}
+    words = {paid_many([7, 8])[:4]: [32, 2, 0, 0], cap(NATIVE)[:4]: [10**30]}
+
+    def spoil(method: str, params: list[Any]) -> Callable[[int], Answered] | None:
+        if method == "eth_getTransactionReceipt":
+            return result(lie)
+        if method == "eth_call":
+            answer = words[bytes.fromhex(params[0]["data"][2:10])]
+            return result("0x" + b"".join(each.to_bytes(32, "big") for each in answer).hex())
+        return None
+
+    return spoil
+
+
+async def test_a_top_up_is_not_asked_for_again_on_the_word_of_one_node(bench: Bench) -> None:
+    """Under its next number it would move again, and no bit would keep it from that."""
+    bench.as_top_up()
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = _says_reverted(bench.chain.blocks[TX])
+    bench.standby.spoil = lambda _m, _p: error(-32005, "limit exceeded")
+    await bench.blocks(2, turns=2)
+    assert bench.ledger.posted == []
+    bench.standby.spoil = lambda _m, _p: None
+    await bench.turns(2)
+    assert bench.ledger.posted == [PAID]
+
+
+async def test_a_payout_is_judged_by_one_node_where_the_other_does_not_serve(bench: Bench) -> None:
+    """If it lies, the bit keeps the payment from being made twice."""
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = _says_reverted(bench.chain.blocks[TX])
+    bench.standby.spoil = lambda _m, _p: error(-32005, "limit exceeded")
+    await bench.blocks(1)
+    assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))]
+
+
 async def test_a_receipt_of_a_block_that_nobody_has_seen_is_not_recorded(bench: Bench) -> None:
     """Else the slot would not be asked for again before that block is final."""
     bench.pay()
@@ -395,7 +455,7 @@ async def test_a_node_that_stands_still_is_left(
 ) -> None:
     """It answers everything, of a chain that stopped; the other one goes on."""
     now_s = 0.0
-    monkeypatch.setattr(pipeline, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(pipeline, "now_s", lambda: now_s)
     bench.pay()
     await bench.turns(1)
     bench.primary.behind = 0

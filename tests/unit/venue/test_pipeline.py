@@ -44,7 +44,7 @@ class _Node:
         self._stop.set()
         return Receipt(block_number=9, block_hash="0xb", succeeded=True, logs=[])
 
-    async def broadcast(self, raw: bytes) -> None:
+    async def broadcast_everywhere(self, raw: bytes) -> None:
         self.offered.append(raw)
         raise ServiceError("the pool does not want it")
 
@@ -142,6 +142,7 @@ class _Sender:
 
     async def _pause(self, _stop: asyncio.Event, _seconds: float) -> None:
         self._pauses += 1
+        self.head_number += 1
         if self._pauses == 40:
             self.stop.set()
 
@@ -219,6 +220,7 @@ async def test_a_stuck_slot_is_replaced_once_and_offered_at_once(
     """However often the follower finds it before the driver comes to it."""
     sender = _Sender(monkeypatch)
     sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
     other = _slot(2, "0xother")
     other.state = "signed"
     sender.driver.replace(sender.slot)
@@ -235,8 +237,64 @@ async def test_nothing_is_replaced_while_its_lane_is_disputed(
     """Its nonce is used up: a dearer transaction would not be mined either."""
     sender = _Sender(monkeypatch)
     sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
     sender.slot.lane.disputed.add(1)
     sender.driver.replace(sender.slot)
     asyncio.get_running_loop().call_later(0.05, sender.stop.set)
     await sender.run()
     assert sender.steps == []
+
+
+async def test_what_a_block_contains_by_now_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The follower found it while the driver was busy."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.driver.replace(sender.slot)
+    asyncio.get_running_loop().call_later(0.05, sender.stop.set)
+    await sender.run()
+    assert sender.steps == []
+
+
+async def test_a_replacement_does_not_wait_for_what_cannot_be_sent_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pool has forgotten nonce 1, and takes nonce 2 only after it."""
+    sender = _Sender(monkeypatch)
+    sender.slot.state = "broadcast"
+    sender.slot.passed_over = 2
+    later = _slot(2, "0xlater")
+    later.state = "signed"
+    later.fees = sender.slot.fees
+    sender.silent = True
+    sender.driver.resume([later])
+    pause = sender._pause
+
+    async def stuck_meanwhile(stop: asyncio.Event, seconds: float) -> None:
+        await pause(stop, seconds)
+        if sender._pauses == 3:
+            sender.driver.replace(sender.slot)
+            sender.silent = False
+
+    monkeypatch.setattr(pipeline, "pause", stuck_meanwhile)
+    await sender.run()
+    assert sender.steps[:4] == ["fees recorded", "signed", "bytes recorded", "sent 0x2000000000"]
+    assert sender.steps[-1] == "recorded as broadcast"
+
+
+async def test_a_slot_is_replaced_once_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that refuses in quick succession must not double the tip each time."""
+    sender = _Sender(monkeypatch)
+    sender.demanded_wei = 10**15
+    monkeypatch.setattr(sender, "head_number", 10)
+
+    async def no_new_block(_stop: asyncio.Event, _seconds: float) -> None:
+        sender._pauses += 1
+        if sender._pauses == 40:
+            sender.stop.set()
+
+    monkeypatch.setattr(pipeline, "pause", no_new_block)
+    sender.driver.resume([sender.slot])
+    await sender.run()
+    assert sender.steps.count("signed") == 1

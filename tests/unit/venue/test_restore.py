@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from venue.backups.programs import libpq_environment
 from venue.backups.stream import folder_of
 from venue.chain.transaction import Fees, Intent, encode_signed, signing_hash, transaction_hash
 from venue.contracts.calls import pay
-from venue.restore.cluster import end_of, first_gap, recovery_command
+from venue.restore.cluster import first_gap, recovery_command
 from venue.restore.losses import transactions
+from venue.restore.manifest import end_of, verify
 
 SECRET = keccak256(b"the lane's key")
 SENDER = address_of_private_key(SECRET)
@@ -186,3 +189,46 @@ def test_the_server_finds_its_log_whatever_the_folder_is_called(tmp_path: Path) 
     given = command.replace("%%", "\0").replace("%f", name).replace("%p", "RECOVERYXLOG")
     subprocess.run(given.replace("\0", "%"), shell=True, check=True, cwd=tmp_path)  # noqa: S602
     assert (tmp_path / "RECOVERYXLOG").read_bytes() == b"the log"
+
+
+def made_backup(folder: Path) -> Path:
+    """A backup of two files and a file of the log, with its manifest."""
+    (folder / "base").mkdir(parents=True)
+    (folder / "pg_wal").mkdir()
+    (folder / "pg_wal" / "0001").write_bytes(b"log")
+    listed = []
+    for name in ("PG_VERSION", "base/1"):
+        (folder / name).write_bytes(name.encode())
+        listed.append(
+            {
+                "Path": name,
+                "Size": len(name),
+                "Checksum-Algorithm": "SHA256",
+                "Checksum": hashlib.sha256(name.encode()).hexdigest(),
+            }
+        )
+    text = json.dumps({"Files": listed, "WAL-Ranges": []})[:-1] + ",\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest = folder / LAST
+    manifest.write_text(f'{text}"Manifest-Checksum": "{digest}"}}\n', encoding="utf-8")
+    return manifest
+
+
+def test_a_backup_is_what_its_manifest_says_to_the_byte(tmp_path: Path) -> None:
+    """Nothing is missing, changed or added, and the manifest itself is whole."""
+    verify(tmp_path / "whole", made_backup(tmp_path / "whole"))
+    spoils: dict[str, Callable[[Path], object]] = {
+        "base/1 is not what": lambda folder: (folder / "base/1").write_bytes(b"base/2"),
+        "PG_VERSION is missing": lambda folder: (folder / "PG_VERSION").unlink(),
+        "base/2 is not in": lambda folder: (folder / "base/2").write_bytes(b""),
+        "manifest is damaged": lambda folder: (folder / LAST).write_text(
+            (folder / LAST).read_text(encoding="utf-8").replace("base/1", "base/2"),
+            encoding="utf-8",
+        ),
+    }
+    for number, (said, spoil) in enumerate(spoils.items()):
+        folder = tmp_path / str(number)
+        manifest = made_backup(folder)
+        spoil(folder)
+        with pytest.raises(ServiceError, match=said):
+            verify(folder, manifest)

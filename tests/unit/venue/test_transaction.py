@@ -10,6 +10,7 @@ from venue.chain.transaction import (
     BASE_FEE_HEADROOM,
     MAX_FEE_CEILING_WEI,
     MAX_FEE_FLOOR_WEI,
+    PRIORITY_FEE_CEILING_WEI,
     Fees,
     Intent,
     contract_address,
@@ -118,3 +119,19 @@ def test_a_replacement_offers_what_pools_demand_and_what_a_block_takes(
 def test_nothing_is_replaced_for_more_than_the_ceiling(max_fee_wei: int, base_fee_wei: int) -> None:
     old = Fees(gas_limit=5, max_fee_wei=max_fee_wei, priority_fee_wei=10**9)
     assert raised(old, base_fee_wei=base_fee_wei) is None
+
+
+def test_a_tip_is_doubled_only_if_the_base_fee_explains_nothing_and_never_above_its_ceiling() -> (
+    None
+):
+    """What a block maker gets is paid in full, whatever the fee per gas leaves."""
+    old = Fees(gas_limit=5, max_fee_wei=3 * 10**9, priority_fee_wei=10**9)
+    dear, passed_over = (raised(old, base_fee_wei=base) for base in (60 * 10**9, 7))
+    assert dear is not None
+    assert passed_over is not None
+    assert dear.priority_fee_wei == 113 * 10**7
+    assert passed_over.priority_fee_wei == 2 * 10**9
+    high = Fees(
+        gas_limit=5, max_fee_wei=10**12, priority_fee_wei=PRIORITY_FEE_CEILING_WEI * 6 // 10
+    )
+    assert raised(high, base_fee_wei=7) is None

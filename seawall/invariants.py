@@ -1,0 +1,276 @@
+"""What must hold of a venue's books and its chain at any moment, whatever has failed.
+
+One list for every kind of test: the simulation looks after each block and each commit of weight,
+tests on real parts and game days look at what they have read. Nothing here reads anything: the
+:class:`Books` are plain values, and what a test cannot know it leaves empty.
+
+    I1  the entries of each posting sum to zero per asset
+    I2  nothing available is negative
+    I3  no withdrawal is paid on the chain more than once, nor more than its amount; nor does a
+        top-up move more than once
+    I4  what is posted is paid at finality; once all is settled, the other way round as well
+    I5  nothing that was given back is paid on the chain
+    I6  a nonce is used for one intent; its bytes are those on record, before they are sent
+    I7  the nonces of a lane have no gap and no double
+    I8  what is reserved is resolved once
+    I9  nothing is claimed or signed under an old epoch of mode or lane
+    I10 no claim of a calm tier takes a float below its floor; floats are what the chain holds
+    I11 what was acknowledged is on record
+    I12 once all is healed, everything reaches a final state within its bound
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+OPEN_STATES = ("reserved", "slotted", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """An invariant by its name, and what was seen instead."""
+
+    invariant: str
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.seen}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawal:
+    """A withdrawal by the venue's records; ``destinations`` are all that it was ever to be paid to.
+
+    ``amount`` is in base units. No two withdrawals of the books share a destination, so that the
+    chain's payments can be told apart without the venue's own numbers.
+    """
+
+    state: str
+    asset: str
+    amount: int
+    destinations: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """An event of the ledger: what it resolves or reserves, and its entries.
+
+    ``amounts`` are (network, asset, amount in base units), one for each entry.
+    """
+
+    kind: str
+    of: Hashable
+    amounts: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedNonce:
+    """A nonce that the venue's records have given out; ``lane`` names it."""
+
+    lane: str
+    nonce: int
+    state: str
+    digest: bytes
+    tx_hash: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    """What a contract of the venue paid on the canonical chain; ``final`` at finality."""
+
+    destination: str
+    asset: str
+    amount: int
+    final: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A slot at the moment at which its claim committed, or a digest that a signer recorded.
+
+    ``epochs`` it was made under, and ``in_force`` at that moment, each of the mode and of the lane.
+    """
+
+    what: str
+    epochs: tuple[int, int]
+    in_force: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """One moment of a venue and its chain.
+
+    Attributes:
+        withdrawals: By id.
+        postings: All of them.
+        available: What may still be spent, by whatever has it.
+        nonces: All that were given out.
+        next_nonces: By lane.
+        signed: The signer's own record: by lane and nonce, the digest and the hash of its bytes.
+        sent: What nodes were offered: lane, nonce, digest of its intent, hash, and whether those
+            very bytes were on record at that moment.
+        payments: To addresses that are not the venue's own.
+        moved: By asset: how many top-ups moved on the canonical chain, and how many were asked for.
+        claims: Since the beginning.
+        below_floor: Claims of a calm tier that left a float below its floor, as sentences.
+        floats: By wallet and asset: what the records say that it may still pay, and what is true.
+            Only where nothing is under way.
+        acknowledged: Ids that were answered as accepted.
+        late: What is not final although all is healed and its bound has passed.
+        settled: Whether nothing is under way: no slot, no open withdrawal.
+    """
+
+    withdrawals: Mapping[Hashable, Withdrawal]
+    postings: Sequence[Posting] = ()
+    available: Mapping[Hashable, int] = field(default_factory=dict)
+    nonces: Sequence[UsedNonce] = ()
+    next_nonces: Mapping[str, int] = field(default_factory=dict)
+    signed: Mapping[tuple[str, int], tuple[bytes, str | None]] = field(default_factory=dict)
+    sent: Collection[tuple[str, int, bytes, str, bool]] = ()
+    payments: Sequence[Payment] = ()
+    moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    claims: Sequence[Claim] = ()
+    below_floor: Sequence[str] = ()
+    floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
+    acknowledged: Collection[Hashable] = ()
+    late: Sequence[str] = ()
+    settled: bool = False
+
+
+def violations(books: Books) -> list[Violation]:
+    """Everything that does not hold, in the order of the list above."""
+    checks = (
+        ("I1", _sums(books)),
+        ("I2", (f"{what} is {n}" for what, n in books.available.items() if n < 0)),
+        ("I3", _paid_twice(books)),
+        ("I3", _moved_twice(books)),
+        ("I4", _posted_and_paid(books)),
+        ("I5", _given_back_and_paid(books)),
+        ("I6", _one_use(books)),
+        ("I7", _contiguous(books)),
+        ("I8", _resolved_once(books)),
+        ("I9", _old_epochs(books)),
+        ("I10", books.below_floor),
+        ("I10", _floats(books)),
+        (
+            "I11",
+            (f"{each} vanished" for each in books.acknowledged if each not in books.withdrawals),
+        ),
+        ("I12", books.late),
+    )
+    return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]
+
+
+def _sums(books: Books) -> Iterator[str]:
+    for posting in books.postings:
+        sums: dict[tuple[str, str], int] = defaultdict(int)
+        for network, asset, amount in posting.amounts:
+            sums[network, asset] += amount
+        if any(sums.values()):
+            yield f"{posting.kind} of {posting.of} sums to {dict(sums)}"
+
+
+def _payments_by_withdrawal(books: Books) -> dict[Hashable, list[Payment]]:
+    owners = {
+        destination: each
+        for each, withdrawal in books.withdrawals.items()
+        for destination in withdrawal.destinations
+    }
+    found: dict[Hashable, list[Payment]] = defaultdict(list)
+    for payment in books.payments:
+        found[owners.get(payment.destination)].append(payment)
+    return found
+
+
+def _paid_twice(books: Books) -> Iterator[str]:
+    for each, payments in _payments_by_withdrawal(books).items():
+        if each is None:
+            yield f"{payments[0]} belongs to no withdrawal"
+            continue
+        withdrawal = books.withdrawals[each]
+        if len(payments) > 1:
+            yield f"{each} was paid {len(payments)} times"
+        elif (payments[0].asset, payments[0].amount) != (withdrawal.asset, withdrawal.amount):
+            yield f"{each} of {withdrawal.amount} {withdrawal.asset} was paid {payments[0]}"
+
+
+def _moved_twice(books: Books) -> Iterator[str]:
+    for asset, (moved, asked) in books.moved.items():
+        if moved > asked:
+            yield f"{moved} top-ups of {asset} moved, and {asked} were asked for"
+
+
+def _posted_and_paid(books: Books) -> Iterator[str]:
+    paid = {each for each, all_ in _payments_by_withdrawal(books).items() if all_[0].final}
+    posted = {each for each, of in books.withdrawals.items() if of.state == "posted"}
+    yield from (f"{each} is posted, and not paid at finality" for each in posted - paid)
+    if books.settled:
+        yield from (f"{each} is paid, and not posted" for each in paid - posted)
+
+
+def _given_back_and_paid(books: Books) -> Iterator[str]:
+    paid = _payments_by_withdrawal(books)
+    for each, withdrawal in books.withdrawals.items():
+        if withdrawal.state == "voided" and each in paid:
+            yield f"{each} was given back, and is paid on the chain"
+
+
+def _one_use(books: Books) -> Iterator[str]:
+    uses: dict[tuple[str, int], set[bytes]] = defaultdict(set)
+    for lane, nonce, digest, tx_hash, on_record in books.sent:
+        uses[lane, nonce].add(digest)
+        if not on_record:
+            yield f"{tx_hash} of nonce {nonce} of {lane} was sent before its bytes were on record"
+    for used in books.nonces:
+        key = (used.lane, used.nonce)
+        uses[key].add(used.digest)
+        if used.tx_hash is None:
+            continue
+        log = books.signed.get(key)
+        if log is None or log[1] != used.tx_hash:
+            yield f"nonce {used.nonce} of {used.lane} has other bytes than the signer has kept"
+    for key, (digest, _) in books.signed.items():
+        uses[key].add(digest)
+    yield from (
+        f"nonce {nonce} of {lane} has {len(digests)} uses"
+        for (lane, nonce), digests in uses.items()
+        if len(digests) > 1
+    )
+
+
+def _contiguous(books: Books) -> Iterator[str]:
+    by_lane: dict[str, list[int]] = defaultdict(list)
+    for used in books.nonces:
+        by_lane[used.lane].append(used.nonce)
+    for lane, upcoming in books.next_nonces.items():
+        if sorted(by_lane[lane]) != list(range(upcoming)):
+            yield f"{lane} is at nonce {upcoming} and has used {sorted(by_lane[lane])}"
+
+
+def _resolved_once(books: Books) -> Iterator[str]:
+    kinds = {"post": "resolved", "void": "resolved"}
+    counts = Counter((kinds.get(each.kind, each.kind), each.of) for each in books.postings)
+    for (kind, of), count in counts.items():
+        if count > 1 and kind != "fund":
+            yield f"{of} was {kind} {count} times"
+    for each, withdrawal in books.withdrawals.items():
+        resolved = counts.get(("resolved", each), 0)
+        if counts and resolved != (withdrawal.state in ("posted", "voided")):
+            yield f"{each} is {withdrawal.state}, and has {resolved} postings that resolve it"
+
+
+def _old_epochs(books: Books) -> Iterator[str]:
+    for claim in books.claims:
+        if claim.epochs != claim.in_force:
+            yield (
+                f"{claim.what} under epochs {claim.epochs} of mode and lane,"
+                f" when {claim.in_force} were in force"
+            )
+
+
+def _floats(books: Books) -> Iterable[str]:
+    for what, (said, true) in books.floats.items():
+        if said != true:
+            yield f"{what} may pay {said} by the records, and {true} in truth"

@@ -1,0 +1,122 @@
+"""What a campaign must have reached to mean anything: edges, crash points, faults.
+
+A campaign that was lucky has shown nothing about what it never met, so it is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from venue.crash_points import CRASH_POINTS
+
+EDGES = (
+    *(
+        f"withdrawal: {edge}"
+        for edge in (
+            "none -> reserved",
+            "reserved -> slotted",
+            "reserved -> voided",
+            "reserved -> unknown",
+            "slotted -> posted",
+            "slotted -> reserved",
+            "slotted -> unknown",
+            "unknown -> posted",
+            "unknown -> reserved",
+            "unknown -> voided",
+        )
+    ),
+    *(
+        f"slot: {edge}"
+        for edge in (
+            "none -> open",
+            "open -> open",
+            "open -> signed",
+            "signed -> broadcast",
+            "broadcast -> included",
+            "included -> included",
+            "included -> final",
+        )
+    ),
+    *(
+        f"resolution: {edge}"
+        for edge in (
+            "none -> requested",
+            "requested -> slotted",
+            "slotted -> cancelled",
+            "slotted -> paid",
+            "slotted -> requested",
+            "slotted -> disputed",
+        )
+    ),
+    *(
+        f"top-up: {edge}"
+        for edge in (
+            "none -> requested",
+            "requested -> slotted",
+            "slotted -> posted",
+            "slotted -> requested",
+        )
+    ),
+    "asset rests",
+    "asset moves again",
+    "settler fenced",
+)
+"""Arrows of docs/withdrawal-states.md, and of what moves beside a withdrawal."""
+FAULTS = (
+    *(
+        f"fault: {fault}"
+        for fault in (
+            "answer to a commit lost",
+            "asset paused",
+            "bits hidden",
+            "commit lost",
+            "connection cut",
+            "database restarts",
+            "empty block",
+            "endpoint lags",
+            "endpoint refuses service",
+            "endpoint stuck",
+            "fee spike",
+            "key provider dark",
+            "key provider slow",
+            "made-up head",
+            "message with a signer lost",
+            "mode controller silent",
+            "nonsense of an endpoint",
+            "pool lost a transaction",
+            "receipt said to be reverted",
+            "reorganisation of depth 1",
+            "reorganisation of depth 2",
+            "reorganisation of depth 3",
+            "settler frozen",
+            "settler killed",
+            "settler told to stop",
+            "signer killed",
+            "silent endpoint",
+            "transaction not passed on",
+        )
+    ),
+    "flip",
+    "intake: accepted",
+    "intake: replayed",
+    "node: already known",
+    "node: nonce too low",
+    "signer: provider_unavailable",
+    "signer: stale_epoch",
+    "signer: stale_mode",
+    "signer: throttled",
+)
+"""Faults as they struck, and what neighbours said because of them."""
+CRASHES = tuple(f"crash: {step}, {moment}" for step, moment in CRASH_POINTS)
+EXPECTED = frozenset((*EDGES, *FAULTS, *CRASHES))
+
+
+def missing(reached: Mapping[str, int]) -> list[str]:
+    """What should have been reached and was not."""
+    return sorted(EXPECTED - {name for name, times in reached.items() if times > 0})
+
+
+def unknown(reached: Iterable[str]) -> list[str]:
+    """What was reached and stands on no list: a new edge, or one that must never be taken."""
+    kinds = ("withdrawal: ", "slot: ", "resolution: ", "top-up: ", "fault: ", "crash: ")
+    return sorted(name for name in reached if name.startswith(kinds) and name not in EXPECTED)
