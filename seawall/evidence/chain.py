@@ -46,7 +46,8 @@ class ChainSource:
     of its assets by asset name, and the address that signs for each wallet (``lanes``).
 
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
-    them (all lower case), and are read from ``first_block`` on. The export waits for up to
+    them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
+    ``own`` stays with the venue. The export waits for up to
     ``final_within_s`` until the newest block of now is final.
     """
 
@@ -57,6 +58,7 @@ class ChainSource:
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
     senders: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     destinations: Collection[str] = ()
     first_block: int = 0
     final_within_s: float = 0.0
@@ -217,7 +219,7 @@ def _transfers(
         )
         for log in logs:
             sender, receiver = ("0x" + topic[-40:].lower() for topic in log["topics"][1:3])
-            if sender not in source.senders and receiver not in source.destinations:
+            if not _is_payout(source, sender, receiver):
                 continue
             number = int(log["blockNumber"], 16)
             found.append(
@@ -250,10 +252,7 @@ def _native_transfers(
         )
         for transaction in block["transactions"]
         if int(transaction["value"], 16)
-        and (
-            transaction["from"].lower() in source.senders
-            or (transaction["to"] or "").lower() in source.destinations
-        )
+        and _is_payout(source, transaction["from"].lower(), (transaction["to"] or "").lower())
     ]
     receipts = node.batch("eth_getTransactionReceipt", ([each["hash"]] for each in sent))
     return [
@@ -273,6 +272,13 @@ def _native_transfers(
         for transaction, receipt in zip(sent, receipts, strict=True)
         if int(receipt["status"], 16) == 1
     ]
+
+
+def _is_payout(source: ChainSource, sender: str, receiver: str) -> bool:
+    """Whether a transfer pays anybody: what stays between the venue's own addresses does not."""
+    if receiver in source.destinations:
+        return True
+    return sender in source.senders and receiver not in {*source.senders, *source.own}
 
 
 def _as_topic(address: str) -> str:

@@ -285,6 +285,16 @@ def test_a_reconciliation_reads_the_same_transfers_a_few_blocks_at_a_time() -> N
     assert chain.asked_from == {3, 4, 5}
 
 
+@pytest.mark.parametrize("own", [{"senders": (SENDER, PAID)}, {"own": (PAID,)}])
+def test_what_stays_between_addresses_of_the_venue_is_no_payout(
+    own: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coins and tokens alike; a destination of the drill is nobody's own."""
+    assert transferred(Transferring(), tmp_path, monkeypatch, **own) == []
+    rows = transferred(Transferring(), tmp_path, monkeypatch, **own, destinations={PAID})
+    assert {row["tx_hash"] for row in rows} == {"0xpaid", "0xtoken", "0xforeign"}
+
+
 def test_a_node_of_another_chain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     client = httpx.MockTransport(Transferring())
     monkeypatch.setattr("seawall.evidence.chain.httpx.Client", lambda **_: CLIENT(transport=client))
