@@ -266,13 +266,16 @@ def _storm(policy: Policy, flood: Flood, storm: Storm, population: Population) -
         UsageError: Even that one holds too little for a single window of the drawdown velocity.
     """
     held_micro, pool, customer_id = max(
-        (policy.value_micro(pool[1], held), pool, customer.customer_id)
-        for customer in population.depositors
-        for pool, held in customer.balances.items()
+        (
+            (policy.value_micro(pool[1], held), pool, customer.customer_id)
+            for customer in population.depositors
+            for pool, held in customer.balances.items()
+        ),
+        default=(0, None, None),
     )
     value_micro = int(storm.value * MICRO)
     needed_micro = value_micro * storm.requests_per_s * target_rates(policy).window_ms // MS
-    if held_micro < needed_micro:
+    if pool is None or held_micro < needed_micro:
         raise UsageError(
             f"nobody holds the {needed_micro // MICRO} that the storm asks for in one window of the"
             " drawdown velocity",

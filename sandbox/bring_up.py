@@ -223,9 +223,7 @@ def _payouts(
         contracts={name: address.lower() for name, address in venue.payout_contracts.items()},
         wallets={name: holder(name) for name in wallets},
         tokens={asset: address.lower() for asset, address in venue.tokens.items()},
-        signers={
-            name: signers[name] for name in (*venue.payout_contracts, *venue.reserve_contracts)
-        },
+        signers={name: signers[name] for name in wallets if name in signers},
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
+from adapters.reference_venue.signed import read_signed
 from seawall.errors import EvidenceError
 from seawall.formats.venue_records import VenueState
 
@@ -59,10 +60,13 @@ EXPORTS: dict[str, str] = {
                {_AT.format(column="g.signed_at")} as signed_at
         from sign_log g
         union all
-        select g.chain_id, g.address, g.nonce, encode(f.digest, 'hex'), g.region, g.signed_by,
-               g.tx_hash, {_AT.format(column="g.requested_at")},
+        select g.chain_id, g.address, g.nonce, coalesce(own.digest, encode(f.digest, 'hex')),
+               g.region, g.signed_by, coalesce(own.tx_hash, g.tx_hash),
+               {_AT.format(column="g.requested_at")},
                {_AT.format(column="g.signed_at")}
         from sign_log_replacements g join sign_log f using (chain_id, address, nonce)
+        left join unnest($1::bytea[], $2::text[], $3::text[]) as own (raw, digest, tx_hash)
+             on own.raw = g.raw
         order by chain_id, address, nonce, requested_at""",
     "mode_log": f"""
         select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators,
@@ -109,7 +113,12 @@ EXPORTS: dict[str, str] = {
         group by a.bucket, a.network, a.asset, a.kind, p.kind
         order by a.bucket, a.network, a.asset, a.kind, p.kind""",
 }
-"""By file name: the query whose rows become ``<name>.csv``."""
+"""By file name: the query whose rows become ``<name>.csv``.
+
+That of the sign log takes three arrays: the bytes of signed replacements, and beside each the
+digest and the hash that follow from these bytes. The venue stores no digest of its own for them.
+"""
+_REPLACEMENTS = "select distinct raw from sign_log_replacements where raw is not null"
 
 _UNBALANCED = """
     select count(*) from (
@@ -159,9 +168,16 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
         _auditing(auditor_url, timeout_s=10) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        signed = await connection.fetch(_REPLACEMENTS, timeout=60)
+        arguments = {"sign_log": _of_bytes([bytes(row["raw"]) for row in signed])}
         for name, query in EXPORTS.items():
             await connection.copy_from_query(
-                query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
+                query,
+                *arguments.get(name, ()),
+                output=into / f"{name}.csv",
+                format="csv",
+                header=True,
+                timeout=60,
             )
         faults = {
             "unbalanced_postings": await connection.fetchval(_UNBALANCED),
@@ -169,6 +185,12 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
             "balance_mismatches": await connection.fetchval(_MISMATCHED),
         }
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
+
+
+def _of_bytes(raw: list[bytes]) -> tuple[list[bytes], list[str], list[str]]:
+    """Signed bytes, and beside each the digest and the hash of the transaction that they are."""
+    read = [read_signed(each) for each in raw]
+    return raw, [each.digest for each in read], [each.tx_hash for each in read]
 
 
 async def under_way(auditor_url: str) -> int:

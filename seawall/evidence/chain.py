@@ -29,6 +29,11 @@ FAILED_TOPIC = "0x" + keccak(text="Failed(uint256,bytes16)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
+PAYOUT_COLUMNS = (
+    *("network", "seq", "withdrawal_id", "to", "token", "asset", "amount", "tx_hash"),
+    *("block_number", "block_timestamp", "from_address"),
+)
+"""Of payouts.csv."""
 _BATCH = 200
 _FINAL_EVERY_S = 0.5
 
@@ -41,7 +46,8 @@ class ChainSource:
     of its assets by asset name, and the address that signs for each wallet (``lanes``).
 
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
-    them (all lower case), and are read from ``first_block`` on. The export waits for up to
+    them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
+    ``own`` stays with the venue. The export waits for up to
     ``final_within_s`` until the newest block of now is final.
     """
 
@@ -52,6 +58,7 @@ class ChainSource:
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
     senders: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     destinations: Collection[str] = ()
     first_block: int = 0
     final_within_s: float = 0.0
@@ -146,12 +153,7 @@ def export_chain(
                 for wallet, address in source.lanes.items():
                     nonce = node.call("eth_getTransactionCount", address, hex(head))
                     lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
-    _write(
-        into / "payouts.csv",
-        "network,seq,withdrawal_id,to,token,asset,amount,tx_hash,block_number,block_timestamp,"
-        "from_address",
-        payouts,
-    )
+    _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     if any(source.payout_contracts for source in read):
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
@@ -217,7 +219,7 @@ def _transfers(
         )
         for log in logs:
             sender, receiver = ("0x" + topic[-40:].lower() for topic in log["topics"][1:3])
-            if sender not in source.senders and receiver not in source.destinations:
+            if not _is_payout(source, sender, receiver):
                 continue
             number = int(log["blockNumber"], 16)
             found.append(
@@ -250,10 +252,7 @@ def _native_transfers(
         )
         for transaction in block["transactions"]
         if int(transaction["value"], 16)
-        and (
-            transaction["from"].lower() in source.senders
-            or (transaction["to"] or "").lower() in source.destinations
-        )
+        and _is_payout(source, transaction["from"].lower(), (transaction["to"] or "").lower())
     ]
     receipts = node.batch("eth_getTransactionReceipt", ([each["hash"]] for each in sent))
     return [
@@ -273,6 +272,13 @@ def _native_transfers(
         for transaction, receipt in zip(sent, receipts, strict=True)
         if int(receipt["status"], 16) == 1
     ]
+
+
+def _is_payout(source: ChainSource, sender: str, receiver: str) -> bool:
+    """Whether a transfer pays anybody: what stays between the venue's own addresses does not."""
+    if receiver in source.destinations:
+        return True
+    return sender in source.senders and receiver not in {*source.senders, *source.own}
 
 
 def _as_topic(address: str) -> str:
@@ -383,12 +389,13 @@ def _id(topic: str) -> str:
     return str(UUID(hex=digits[:32]))
 
 
-def transfers_until(node: Node, source: ChainSource, last: int) -> list[list[Any]]:
+def transfers_until(node: Node, source: ChainSource, last: int) -> list[dict[str, Any]]:
     """Payouts of ``source`` that are plain transfers, from its first block to ``last``.
 
-    Rows as in payouts.csv.
+    By the columns of payouts.csv.
     """
-    return _transfers(node, source, last, _blocks(node, source, last, {}, []))
+    rows = _transfers(node, source, last, _blocks(node, source, last, {}, []))
+    return [dict(zip(PAYOUT_COLUMNS, row, strict=True)) for row in rows]
 
 
 def _balances(node: Node, source: ChainSource, head: int, rows: list[list[Any]]) -> None:

@@ -59,6 +59,12 @@ def offers_of(deployment: Deployment) -> tuple[Port, ...]:
                 f"{deployment.path}: evidence.{port} has no file of its own",
                 remedy="give `payouts` a column `seq`, and networks their payout contracts",
             )
+        if source.until is not None and port != "payouts":
+            raise UsageError(
+                f"{deployment.path}: evidence.{port}.until says nothing, because only a statement"
+                " of payments has an end",
+                remedy=f"leave it out of evidence.{port}",
+            )
         if source.command is not None and len(_files(port)) > 1:
             raise UsageError(
                 f"{deployment.path}: evidence.{port} is {len(_files(port))} files, and a command"
@@ -110,6 +116,13 @@ def chain_sources(
     """
     sources = []
     for name, network in deployment.networks.items():
+        if network.payouts is None and network.transfers is None:
+            continue
+        if name not in policy.networks:
+            raise UsageError(
+                f"{deployment.path} names the network {name!r}, and {deployment.policy} does not",
+                remedy="write it as the policy does, or leave it out",
+            )
         native = policy.networks[name].native
         final_within_s = finality_s_max(policy, name)
         if network.payouts is not None:
@@ -132,6 +145,7 @@ def chain_sources(
                     senders=network.transfers.senders,
                     assets={native: NATIVE, **network.transfers.tokens},
                     first_block=max(network.transfers.first_block, heads.get(name, 0)),
+                    own=network.transfers.own,
                     destinations=destinations,
                     final_within_s=final_within_s,
                 )
@@ -163,7 +177,7 @@ def read_source(
     names = _files(port)
     if source.file is not None:
         for name in names:
-            wanted = source.file / Path(name).name if source.file.is_dir() else source.file
+            wanted = source_file(source, name)
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             try:
                 if wanted.stat().st_mtime < started_at:
@@ -180,6 +194,12 @@ def read_source(
         write_whole(into / names[0], text)
     if port == "payouts" and not (into / FILES["blocks"]).exists():
         write_whole(into / FILES["blocks"], BLOCKS_HEADER)
+
+
+def source_file(source: Source, name: str) -> Path:
+    """The file of ``source`` that becomes ``name`` in a run directory; it names no command."""
+    assert source.file is not None
+    return source.file / Path(name).name if source.file.is_dir() else source.file
 
 
 def _printed(source: Source, *, folder: Path, started_at: float, ended_at: float) -> str:

@@ -136,18 +136,20 @@ class Payouts(_Part):
 class Transfers(_Part):
     """Payouts that are plain transfers: from which addresses, of which tokens (contract by asset).
 
-    The network's native asset is always read. ``first_block`` is where reading begins at the
-    earliest; a drill begins at the head of its start, whichever is later.
+    The network's native asset is always read. ``own`` are further addresses of the venue itself:
+    what is sent to them, or to a sender, is no payout. ``first_block`` is where reading begins at
+    the earliest; a drill begins at the head of its start, whichever is later.
     """
 
     senders: tuple[str, ...] = Field(min_length=1)
+    own: tuple[str, ...] = ()
     tokens: Addresses = Field(default_factory=dict)
     first_block: int = Field(default=0, ge=0)
 
-    @field_validator("senders")
+    @field_validator("senders", "own")
     @classmethod
-    def _lower_case(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(sender.lower() for sender in senders)
+    def _lower_case(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(address.lower() for address in addresses)
 
 
 class Network(_Part):
@@ -250,12 +252,15 @@ class Source(_Part):
         timeout_s: How long the command may run.
         settles_s: How long after the drill it is read: a statement that is made every few minutes
             shows the last payouts no earlier.
+        until: Of ``payouts``, for a reconciliation: every payment up to this moment is on the
+            statement. Without it a file goes no further than its newest line.
     """
 
     file: Path | None = None
     command: tuple[str, ...] | None = None
     timeout_s: float = Field(default=60.0, gt=0)
     settles_s: float = Field(default=0.0, ge=0, le=86_400)
+    until: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

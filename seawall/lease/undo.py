@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from seawall.errors import ServiceError
+from seawall.formats.deployment import address_of
 from seawall.lease.book import UndoCall
 
 ATTEMPT_S_MAX = 0.4
@@ -66,7 +67,7 @@ def perform(
                 clock.sleep(PAUSE_S)
                 answer = _attempt(client, call)
             if answer is not None:
-                failures.append(f"{call.method} {call.url}: {answer}")
+                failures.append(f"{call.method} {address_of(call.url)}: {answer}")
     if failures:
         raise ServiceError(
             f"not undone after {within_ms} ms: " + "; ".join(failures),
@@ -80,5 +81,18 @@ def _attempt(client: httpx.Client, call: UndoCall) -> str | None:
         response = client.request(call.method, call.url, json=call.json_body)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}"
-    done = response.is_success or response.status_code == NOTHING_THERE
-    return None if done else f"HTTP {response.status_code}"
+    if response.status_code == NOTHING_THERE:
+        return None
+    if not response.is_success:
+        return f"HTTP {response.status_code}"
+    return _refusal(response)
+
+
+def _refusal(response: httpx.Response) -> str | None:
+    """What a JSON-RPC server refused with HTTP 200; None for every other answer."""
+    try:
+        said = response.json()
+    except ValueError:
+        return None
+    error = said.get("error") if isinstance(said, dict) and "jsonrpc" in said else None
+    return None if error is None else f"refused: {error}"

@@ -8,7 +8,7 @@ difference that no payment explains.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seawall.reconciliation.facts import (
@@ -22,7 +22,7 @@ from seawall.reconciliation.facts import (
     Slot,
     TopUp,
 )
-from seawall.reconciliation.findings import Doubt, Finding, ids_of
+from seawall.reconciliation.findings import Doubt, Finding, FindingName, ids_of
 
 HELD_KINDS = ("hot", "reserve", "cold")
 """Kinds of accounts whose money lies in wallets."""
@@ -74,29 +74,29 @@ class WalletLine:
     asset: str
     booked: int
     expected: int
-    held: int
+    on_chain: int
     listed: bool = True
     early: int = 0
 
     @property
     def difference(self) -> int:
         """Base units on the chain that nothing explains; negative where some are lacking."""
-        return self.held - self.expected
+        return self.on_chain - self.expected
 
 
 def wallet_lines(
     ledger: Iterable[LedgerLine],
     *,
     wallets: Sequence[Wallet],
-    held: Mapping[Holding, int],
+    on_chain: Mapping[Holding, int],
     movements: Movements,
 ) -> list[WalletLine]:
-    """Every holding of the networks that were read, in the order of ``wallets``.
+    """Every holding that was read, in the order of ``wallets``.
 
     Args:
         ledger: The ledger's sums.
         wallets: Those of the policy whose networks were read.
-        held: Base units on the chain at the pinned block.
+        on_chain: Base units on the chain at the pinned block.
         movements: What explains why the ledger and the pinned block differ.
 
     An account without a wallet is a line of a wallet that holds nothing.
@@ -120,17 +120,16 @@ def wallet_lines(
                     asset=line.asset,
                     booked=line.balance,
                     expected=line.balance,
-                    held=0,
+                    on_chain=0,
                 )
             )
     found = []
     for wallet in wallets:
-        assets = {asset for name, asset in (*held, *booked) if name == wallet.name}
-        for asset in sorted(assets):
+        for asset in sorted(asset for name, asset in on_chain if name == wallet.name):
             holding = (wallet.name, asset)
             later = movements.booked_later[holding]
             expected = booked[holding] + movements.posted[holding] - movements.seen[holding] - later
-            early = min(max(0, held.get(holding, 0) - expected), later)
+            early = min(max(0, on_chain[holding] - expected), later)
             found.append(
                 WalletLine(
                     network=wallet.network,
@@ -139,12 +138,35 @@ def wallet_lines(
                     asset=asset,
                     booked=booked[holding],
                     expected=expected + early,
-                    held=held.get(holding, 0),
+                    on_chain=on_chain[holding],
                     listed=asset in wallet.assets or bool(booked[holding]),
                     early=early,
                 )
             )
     return found + homeless
+
+
+def unread_holdings(
+    ledger: Iterable[LedgerLine], *, wallets: Sequence[Wallet], on_chain: Mapping[Holding, int]
+) -> list[tuple[Wallet, str]]:
+    """Wallets with an asset that they are to hold, or that the ledger has, and nobody has read.
+
+    Arguments as of :func:`wallet_lines`.
+    """
+    booked = {(each.bucket, each.network, each.kind, each.asset) for each in ledger if each.balance}
+    return [
+        (wallet, asset)
+        for wallet in wallets
+        for asset in sorted(
+            wallet.assets
+            | {
+                asset
+                for bucket, network, kind, asset in booked
+                if (bucket, network, kind) == (wallet.bucket, wallet.network, wallet.kind)
+            }
+        )
+        if (wallet.name, asset) not in on_chain
+    ]
 
 
 def judge_wallet(line: WalletLine, block: int) -> Finding | None:
@@ -154,7 +176,7 @@ def judge_wallet(line: WalletLine, block: int) -> Finding | None:
     lacks = line.difference < 0
     return Finding(
         name="deficit" if lacks else "surplus",
-        text=f"{line.wallet} holds {line.held} {line.asset} at block {block} of {line.network},"
+        text=f"{line.wallet} holds {line.on_chain} {line.asset} at block {block} of {line.network},"
         f" {abs(line.difference)} {'less' if lacks else 'more'} than is explained",
         network=line.network,
         asset=line.asset,
@@ -308,12 +330,12 @@ class AssetLine:
     other: int
     left: int
     expected: int
-    held: int
+    on_chain: int
 
     @property
     def difference(self) -> int:
         """Base units that nothing explains; negative where some are lacking."""
-        return self.held - self.expected
+        return self.on_chain - self.expected
 
 
 def asset_lines(
@@ -322,6 +344,7 @@ def asset_lines(
     *,
     movements: Movements,
     surpluses: Mapping[Place, int],
+    unread: Collection[Place] = (),
 ) -> list[AssetLine]:
     """The holdings of ``lines`` by network and asset.
 
@@ -330,16 +353,17 @@ def asset_lines(
         postings: The ledger's sums by kind of posting, if they are known.
         movements: As of :func:`wallet_lines`.
         surpluses: Money from outside that was booked up to the pinned block.
+        unread: Where not every wallet was read, so that a total says nothing; these are left out.
     """
     expected: Counter[Place] = Counter()
-    held: Counter[Place] = Counter()
+    on_chain: Counter[Place] = Counter()
     left: Counter[Place] = Counter()
     came = Counter(surpluses)
     for line in lines:
         if line.listed:
             place = (line.network, line.asset)
             expected[place] += line.expected
-            held[place] += line.held
+            on_chain[place] += line.on_chain
             left[place] += movements.seen[line.wallet, line.asset]
             came[place] += line.early
     opening: Counter[Place] = Counter()
@@ -360,9 +384,9 @@ def asset_lines(
             expected=expected[place]
             if postings is None
             else opening[place] + came[place] + other[place] - left[place],
-            held=held[place],
+            on_chain=on_chain[place],
         )
-        for place in sorted(held)
+        for place in sorted(on_chain.keys() - set(unread))
     ]
 
 
@@ -428,7 +452,7 @@ def judge_lane(lane: Lane) -> Finding | Doubt | None:
         if lane.sent == 0:
             return None
         text = f"{who} has sent {lane.sent} transactions, none is on record: they may be of before"
-        return Doubt(proof="nonces", text=text)
+        return Doubt(comparison="nonces", text=text)
     missing = lane.sent - lane.first - lane.recorded
     if missing <= 0:
         return None
@@ -473,26 +497,31 @@ def judge_top_up(
             itself.
     """
     found = Moved(stage=top_up.state if slot is None else slot.state)
-    ids = ids_of(
-        top_up=top_up.id,
-        slot=top_up.slot_id,
-        tx_hash=None if slot is None else slot.tx_hash,
-        block=None if slot is None else slot.block_number,
-    )
     what = f"the top-up of {top_up.amount} {top_up.asset} to {top_up.to_wallet}"
-    if slot is None and top_up.slot_id is not None:
+
+    def contradict(name: FindingName, text: str, moved: Payment | None = None) -> None:
+        tx_hash = None if slot is None else slot.tx_hash
+        block = None if slot is None else slot.block_number
+        ids = ids_of(
+            top_up=top_up.id,
+            slot=top_up.slot_id,
+            tx_hash=tx_hash if moved is None else moved.tx_hash,
+            block=block if moved is None else moved.block_number,
+        )
+        place = {"network": top_up.network, "asset": top_up.asset}
         found.stage = "contradicted"
         found.findings.append(
-            Finding(
-                name="slot-missing",
-                text=f"{what} is made by slot {top_up.slot_id}, which is not on record",
-                network=top_up.network,
-                asset=top_up.asset,
-                amount=top_up.amount,
-                ids=ids,
-            )
+            Finding(name=name, text=f"{what} {text}", amount=top_up.amount, ids=ids, **place)
         )
+
+    if slot is None and top_up.slot_id is not None:
+        contradict("slot-missing", f"is made by slot {top_up.slot_id}, which is not on record")
         return found
+    if slot is None and top_up.state == "slotted":
+        contradict("slot-missing", "is slotted, and has no slot on record")
+        return found
+    if slot is not None and slot.state == "final" and top_up.state != "posted":
+        contradict("top-up-final-yet-open", f"is {top_up.state}, and its slot {slot.id} is final")
     if not movements:
         if top_up.state == "posted":
             found.stage = "not_seen"
@@ -501,40 +530,18 @@ def judge_top_up(
                 return found
             if not sight.complete or (block or 0) > (sight.until or 0):
                 text = f"{what} ({top_up.id}) is posted, its movement could not be seen"
-                found.doubts.append(Doubt(proof="top_ups", text=text))
+                found.doubts.append(Doubt(comparison="top_ups", text=text))
             else:
-                found.stage = "contradicted"
-                found.findings.append(
-                    Finding(
-                        name="top-up-without-movement",
-                        text=f"{what} is posted, and no transaction moved it",
-                        network=top_up.network,
-                        asset=top_up.asset,
-                        amount=top_up.amount,
-                        ids=ids,
-                    )
-                )
+                contradict("top-up-without-movement", "is posted, and no transaction moved it")
         return found
     first, *more = movements
-    if top_up.state != "posted":
-        found.stage = (
-            "not_posted" if sight is None or sight.at_pin(first.block_number) else (found.stage)
-        )
+    if top_up.state != "posted" and not found.findings and (sight is None or sight.at_pin(first)):
+        found.stage = "not_posted"
     named = first.withdrawal or top_up.id
     wanted = (top_up.id, top_up.network, top_up.asset, top_up.amount, target)
     if more or (named, first.network, first.asset, first.amount, first.to) != wanted:
-        found.stage = "contradicted"
         moved = ", ".join(f"{each.amount} {each.asset} to {each.to}" for each in movements)
-        found.findings.append(
-            Finding(
-                name="top-up-differs",
-                text=f"{what} moved {moved}",
-                network=top_up.network,
-                asset=top_up.asset,
-                amount=top_up.amount,
-                ids=ids | ids_of(tx_hash=first.tx_hash, block=first.block_number),
-            )
-        )
+        contradict("top-up-differs", f"moved {moved}", first)
     return found
 
 

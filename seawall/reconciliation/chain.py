@@ -30,7 +30,7 @@ from seawall.reconciliation.facts import Failure, Holding, Payment, Pin
 
 _SPAN_FIRST = 1_000
 _SPAN_MAX = 50_000
-"""Blocks that are asked for at once; a node that refuses so many is asked for fewer."""
+"""Blocks that are asked for at once; a node that refuses, or takes too long, is asked for fewer."""
 _TRANSFER_SPAN = 200
 """Whole blocks are read there, with all their transactions."""
 
@@ -100,8 +100,9 @@ class PinnedNetwork:
                 try:
                     logs = self._logs(first, until)
                 except EvidenceError as error:
-                    unreachable = isinstance(error.__cause__, httpx.TransportError)
-                    if unreachable or span == 1:
+                    cause = error.__cause__
+                    slow = isinstance(cause, httpx.ReadTimeout)
+                    if span == 1 or (isinstance(cause, httpx.TransportError) and not slow):
                         raise
                     span = max(1, span // 4)
                     continue
@@ -199,17 +200,17 @@ class PinnedNetwork:
             yield Activity(
                 payments=[
                     Payment(
-                        network=network,
+                        network=row["network"],
                         wallet=None,
                         seq=None,
-                        to=to,
-                        asset=asset,
-                        amount=amount,
-                        tx_hash=str(tx_hash).lower(),
-                        block_number=number,
-                        sender=sender,
+                        to=row["to"],
+                        asset=row["asset"],
+                        amount=row["amount"],
+                        tx_hash=str(row["tx_hash"]).lower(),
+                        block_number=row["block_number"],
+                        sender=row["from_address"],
                     )
-                    for network, _, to, _, asset, amount, tx_hash, number, _, sender in rows
+                    for row in rows
                 ],
                 failures=[],
             )

@@ -120,7 +120,7 @@ class Payment:
     ``seq`` and ``withdrawal`` are the number and the id in a contract's event; a transfer has none,
     nor need a line of a statement.
     ``sender`` and ``nonce`` are those of the transaction, ``payload_digest`` the SHA-256 of its
-    calldata. A line of a statement has no block and no wallet.
+    calldata. A line of a statement has no block and no wallet, and ``at`` is its own time.
     """
 
     network: str
@@ -135,6 +135,7 @@ class Payment:
     nonce: int | None = None
     payload_digest: str | None = None
     withdrawal: str | None = None
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,13 +172,19 @@ class Sight:
         complete: Whether a payment that the records say was made must be among those that were
             seen.
         statement_until: Payments up to this moment are on the statement; None for a network.
+        records_at: The moment at which a statement's lines are compared with the venue's records;
+            None for a network.
     """
 
     pinned: int | None
     until: int | None
     complete: bool
     statement_until: Instant | None = None
+    records_at: Instant | None = None
 
-    def at_pin(self, block_number: int | None) -> bool:
-        """Whether what is in ``block_number`` counts at the pinned block."""
-        return self.pinned is None or block_number is None or block_number <= self.pinned
+    def at_pin(self, payment: Payment) -> bool:
+        """Whether the venue's records must know ``payment``: it was final before they were read."""
+        if self.records_at is not None and payment.at is not None:
+            return payment.at <= self.records_at
+        block = payment.block_number
+        return self.pinned is None or block is None or block <= self.pinned

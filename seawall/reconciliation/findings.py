@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Proof = Literal[
+Comparison = Literal[
     "payouts",
     "slots",
     "signatures",
@@ -17,14 +17,14 @@ Proof = Literal[
     "postings",
     "ledger",
 ]
-"""What is compared, by name; :data:`PROOFS` says what each proves."""
+"""What is compared, by name; :data:`COMPARISONS` says what each proves."""
 
-PROOFS: Mapping[Proof, str] = {
+COMPARISONS: Mapping[Comparison, str] = {
     "payouts": "each payment has its withdrawal and each posted withdrawal its payment: once, to"
     " the address and of the amount that was asked for",
     "slots": "each payment was made by a transaction that the venue has on record",
     "signatures": "each signature is for what the venue has on record",
-    "nonces": "no key has sent a transaction that is on no record",
+    "nonces": "no key has sent a transaction that is on no record, from its first one on record on",
     "top_ups": "each movement between wallets has its top-up, and each posted top-up its movement",
     "holdings": "each wallet holds on the chain what the ledger says, at the pinned block",
     "reservations": "the ledger reserves what open withdrawals ask for",
@@ -47,6 +47,7 @@ FindingName = Literal[
     "final-yet-open",
     "paid-without-slot",
     "paid-by-other-transaction",
+    "paid-by-other-slot",
     "slot-missing",
     "signature-without-slot",
     "signed-something-else",
@@ -57,6 +58,7 @@ FindingName = Literal[
     "moved-without-top-up",
     "top-up-without-movement",
     "top-up-differs",
+    "top-up-final-yet-open",
     "deficit",
     "surplus",
     "reservations-differ",
@@ -86,7 +88,7 @@ _REFUNDED = (
 _RESOLVE = (
     "resolve it: the settler finds the payment and posts it (docs/runbooks/held-withdrawals.md)"
 )
-_SETTLER = "see the settler's log: a final slot settles its withdrawals in the same transaction"
+_SETTLER = "see the settler's log: what a final slot was for is settled in the same transaction"
 _RESTORED = (
     "after a restore, let the settler agree with the chain first"
     f" (docs/runbooks/lane-disputed.md); else {_STOLEN}"
@@ -96,7 +98,7 @@ _BOOKED = (
     " docs/runbooks/unidentified-money.md"
 )
 
-TABLE: Mapping[FindingName, tuple[Proof, str]] = {
+TABLE: Mapping[FindingName, tuple[Comparison, str]] = {
     "paid-without-withdrawal": ("payouts", _STOLEN),
     "paid-twice": ("payouts", f"{_STOP}; the contract's bits or the numbers are broken"),
     "posted-without-payment": ("payouts", _PAY),
@@ -111,6 +113,7 @@ TABLE: Mapping[FindingName, tuple[Proof, str]] = {
     "final-yet-open": ("payouts", _SETTLER),
     "paid-without-slot": ("slots", _STOLEN),
     "paid-by-other-transaction": ("slots", _STOLEN),
+    "paid-by-other-slot": ("slots", _CALLDATA),
     "slot-missing": ("slots", "compare with a backup: slots are never deleted"),
     "signature-without-slot": ("signatures", _STOLEN),
     "signed-something-else": ("signatures", _STOLEN),
@@ -121,6 +124,7 @@ TABLE: Mapping[FindingName, tuple[Proof, str]] = {
     "moved-without-top-up": ("top_ups", _STOLEN),
     "top-up-without-movement": ("top_ups", "look at its transaction; do not post a correction yet"),
     "top-up-differs": ("top_ups", _STOLEN),
+    "top-up-final-yet-open": ("top_ups", _SETTLER),
     "deficit": ("holdings", "see docs/runbooks/ledger-deficit.md"),
     "surplus": ("holdings", _BOOKED),
     "reservations-differ": ("reservations", "find the withdrawal whose posting is missing"),
@@ -146,7 +150,7 @@ class Finding:
     ids: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
-    def proof(self) -> Proof:
+    def comparison(self) -> Comparison:
         """What it contradicts."""
         return TABLE[self.name][0]
 
@@ -188,9 +192,9 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """Something that could not be seen, so that ``proof`` is not proven."""
+    """Something that could not be seen, so that ``comparison`` is not proven."""
 
-    proof: Proof
+    comparison: Comparison
     text: str
 
 

@@ -102,13 +102,14 @@ class Explained:
     """What explains a case.
 
     ``newer`` counts payments by network that are too new to be judged: they were not final yet when
-    the records were read.
+    the records were read. ``by_slot`` counts payments that were held against the slots on record.
     """
 
     lines: list[Line] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     newer: Counter[str] = field(default_factory=Counter)
+    by_slot: int = 0
 
 
 def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explained:
@@ -128,10 +129,12 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
             continue
         for each in seen:
             payment = each.payment
-            if sights[payment.network].at_pin(payment.block_number):
+            if sights[payment.network].at_pin(payment):
                 found.findings.append(
                     _finding("paid-without-withdrawal", each, "no withdrawal asks for it")
                 )
+                if slots:
+                    _compare_slot(each, None, found)
             else:
                 found.newer[payment.network] += 1
     return found
@@ -187,6 +190,10 @@ class _One:
             assert each is not None
             self._add("paid-twice", each, f"it was paid already by {_first(first).tx_hash}")
         at_pin = [each for each in self.seen if self._at_pin(each)]
+        if self.slots:
+            posted = [first] if first is not None and withdrawal.state == "posted" else []
+            for each in {id(each): each for each in (*posted, *at_pin)}.values():
+                _compare_slot(each, withdrawal if each is first else None, self.found)
         match withdrawal.state:
             case "posted":
                 stage = self._posted(first)
@@ -220,7 +227,7 @@ class _One:
         withdrawal = self.recorded.withdrawal
         if doubt is not None:
             text = f"withdrawal {withdrawal.id} (seq {withdrawal.seq}) is posted: {doubt}"
-            self.found.doubts.append(Doubt(proof="payouts", text=text))
+            self.found.doubts.append(Doubt(comparison="payouts", text=text))
             return Stage.NOT_SEEN
         slot = self.recorded.slot
         self.found.findings.append(
@@ -260,6 +267,8 @@ class _One:
         withdrawal, slot = self.recorded.withdrawal, self.recorded.slot
         if at_pin:
             self._compare(at_pin[0])
+            if self.slots and slot is not None and slot.state == "final":
+                self._final_yet_open(slot)
             return Stage.NOT_POSTED
         if not self.slots:
             return Stage.SLOTTED
@@ -278,22 +287,7 @@ class _One:
             )
             return Stage.CONTRADICTED
         if slot.state == "final":
-            self.found.findings.append(
-                Finding(
-                    name="final-yet-open",
-                    text=f"its slot {slot.id} is final, and it is not settled",
-                    network=withdrawal.network,
-                    asset=withdrawal.asset,
-                    amount=withdrawal.amount,
-                    ids=ids_of(
-                        withdrawal=withdrawal.id,
-                        seq=withdrawal.seq,
-                        slot=slot.id,
-                        tx_hash=slot.tx_hash,
-                        block=slot.block_number,
-                    ),
-                )
-            )
+            self._final_yet_open(slot)
             return Stage.CONTRADICTED
         if any(
             (each.network, each.sender, each.nonce) == (slot.network, slot.address, slot.nonce)
@@ -306,8 +300,27 @@ class _One:
             return Stage.SIGNED
         return stage
 
+    def _final_yet_open(self, slot: Slot) -> None:
+        withdrawal = self.recorded.withdrawal
+        self.found.findings.append(
+            Finding(
+                name="final-yet-open",
+                text=f"its slot {slot.id} is final, and it is not settled",
+                network=withdrawal.network,
+                asset=withdrawal.asset,
+                amount=withdrawal.amount,
+                ids=ids_of(
+                    withdrawal=withdrawal.id,
+                    seq=withdrawal.seq,
+                    slot=slot.id,
+                    tx_hash=slot.tx_hash,
+                    block=slot.block_number,
+                ),
+            )
+        )
+
     def _compare(self, seen: Seen) -> None:
-        """Whether ``seen`` is what was asked for, and by a transaction that is on record."""
+        """Whether ``seen`` is what was asked for."""
         asked, paid = self.recorded.withdrawal, seen.payment
         if (paid.network, paid.asset) != (asked.network, asked.asset):
             why = f"{asked.asset} on {asked.network} was asked for"
@@ -318,18 +331,6 @@ class _One:
             self._add("paid-elsewhere", seen, f"{asked.destination} was asked for")
         if paid.amount != asked.amount:
             self._add("paid-other-amount", seen, f"{asked.amount} was asked for")
-        if not self.slots or paid.nonce is None:
-            return
-        slot = seen.slot
-        if slot is None:
-            why = f"nonce {paid.nonce} of {paid.sender} is on no record"
-            self._add("paid-without-slot", seen, why)
-        elif slot.purpose != "payout":
-            why = f"nonce {paid.nonce} of {paid.sender} is on record for a {slot.purpose}"
-            self._add("paid-without-slot", seen, why)
-        elif not _same_transaction(slot, paid):
-            why = f"slot {slot.id} is for another transaction with this nonce"
-            self._add("paid-by-other-transaction", seen, why)
 
     def _add(self, name: FindingName, seen: Seen, why: str) -> None:
         self.found.findings.append(_finding(name, seen, why, self.recorded.withdrawal))
@@ -337,7 +338,42 @@ class _One:
     def _at_pin(self, seen: Seen) -> bool:
         """Whether a payment counts; on another network than it was asked for, it always does."""
         same = self.sight is not None and seen.payment.network == self.recorded.withdrawal.network
-        return not same or self.sight is None or self.sight.at_pin(seen.payment.block_number)
+        return not same or self.sight is None or self.sight.at_pin(seen.payment)
+
+
+def _compare_slot(seen: Seen, withdrawal: Withdrawal | None, found: Explained) -> None:
+    """Whether ``seen`` was paid by a transaction that is on record, whatever it paid.
+
+    Args:
+        seen: A payment that the records must know.
+        withdrawal: What it settles or is to settle; None if nothing is settled by it, so that no
+            slot is its own.
+        found: Gets what is wrong.
+    """
+    paid, slot = seen.payment, seen.slot
+    found.by_slot += 1
+    if slot is None or slot.purpose != "payout":
+        where = "on no record" if slot is None else f"on record for a {slot.purpose}"
+        why = f"nonce {paid.nonce} of {paid.sender} is {where}"
+        found.findings.append(_finding("paid-without-slot", seen, why, withdrawal))
+    elif not _same_transaction(slot, paid):
+        why = f"slot {slot.id} is for another transaction with this nonce"
+        found.findings.append(_finding("paid-by-other-transaction", seen, why, withdrawal))
+    elif withdrawal is not None and not _may_settle(slot, withdrawal):
+        own = "no slot" if withdrawal.slot_id is None else f"slot {withdrawal.slot_id}"
+        why = f"by slot {slot.id}, and the withdrawal has {own} on record"
+        found.findings.append(_finding("paid-by-other-slot", seen, why, withdrawal))
+
+
+def _may_settle(slot: Slot, withdrawal: Withdrawal) -> bool:
+    """Whether ``slot`` is the withdrawal's own, or an earlier try that had paid after all.
+
+    A later try finds its number used up then and is held, and keeps its own slot when it is
+    resolved as paid.
+    """
+    if withdrawal.state not in ("posted", "slotted"):
+        return True
+    return withdrawal.slot_id is not None and slot.id <= withdrawal.slot_id
 
 
 def _same_transaction(slot: Slot, paid: Payment) -> bool:

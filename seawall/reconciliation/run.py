@@ -16,13 +16,13 @@ from seawall.reconciliation import books, payouts
 from seawall.reconciliation.books import AssetLine, Lane, Movements, Posted, Wallet, WalletLine
 from seawall.reconciliation.facts import Holding, Payment, Pin, Place, Sight
 from seawall.reconciliation.findings import (
-    PROOFS,
+    COMPARISONS,
+    Comparison,
     Doubt,
     Finding,
     FindingName,
     Notice,
     NoticeName,
-    Proof,
     ids_of,
 )
 from seawall.reconciliation.payouts import OPEN, Case, Explained, Line, Stage
@@ -32,7 +32,7 @@ from seawall.scorecard.outcome import Outcome, combine
 
 KEPT_MAX = 10_000
 """Findings, doubts and notices that are kept one by one; the others are counted."""
-NEEDS: dict[Proof, tuple[Port, ...]] = {
+NEEDS: dict[Comparison, tuple[Port, ...]] = {
     "payouts": ("withdrawals", "payouts"),
     "slots": ("withdrawals", "payouts", "numbered_payouts", "signatures"),
     "signatures": ("signatures",),
@@ -43,10 +43,12 @@ NEEDS: dict[Proof, tuple[Port, ...]] = {
     "postings": ("withdrawals", "top_ups", "signatures", "balances", "surpluses", "ledger"),
     "ledger": ("ledger",),
 }
-"""By proof: the kinds of evidence without which it is not claimed."""
-_USES: dict[Proof, tuple[Port, ...]] = {"holdings": ("surpluses",)}
-"""By proof: what it uses where it is offered."""
-_OF_NETWORKS: frozenset[Proof] = frozenset({"payouts", "slots", "nonces", "top_ups", "holdings"})
+"""By comparison: the kinds of evidence without which it is not claimed."""
+_USES: dict[Comparison, tuple[Port, ...]] = {"holdings": ("surpluses",)}
+"""By comparison: what it uses where it is offered."""
+_OF_NETWORKS: frozenset[Comparison] = frozenset(
+    {"payouts", "slots", "nonces", "top_ups", "holdings"}
+)
 """What is not proven as long as a network is dark."""
 _NOTED: dict[Stage, NoticeName] = {
     Stage.HELD: "held",
@@ -84,14 +86,14 @@ class Kept(Generic[Each]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProofLine:
-    """What became of a proof.
+class ComparisonLine:
+    """What became of a comparison.
 
     ``outcome`` is None where the venue does not offer what it needs, so that it is not
     ``claimed``, or where there was nothing to compare. ``checked`` counts what was compared.
     """
 
-    name: Proof
+    name: Comparison
     claimed: bool
     outcome: Outcome | None
     checked: int
@@ -100,7 +102,7 @@ class ProofLine:
     @property
     def question(self) -> str:
         """What it proves."""
-        return PROOFS[self.name]
+        return COMPARISONS[self.name]
 
 
 @dataclass(kw_only=True)
@@ -115,7 +117,7 @@ class Reconciliation:
     top_ups: dict[Place, dict[str, Total]] = field(default_factory=dict)
     assets: list[AssetLine] = field(default_factory=list)
     wallets: list[WalletLine] = field(default_factory=list)
-    proofs: list[ProofLine] = field(default_factory=list)
+    comparisons: list[ComparisonLine] = field(default_factory=list)
     findings: Kept[Finding] = field(default_factory=Kept)
     doubts: Kept[Doubt] = field(default_factory=Kept)
     notices: Kept[Notice] = field(default_factory=Kept)
@@ -124,10 +126,12 @@ class Reconciliation:
     def outcome(self) -> Outcome:
         """FAIL if anything contradicts, UNKNOWN if anything claimed is not proven.
 
-        Where payments and withdrawals are not both offered, nothing explains what was paid.
+        Where payments and withdrawals are not both offered, or there are none, there is no PASS.
         """
-        claimed = [each.outcome for each in self.proofs if each.outcome is not None]
-        floor = any(each.name == "payouts" and each.claimed for each in self.proofs)
+        claimed = [each.outcome for each in self.comparisons if each.outcome is not None]
+        floor = any(
+            each.name == "payouts" and each.outcome is not None for each in self.comparisons
+        )
         return combine([*claimed, *([] if floor else [Outcome.UNKNOWN])])
 
 
@@ -175,9 +179,9 @@ class _Explaining:
             pins=gathered.pins,
             sights=gathered.sights,
         )
-        self._checked: Counter[Proof] = Counter()
-        self._wrong: dict[Proof, str] = {}
-        self._doubtful: dict[Proof, str] = {}
+        self._checked: Counter[Comparison] = Counter()
+        self._wrong: dict[Comparison, str] = {}
+        self._doubtful: dict[Comparison, str] = {}
         self._movements = Movements()
         self._posted = Posted()
         self._open: Counter[Place] = Counter()
@@ -205,9 +209,14 @@ class _Explaining:
             self._top_ups()
         self._books()
         self._dark()
+        self._unnamed()
         for network, count in sorted(self._newer.items()):
-            self._note("newer", f"{count} payments on {network} are too new to be judged", network)
-        self._found.proofs = [self._proof(name) for name in PROOFS]
+            many = "payment" if count == 1 else "payments"
+            text = (
+                f"{count} {many} on {network} {'is' if count == 1 else 'are'} too new to be judged"
+            )
+            self._note("newer", text, network)
+        self._found.comparisons = [self._comparison(name) for name in COMPARISONS]
         return self._found
 
     # --- withdrawals and payments
@@ -219,13 +228,13 @@ class _Explaining:
             explained = payouts.explain(case, sights, slots=slots)
             self._add(explained)
             self._checked["payouts"] += len(explained.lines) or len(case.seen)
-            self._checked["slots"] += len(case.seen) if slots else 0
+            self._checked["slots"] += explained.by_slot
 
     def _count(self, case: Case) -> None:
         for each in case.seen:
             paid = each.payment
             sight = self._gathered.sights[paid.network]
-            if paid.wallet is not None and sight.at_pin(paid.block_number):
+            if paid.wallet is not None and sight.at_pin(paid):
                 self._movements.seen[paid.wallet, paid.asset] += paid.amount
 
     def _add(self, explained: Explained) -> None:
@@ -351,7 +360,7 @@ class _Explaining:
         for movement in self._spool.unasked():
             self._checked["top_ups"] += 1
             sight = self._gathered.sights[movement.network]
-            if sight.at_pin(movement.block_number):
+            if sight.at_pin(movement):
                 self._find([books.moved_without_top_up(movement)])
                 self._moved(movement)
             else:
@@ -359,7 +368,7 @@ class _Explaining:
 
     def _moved(self, movement: Payment) -> None:
         sight = self._gathered.sights[movement.network]
-        if movement.wallet is None or not sight.at_pin(movement.block_number):
+        if movement.wallet is None or not sight.at_pin(movement):
             return
         self._movements.seen[movement.wallet, movement.asset] += movement.amount
         target = self._wallet_at.get((movement.network, movement.to))
@@ -410,24 +419,39 @@ class _Explaining:
     def _holdings(self, booked: Counter[Place]) -> None:
         found, gathered = self._found, self._gathered
         assert gathered.ledger is not None
+        wallets = self._wallets()
         found.wallets = books.wallet_lines(
-            gathered.ledger, wallets=self._wallets(), held=gathered.held, movements=self._movements
+            gathered.ledger, wallets=wallets, on_chain=gathered.on_chain, movements=self._movements
+        )
+        unread = books.unread_holdings(gathered.ledger, wallets=wallets, on_chain=gathered.on_chain)
+        self._doubt(
+            Doubt(
+                comparison="holdings",
+                text=f"what {wallet.name} holds of {asset} on {wallet.network} was not read:"
+                f" networks.{wallet.network}.payouts of the deployment file does not name the"
+                " wallet, or the token",
+            )
+            for wallet, asset in unread
         )
         self._checked["holdings"] = len(found.wallets)
         for line in found.wallets:
             wrong = books.judge_wallet(line, gathered.pins[line.network].number)
             self._find([] if wrong is None else [wrong])
-            if not line.listed and line.held:
+            if not line.listed and line.on_chain:
                 self._note(
                     "unlisted-asset",
-                    f"{line.wallet} holds {line.held} {line.asset} on {line.network}",
+                    f"{line.wallet} holds {line.on_chain} {line.asset} on {line.network}",
                     line.network,
                     asset=line.asset,
-                    amount=line.held,
+                    amount=line.on_chain,
                     wallet=line.wallet,
                 )
         found.assets = books.asset_lines(
-            found.wallets, gathered.postings, movements=self._movements, surpluses=booked
+            found.wallets,
+            gathered.postings if self._claimed("postings") else None,
+            movements=self._movements,
+            surpluses=booked,
+            unread={(wallet.network, asset) for wallet, asset in unread},
         )
 
     def _wallets(self) -> Sequence[Wallet]:
@@ -449,39 +473,77 @@ class _Explaining:
         """Networks that were not read leave everything open that is read from them."""
         dark = dict(self._gathered.dark)
         if self._gathered.has("payouts"):
-            for network in self._unread:
+            for network in self._places() - self._gathered.sights.keys():
                 dark.setdefault(network, "the deployment file does not say where it is paid")
         for network, reason in sorted(dark.items()):
             count = self._unread[network]
             text = f"{network} was not read, {count} withdrawals of it were not compared: {reason}"
             self._doubt(
-                Doubt(proof=proof, text=text)
-                for proof in PROOFS
-                if proof in _OF_NETWORKS and self._unclaimed(proof) is None
+                Doubt(comparison=comparison, text=text)
+                for comparison in COMPARISONS
+                if comparison in _OF_NETWORKS and self._unclaimed(comparison) is None
             )
 
-    def _claimed(self, proof: Proof) -> bool:
-        """Whether everything that ``proof`` needs was read."""
-        return self._unclaimed(proof) is None and not self._unread_of(proof)
+    def _places(self) -> set[str]:
+        """Networks on which the policy has wallets, the ledger money, or withdrawals are paid."""
+        booked = {
+            line.network
+            for line in self._gathered.ledger or ()
+            if line.kind in books.HELD_KINDS and line.balance
+        }
+        return booked | {each.network for each in self._policy.wallets.values()} | {*self._unread}
 
-    def _unread_of(self, proof: Proof) -> list[str]:
+    def _unnamed(self) -> None:
+        """Wallets that the deployment file leaves out may have paid, moved and sent anything."""
+        pays, signs = self._policy.payout_wallets(), self._policy.signing_wallets()
+        for name, wallet in self._policy.wallets.items():
+            site = self._networks.get(wallet.network)
+            if wallet.network not in self._gathered.sights or site is None or not site.payouts:
+                continue
+            named = site.payouts
+            lacking: list[tuple[str, tuple[Comparison, ...], str]] = []
+            if name in pays and name not in named.contracts:
+                lacking.append(("contracts", ("payouts", "slots"), "pays"))
+            if name in signs and name not in named.signers:
+                lacking.append(("signers", ("nonces",), "has sent"))
+            holds = name in named.wallets or name in named.contracts
+            if wallet.wallet_class == "reserve" and not holds:
+                lacking.append(("wallets", ("top_ups",), "moves"))
+            for where, comparisons, does in lacking:
+                text = (
+                    f"what {name} {does} was not read: networks.{wallet.network}.payouts.{where} of"
+                    " the deployment file does not name it"
+                )
+                self._doubt(
+                    Doubt(comparison=comparison, text=text)
+                    for comparison in comparisons
+                    if self._unclaimed(comparison) is None
+                )
+
+    def _claimed(self, comparison: Comparison) -> bool:
+        """Whether everything that ``comparison`` needs was read."""
+        return self._unclaimed(comparison) is None and not self._unread_of(comparison)
+
+    def _unread_of(self, comparison: Comparison) -> list[str]:
         missing = self._gathered.missing
         return [
             f"{port} could not be read: {missing[port]}"
-            for port in (*NEEDS[proof], *_USES.get(proof, ()))
+            for port in (*NEEDS[comparison], *_USES.get(comparison, ()))
             if port in missing
         ]
 
-    def _unclaimed(self, proof: Proof) -> str | None:
-        """What the venue does not offer and ``proof`` needs; None where it offers all."""
-        lacking: list[str] = [each for each in NEEDS[proof] if each not in self._gathered.offers]
-        if "balances" in NEEDS[proof] and not self._balances_are_pinned:
+    def _unclaimed(self, comparison: Comparison) -> str | None:
+        """What the venue does not offer and ``comparison`` needs; None where it offers all."""
+        lacking: list[str] = [
+            each for each in NEEDS[comparison] if each not in self._gathered.offers
+        ]
+        if "balances" in NEEDS[comparison] and not self._balances_are_pinned:
             lacking.append("balances at one block")
-        if proof == "postings" and not lacking and self._gathered.has("ledger"):
+        if comparison == "postings" and not lacking and self._gathered.has("ledger"):
             lacking += [] if self._gathered.postings is not None else ["the ledger by posting"]
         return ", ".join(lacking) or None
 
-    def _proof(self, name: Proof) -> ProofLine:
+    def _comparison(self, name: Comparison) -> ComparisonLine:
         lacking = self._unclaimed(name)
         checked = self._checked[name]
         unread = self._unread_of(name)
@@ -496,18 +558,18 @@ class _Explaining:
             reason = _NOTHING
         else:
             outcome, reason = Outcome.PASS, ""
-        return ProofLine(
+        return ComparisonLine(
             name=name, claimed=lacking is None, outcome=outcome, checked=checked, reason=reason
         )
 
     def _find(self, findings: Iterable[Finding]) -> None:
         for each in findings:
-            self._wrong.setdefault(each.proof, each.text)
+            self._wrong.setdefault(each.comparison, each.text)
             self._found.findings.add(each)
 
     def _doubt(self, doubts: Iterable[Doubt]) -> None:
         for each in doubts:
-            self._doubtful.setdefault(each.proof, each.text)
+            self._doubtful.setdefault(each.comparison, each.text)
             self._found.doubts.add(each)
 
     def _note(

@@ -1,9 +1,10 @@
 """Gathers what a deployment offers for a reconciliation, in the order that makes it exact.
 
 1. Each network is pinned at its newest final block.
-2. The venue's records are read, at one instant. Whatever the pinned blocks contain was final before
-   that, so the records must know it.
-3. Each network is read up to its pinned block, and on to the newest final block, until everything
+2. A statement of payments is read, if there is one.
+3. The venue's records are read, at one instant. Whatever the pinned blocks and the statement
+   contain was final before that, so the records must know it.
+4. Each network is read up to its pinned block, and on to the newest final block, until everything
    that the records call posted was found, or must have been.
 
 A source that cannot be read is missing, with its reason; the others are read all the same.
@@ -23,7 +24,14 @@ import httpx
 
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
-from seawall.evidence.ports import chain_sources, finality_s_max, offers_of, read_source, records_of
+from seawall.evidence.ports import (
+    chain_sources,
+    finality_s_max,
+    offers_of,
+    read_source,
+    records_of,
+    source_file,
+)
 from seawall.formats.deployment import Deployment, Source
 from seawall.policy import Policy
 from seawall.reconciliation.books import TOP_UP_STATES
@@ -43,7 +51,7 @@ from seawall.reconciliation.facts import (
 )
 from seawall.reconciliation.payouts import SLOT_STATES, STATES
 from seawall.reconciliation.spool import Spool
-from seawall.scorecard.readers import instant, read_document, read_table, stream_table
+from seawall.scorecard.readers import Instant, instant, read_document, read_table, stream_table
 from seawall.scorecard.rows import LedgerFaults, Payout
 from seawall.scorecard.run import FILES
 
@@ -65,7 +73,7 @@ class Gathered:
         read_at: When the venue's records were read, in Unix seconds.
         pins: The blocks at which networks were read.
         sights: How far payments were seen, by network.
-        held: Base units in wallets at the pinned blocks.
+        on_chain: Base units in wallets at the pinned blocks.
         sent: Transactions of each lane's key by network and wallet, at the pinned blocks.
         ledger: The ledger's sums; None where they are not known.
         faults: What the venue counted over its ledger.
@@ -79,7 +87,7 @@ class Gathered:
     read_at: float = 0.0
     pins: dict[str, Pin] = field(default_factory=dict)
     sights: dict[str, Sight] = field(default_factory=dict)
-    held: dict[Holding, int] = field(default_factory=dict)
+    on_chain: dict[Holding, int] = field(default_factory=dict)
     sent: dict[tuple[str, str], int] = field(default_factory=dict)
     ledger: tuple[LedgerLine, ...] | None = None
     faults: LedgerFaults | None = None
@@ -109,6 +117,7 @@ class Gathering:
         self._deployment, self._policy = deployment, policy
         self._spool, self._folder, self._report = spool, folder, report
         self._found = Gathered(offers=frozenset(offers_of(deployment)))
+        self._statement_at = self._records_at = 0.0
 
     def gather(self) -> Gathered:
         """Read everything. Raises :class:`UsageError` for a deployment file that makes no sense."""
@@ -143,29 +152,46 @@ class Gathering:
     # --- records
     def _export(self) -> None:
         found, records = self._found, records_of(self._deployment)
+        self._statement_at = self._as_of("payouts")
+        self._read_source("payouts")
+        self._records_at = self._as_of("withdrawals")
         found.read_at = time.time()
         if records is not None:
             try:
                 records.export(self._folder / "records")
             except EvidenceError as error:
                 found.missing |= dict.fromkeys(records.offers, str(error))
-        for port in (*_RECORDS, "payouts"):
-            source = self._deployment.evidence.get(port)
-            if source is None:
-                continue
-            try:
-                read_source(
-                    port,
-                    source,
-                    folder=self._deployment.folder or self._deployment.path.parent,
-                    into=self._folder,
-                    started_at=0.0,
-                    ended_at=found.read_at,
-                )
-                if port == "ledger":
-                    self._copy_postings(source)
-            except EvidenceError as error:
-                found.missing[port] = str(error)
+        for port in _RECORDS:
+            self._read_source(port)
+
+    def _read_source(self, port: Port) -> None:
+        """Read one kind of evidence, if the deployment file says where it comes from."""
+        source = self._deployment.evidence.get(port)
+        if source is None:
+            return
+        try:
+            read_source(
+                port,
+                source,
+                folder=self._deployment.folder or self._deployment.path.parent,
+                into=self._folder,
+                started_at=0.0,
+                ended_at=time.time(),
+            )
+            if port == "ledger":
+                self._copy_postings(source)
+        except EvidenceError as error:
+            self._found.missing[port] = str(error)
+
+    def _as_of(self, port: Port) -> float:
+        """Of which moment what is read now is, in Unix seconds: a file is as old as it is."""
+        source = self._deployment.evidence.get(port)
+        if source is None or source.file is None:
+            return time.time()
+        try:
+            return source_file(source, FILES[port]).stat().st_mtime
+        except OSError:
+            return time.time()  # reading it fails as well, and says why
 
     def _copy_postings(self, source: Source) -> None:
         """The ledger by posting, from the folder in which the ledger lies; it may be left out."""
@@ -261,11 +287,11 @@ class Gathering:
         """How far a statement goes, by network; None if it cannot be read."""
         if "payouts" in self._found.missing:
             return None
-        source = self._deployment.evidence["payouts"]
-        written_at = self._found.read_at if source.file is None else source.file.stat().st_mtime
+        newest = Instant(0)
         try:
             for row in stream_table(self._folder / FILES["payouts"], Payout):
                 _known(row.network, self._policy.networks)
+                newest = max(newest, row.block_timestamp)
         except EvidenceError as error:
             self._found.missing["payouts"] = str(error)
             return None
@@ -273,9 +299,22 @@ class Gathering:
             pinned=None,
             until=None,
             complete=True,
-            statement_until=instant(written_at - source.settles_s),
+            statement_until=self._statement_end(newest),
+            records_at=instant(self._records_at),
         )
         return dict.fromkeys(self._policy.networks, sight)
+
+    def _statement_end(self, newest: Instant) -> Instant:
+        """Up to which moment every payment is on the statement, whose newest line is ``newest``.
+
+        A file may have been copied or touched long after it was written, so one that does not say
+        how far it goes goes no further than its newest line.
+        """
+        source = self._deployment.evidence["payouts"]
+        if source.until is not None:
+            return instant(source.until.timestamp())
+        settled = instant(max(0.0, self._statement_at - source.settles_s))
+        return settled if source.file is None else min(settled, newest)
 
     def _load_statement(self, sights: Mapping[str, Sight]) -> None:
         rows = stream_table(self._folder / FILES["payouts"], Payout)
@@ -291,6 +330,7 @@ class Gathering:
                     tx_hash=row.tx_hash,
                     block_number=row.block_number,
                     withdrawal=row.withdrawal_id,
+                    at=row.block_timestamp,
                 )
                 for row in rows
             ),
@@ -311,7 +351,7 @@ class Gathering:
 
     def _read(self, network: PinnedNetwork, name: str, pin: Pin) -> None:
         self._keep(network, 0, pin.number)
-        self._found.held |= network.holdings(pin)
+        self._found.on_chain |= network.holdings(pin)
         self._found.sent |= {(name, lane): sent for lane, sent in network.nonces(pin).items()}
 
     def _look_further(self, network: PinnedNetwork, name: str, pin: Pin) -> None:

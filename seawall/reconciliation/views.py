@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from seawall.policy import Policy
 from seawall.reconciliation.findings import Doubt, Finding, Notice
 from seawall.reconciliation.payouts import STAGES
-from seawall.reconciliation.run import Kept, ProofLine, Reconciliation, Total
+from seawall.reconciliation.run import ComparisonLine, Kept, Reconciliation, Total
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report.terminal import STYLE
 
@@ -40,19 +39,33 @@ _TOP_UP_STAGES = {
 
 def sentence(found: Reconciliation) -> str:
     """Say the outcome in one line."""
-    claimed = [each for each in found.proofs if each.claimed]
-    proven = [each for each in claimed if each.outcome is Outcome.PASS]
-    counted = f"{len(proven)} of {len(found.proofs)} statements are proven"
-    if len(claimed) < len(found.proofs):
-        counted += f", {len(found.proofs) - len(claimed)} are not claimed"
+    counted = _counted(found.comparisons)
     if found.outcome is Outcome.FAIL:
-        return f"{found.findings.count} contradictions; {counted}"
+        many = "" if found.findings.count == 1 else "s"
+        return f"{found.findings.count} contradiction{many}; {counted}"
     if found.outcome is Outcome.UNKNOWN:
-        unknown = [each for each in found.proofs if each.outcome is Outcome.UNKNOWN]
-        why = unknown[0].reason if unknown else "payments and withdrawals are not both offered"
+        unknown = [each for each in found.comparisons if each.outcome is Outcome.UNKNOWN]
+        [payouts] = [each for each in found.comparisons if each.name == "payouts"]
+        missing = "there are no payments and no withdrawals to compare"
+        if not payouts.claimed:
+            missing = "payments and withdrawals are not both offered"
+        why = unknown[0].reason if unknown else missing
         return f"not known: {why}; {counted}"
     total = sum(each.count for stages in found.stages.values() for each in stages.values())
     return f"every base unit is explained: {total:,} withdrawals; {counted}"
+
+
+def _counted(lines: Sequence[ComparisonLine]) -> str:
+    """How many comparisons prove what they say, and what became of those that claim nothing."""
+    proven = sum(each.outcome is Outcome.PASS for each in lines)
+    parts = [f"{proven} of {len(lines)} comparisons are proven"]
+    unclaimed = sum(not each.claimed for each in lines)
+    if unclaimed:
+        parts.append(f"{unclaimed} {'is' if unclaimed == 1 else 'are'} not claimed")
+    empty = sum(each.claimed and each.outcome is None for each in lines)
+    if empty:
+        parts.append(f"{empty} had nothing to compare")
+    return ", ".join(parts)
 
 
 # --- for machines
@@ -78,7 +91,7 @@ def document(found: Reconciliation) -> dict[str, Any]:
             }
             for name, sight in sorted(found.sights.items())
         ],
-        "proofs": [_proof(each) for each in found.proofs],
+        "comparisons": [_comparison(each) for each in found.comparisons],
         "assets": [
             {
                 "network": each.network,
@@ -88,7 +101,7 @@ def document(found: Reconciliation) -> dict[str, Any]:
                 "posted_by_people": str(each.other),
                 "paid_out": str(each.left),
                 "expected": str(each.expected),
-                "held": str(each.held),
+                "on_chain": str(each.on_chain),
                 "difference": str(each.difference),
             }
             for each in found.assets
@@ -101,7 +114,7 @@ def document(found: Reconciliation) -> dict[str, Any]:
                 "asset": each.asset,
                 "in_ledger": str(each.booked),
                 "expected": str(each.expected),
-                "held": str(each.held),
+                "on_chain": str(each.on_chain),
                 "difference": str(each.difference),
                 "listed": each.listed,
             }
@@ -131,16 +144,18 @@ def document(found: Reconciliation) -> dict[str, Any]:
         ],
         "findings": [_finding(each) for each in found.findings.each],
         "findings_count": found.findings.count,
-        "doubts": [{"proof": each.proof, "text": each.text} for each in found.doubts.each],
+        "doubts": [
+            {"comparison": each.comparison, "text": each.text} for each in found.doubts.each
+        ],
         "doubts_count": found.doubts.count,
         "notices": [_finding(each) for each in found.notices.each],
         "notices_count": found.notices.count,
     }
 
 
-def _proof(line: ProofLine) -> dict[str, Any]:
+def _comparison(line: ComparisonLine) -> dict[str, Any]:
     return {
-        "proof": line.name,
+        "comparison": line.name,
         "says": line.question,
         "claimed": line.claimed,
         "outcome": None if line.outcome is None else str(line.outcome),
@@ -179,7 +194,7 @@ def panel(found: Reconciliation, policy: Policy) -> Group:
         shown += [_stages("withdrawals", found.stages, dict(STAGES), policy), Text("")]
     if found.top_ups:
         shown += [_stages("top-ups", found.top_ups, _TOP_UP_STAGES, policy), Text("")]
-    shown += [_proofs(found.proofs), Text("")]
+    shown += [_comparisons(found.comparisons), Text("")]
     exceptions = [
         *_exceptions("FAIL", Outcome.FAIL, found.findings),
         *_doubts(found.doubts),
@@ -221,9 +236,9 @@ def _networks(found: Reconciliation) -> Table:
         pin = found.pins.get(name)
         until = "the statement's end" if sight.until is None else str(sight.until)
         table.add_row(
-            name,
+            Text(name),
             "a statement" if pin is None else str(pin.number),
-            "" if pin is None else pin.hash,
+            Text("" if pin is None else pin.hash),
             until,
         )
     return table
@@ -244,10 +259,17 @@ def _assets(found: Reconciliation, policy: Policy) -> Table:
         ),
     )
     for each in found.assets:
-        amounts = (each.opening, each.surpluses, each.other, each.left, each.expected, each.held)
+        amounts = (
+            each.opening,
+            each.surpluses,
+            each.other,
+            each.left,
+            each.expected,
+            each.on_chain,
+        )
         table.add_row(
-            each.network,
-            each.asset,
+            Text(each.network),
+            Text(each.asset),
             *(_amount(amount, each.asset, policy) for amount in amounts),
             _amount(each.difference, each.asset, policy),
             style=STYLE[Outcome.FAIL] if each.difference else None,
@@ -266,21 +288,24 @@ def _stages(
     for (network, asset), stages in sorted(found.items()):
         for stage, total in sorted(stages.items(), key=lambda each: order.index(each[0])):
             amount = _amount(total.amount, asset, policy)
-            table.add_row(network, asset, words[stage], f"{total.count:,}", amount)
+            names = (Text(network), Text(asset), words[stage])
+            table.add_row(*names, f"{total.count:,}", amount)
     return table
 
 
-def _proofs(proofs: Iterable[ProofLine]) -> Table:
-    table = _table("what was compared", ("statement", "result"), ())
+def _comparisons(comparisons: Iterable[ComparisonLine]) -> Table:
+    table = _table("what was compared", ("comparison", "result"), ())
     table.add_column("compared", justify="right")
     table.add_column("it says that, or why not", overflow="fold")
-    for each in proofs:
-        result = "not claimed" if each.outcome is None else str(each.outcome)
+    for each in comparisons:
+        result = "nothing to compare" if each.claimed else "not claimed"
+        if each.outcome is not None:
+            result = str(each.outcome)
         table.add_row(
             each.name.replace("_", " "),
             Text(result, style="" if each.outcome is None else STYLE[each.outcome]),
             f"{each.checked:,}" if each.claimed else "",
-            escape(each.reason or each.question),
+            Text(each.reason or each.question),
         )
     return table
 
@@ -302,7 +327,8 @@ def _exceptions(
 def _doubts(kept: Kept[Doubt]) -> Iterable[Text]:
     for each in kept.each:
         yield Text.assemble(
-            ("UNKNOWN", STYLE[Outcome.UNKNOWN]), f"  {each.proof.replace('_', ' ')}: {each.text}"
+            ("UNKNOWN", STYLE[Outcome.UNKNOWN]),
+            f"  {each.comparison.replace('_', ' ')}: {each.text}",
         )
     if kept.count > len(kept.each):
         yield Text(f"UNKNOWN  and {kept.count - len(kept.each):,} more")

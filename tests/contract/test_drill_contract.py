@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any, cast
 
 import httpx
@@ -14,12 +16,17 @@ from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
     OPERATIONS,
     Credentials,
+    Quote,
     Refusal,
+    SwapRequest,
     VenueClient,
     WithdrawalRequest,
     openapi,
 )
+from seawall.policy_file import load_policy
+from tests.testing.venue_harness import POLICY
 from venue.api.app import make_app
+from venue.api.directory import HouseAccounts
 from venue.api.front import Services
 
 CUSTOMER = Credentials(customer_id="1", credential="k")
@@ -39,6 +46,13 @@ class _EveryoneKnown:
 
     def house(self, network: str, asset: str) -> None:
         return None
+
+
+class _Down(_EveryoneKnown):
+    """A directory that cannot read its keys."""
+
+    async def customer_of(self, api_key: str) -> int | None:
+        raise ConnectionRefusedError
 
 
 class _DownPool:
@@ -90,7 +104,27 @@ async def test_the_reference_api_serves_every_operation_of_the_contract(
         assert answer.status_code not in {404, 405}, operation.name
     assert (await http.get("/v1/else")).status_code == 404
     assert (await http.get("/metrics")).status_code == 404
-    assert (await http.delete("/v1/withdrawals")).status_code in {404, 405}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/else", 404, "not_found"),
+        ("GET", "/v1/balances/", 404, "not_found"),
+        ("GET", "/v1/withdrawals/", 404, "not_found"),
+        ("DELETE", "/v1/withdrawals", 405, "malformed"),
+        ("PUT", "/v1/balances", 405, "malformed"),
+    ],
+)
+async def test_what_is_no_operation_is_refused_in_the_words_of_the_contract(
+    method: str, path: str, status: int, code: str, client_of: Callable[[object], httpx.AsyncClient]
+) -> None:
+    """Nobody is sent elsewhere, and a wrong method is told which one is right."""
+    answer = await client_of(_EveryoneKnown()).request(method, path)
+    assert answer.status_code == status
+    assert Refusal.model_validate_json(answer.content).code == code
+    allowed = {"/v1/withdrawals": "POST", "/v1/balances": "GET"}
+    assert answer.headers.get("allow") == (allowed[path] if status == 405 else None)
 
 
 async def test_its_openapi_document_is_the_contract(
@@ -225,6 +259,110 @@ async def test_the_longest_ticket_is_not_too_long(
         headers={"authorization": "Bearer k", "content-type": "application/json"},
     )
     assert answer.status_code == 503
+
+
+_UNREADABLE = [b"\xff", b"{", b"[" * 16_000, b'{"\\ud800": 1}']
+
+
+@pytest.mark.parametrize("body", _UNREADABLE, ids=["no text", "cut off", "deep", "half character"])
+@pytest.mark.parametrize("path", ["/v1/withdrawals", "/v1/swaps", "/v1/tickets"])
+async def test_who_sent_a_body_is_asked_before_what_is_in_it(
+    path: str, body: bytes, client_of: Callable[[object], httpx.AsyncClient]
+) -> None:
+    """A stranger gets 401 whatever it is, and a customer a refusal of the contract."""
+    headers = {"authorization": "Bearer k", "content-type": "application/json"}
+    for directory, status, code in (
+        (_NobodyKnown(), 401, "unauthorized"),
+        (_EveryoneKnown(), 400, "malformed"),
+        (_Down(), 503, "unavailable"),
+    ):
+        answer = await client_of(directory).post(path, content=body, headers=headers)
+        assert answer.status_code == status
+        assert Refusal.model_validate_json(answer.content).code == code
+
+
+async def test_a_text_that_no_database_keeps_is_malformed(
+    client_of: Callable[[object], httpx.AsyncClient],
+) -> None:
+    """A zero byte in a ticket: sending it again would not help, so it is not `unavailable`."""
+    answer = await client_of(_EveryoneKnown()).post(
+        "/v1/tickets",
+        json={"kind": "payout", "text": "where\n\0is it?\n"},
+        headers={"authorization": "Bearer k"},
+    )
+    assert answer.status_code == 400
+    assert "body.text" in Refusal.model_validate_json(answer.content).reason
+
+
+class _Exchange:
+    """Everything is worth the same."""
+
+    async def price(self, *, sell: str, buy: str) -> Fraction:
+        return Fraction(1)
+
+
+class _Trader(_EveryoneKnown):
+    """A house that trades whatever it is asked for."""
+
+    def house(self, network: str, asset: str) -> Any:
+        return HouseAccounts(bucket="b", reserved=1, clearing=2, inventory=3, house="h")
+
+
+@pytest.mark.parametrize(("digits", "status"), [(64, 200), (65, 200), (66, 422), (77, 422)])
+async def test_a_quote_that_is_longer_than_an_amount_is_refused(digits: int, status: int) -> None:
+    """For a base unit of USDX there are 10^12 of AST: 65 digits become 77, and no more fit."""
+    services = replace(
+        _services(_Trader()), policy=load_policy(POLICY), exchange=cast("Any", _Exchange())
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(make_app(services)), base_url="http://venue"
+    ) as http:
+        asked = {"network": "aster", "sell": "USDX", "buy": "AST", "amount": "9" * digits}
+        answer = await http.get(
+            "/v1/quote", params=asked, headers={"authorization": "Bearer stranger"}
+        )
+    assert answer.status_code == status
+    if status == 200:
+        assert Quote.model_validate_json(answer.content).buy_amount == "9" * digits + "0" * 12
+    else:
+        assert Refusal.model_validate_json(answer.content).code == "insufficient_inventory"
+
+
+async def test_a_swap_that_buys_nothing_is_below_the_minimum() -> None:
+    """It is well formed; 10^12 base units of AST are worth one of USDX, and one less buys none."""
+
+    class NothingYet(_DownPool):
+        async def fetchrow(self, *_: object) -> None:
+            return None
+
+    services = replace(
+        _services(_Trader()),
+        policy=load_policy(POLICY),
+        exchange=cast("Any", _Exchange()),
+        pool=cast("Any", NothingYet()),
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(make_app(services)), base_url="http://venue"
+    ) as http:
+        request = SwapRequest(
+            id=uuid.uuid4(), network="aster", sell="AST", buy="USDX", amount="9" * 12
+        )
+        refusal = await VenueClient(http).swap(CUSTOMER, request)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "below_minimum"
+
+
+def test_the_document_says_what_every_operation_may_answer() -> None:
+    """Without a database all are unavailable, all bodies may be too long, no id need be one."""
+    for path, methods in openapi()["paths"].items():
+        for operation in methods.values():
+            documented = set(operation["responses"])
+            assert {"413", "503"} <= documented
+            assert ("401" in documented) == ("security" in operation)
+            asks = operation["parameters"] or "requestBody" in operation
+            assert ("400" in documented) == bool(asks), path
+    amount = openapi()["paths"]["/v1/quote"]["get"]["parameters"][-1]
+    assert amount["schema"]["pattern"] == "^[1-9][0-9]{0,76}$"
 
 
 async def test_a_venue_without_its_database_says_unavailable(

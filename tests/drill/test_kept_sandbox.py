@@ -118,7 +118,7 @@ def test_every_base_unit_of_a_venue_whose_game_day_was_killed_is_explained() -> 
     done = seawall("reconcile", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["findings"], found["doubts"]) == (0, [], []), found["sentence"]
-    assert {each["outcome"] for each in found["proofs"]} == {"PASS"}
+    assert {each["outcome"] for each in found["comparisons"]} == {"PASS"}
 
 
 def test_its_ledger_can_be_made_again_of_the_backup_and_the_stream(

@@ -9,6 +9,7 @@ import signal
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,7 +165,7 @@ async def test_a_backup_that_is_damaged_or_not_whole_is_not_restored(
     server: Server, bucket: BackupBucket, tmp_path: Path
 ) -> None:
     """Nor one that would go over something, nor one without its log."""
-    arguments = {"bucket": bucket, "scratch": tmp_path}
+    arguments: dict[str, Any] = {"bucket": bucket, "scratch": tmp_path}
     log = tmp_path / "wal"
     with pytest.raises(UsageError, match="there is no backup"):
         await make_cluster(tmp_path / "new", log=log, **arguments)

@@ -91,13 +91,15 @@ async def working(founded: Founded, policy: Policy) -> AsyncIterator[Workers]:
         await directory.load()
         flushers = (Flusher(policy, pools[0]), Flusher(policy, pools[1]))
         tasks = [asyncio.create_task(flusher.work()) for flusher in flushers]
-        yield Workers(
-            policy=policy, owner=owner, directory=directory, pools=pools, flushers=flushers
-        )
-        for task in tasks:
-            task.cancel()
-        for pool in pools:
-            pool.terminate()
+        try:
+            yield Workers(
+                policy=policy, owner=owner, directory=directory, pools=pools, flushers=flushers
+            )
+        finally:
+            for task in tasks:
+                task.cancel()
+            for pool in pools:
+                pool.terminate()
 
 
 def within(policy: Policy, window_ms: int) -> Policy:
@@ -157,7 +159,7 @@ async def test_a_step_of_the_clock_gives_nobody_more_room_and_takes_none(
             )
         assert loop.time() - asked_at < 4
         await asyncio.sleep(asked_at + 4.5 - loop.time())
-        assert await workers.ask(60_000, worker=1) == "large"
+        assert await workers.ask(60_000, worker=1, network="birch") == "large"
 
 
 async def test_one_customer_who_reserves_and_cancels_is_stopped_and_nobody_else(

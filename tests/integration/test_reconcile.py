@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from seawall.ethereum.keys import keccak256, sign_locally
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.deployment import load_deployment
 from seawall.reconciliation.payouts import Stage
@@ -17,6 +18,7 @@ from seawall.reconciliation.run import Reconciliation, reconcile
 from seawall.scorecard.outcome import Outcome
 from tests.testing.deployments import write_deployment
 from tests.testing.settler_harness import STRANGER, Venue, Wanted, until_final, venue_bench
+from venue.chain.transaction import Intent, encode_signed, fees, signing_hash, transaction_hash
 from venue.contracts.calls import Item, pay
 
 pytestmark = pytest.mark.integration
@@ -64,7 +66,8 @@ async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
                 "tokens": dict(site.tokens),
                 "signers": {
                     wallet: keys[wallet].address
-                    for wallet in (*site.payout_contracts, *site.reserve_contracts)
+                    for wallet, declared in venue.policy.signing_wallets().items()
+                    if declared.network == name
                 },
             },
         }
@@ -135,7 +138,7 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
     seen = stages(found)
     assert seen[Stage.FINAL] + seen[Stage.FINAL_LATER] == 1_200
     assert (seen[Stage.HELD], seen[Stage.RESERVED], seen.total()) == (1, 7, 1_208)
-    assert {each.outcome for each in found.proofs} == {Outcome.PASS}
+    assert {each.outcome for each in found.comparisons} == {Outcome.PASS}
     [held] = [each for each in found.notices.each if each.name == "held"]
     assert held.ids.keys() == {"withdrawal", "seq", "slot", "tx_hash", "block"}
 
@@ -158,11 +161,46 @@ async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_pa
     await until_final(site.rpc.primary)
     found = await reconciled(venue, tmp_path)
 
-    assert names(found) == {"paid-without-withdrawal", "nonce-without-slot", "surplus"}
+    assert names(found) == {
+        "paid-without-withdrawal",
+        "paid-without-slot",
+        "nonce-without-slot",
+        "surplus",
+    }
     by_name = {each.name: each for each in found.findings.each}
     assert by_name["paid-without-withdrawal"].amount == 3
     assert (by_name["surplus"].ids["wallet"], by_name["surplus"].amount) == (RESERVE, 1)
     assert found.outcome is Outcome.FAIL
+
+
+async def _signed_instead(venue: Venue) -> str:
+    """Log another payment as a dearer form of the first one of the hot wallet; its hash.
+
+    The log has no digest for it, and the bytes are those of what the key did sign.
+    """
+    [first] = await venue.owner.fetch(
+        "select chain_id, address, nonce, to_address from slots where purpose = 'payout' limit 1"
+    )
+    other = Intent(
+        chain_id=first["chain_id"],
+        sender=first["address"],
+        nonce=first["nonce"],
+        to=first["to_address"],
+        value=0,
+        data=pay([Item(seq=9, id=uuid.uuid4(), to=STRANGER, token=STRANGER, amount=7)]),
+    )
+    dear = fees(base_fee_wei=10**11, gas_limit=1_000_000)
+    by_key = sign_locally(signing_hash(other, dear), secret=keccak256(HOT.encode()))
+    raw = encode_signed(other, dear, by_key)
+    await venue.owner.execute(
+        """insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei,
+               priority_fee_wei, region, raw, tx_hash, signed_by, signed_at)
+           select chain_id, address, nonce, $4, $5, region, $6, $7, region, clock_timestamp()
+           from sign_log where (chain_id, address, nonce) = ($1, $2, $3)""",
+        *(other.chain_id, other.sender, other.nonce, dear.max_fee_wei, dear.priority_fee_wei),
+        *(raw, transaction_hash(raw)),
+    )
+    return transaction_hash(raw)
 
 
 async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path) -> None:
@@ -183,5 +221,12 @@ async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path)
         assert (column, names(found)) == (column, expected)
         assert found.outcome is Outcome.FAIL
         await venue.owner.execute(statement, first[column], first["id"])
-    await venue.owner.execute("delete from sign_log")
+    stolen = await _signed_instead(venue)
+    found = await reconciled(venue, tmp_path)
+    assert names(found) == {"signed-something-else"}
+    assert [each.ids["tx_hash"] for each in found.findings.each] == [stolen]
+    past_all_triggers = "set session_replication_role = replica"
+    await venue.owner.execute(
+        f"{past_all_triggers}; delete from sign_log_replacements; delete from sign_log"
+    )
     assert names(await reconciled(venue, tmp_path)) == {"signed-past-the-signer"}

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -57,7 +58,7 @@ async def restored(venue: Venue, server: PostgresServer, path: Path) -> AsyncIte
 
     Settlers must be stopped; the signers find the new database by themselves.
     """
-    name = venue.database.owner.rsplit("/", 1)[-1].split("?")[0]
+    name = urlsplit(venue.database.owner).path.removeprefix("/")
     await venue.heartbeat.silence()
     server.psql(f"drop database {name} with (force);")
     server.psql(f"create database {name};")

@@ -1,6 +1,7 @@
-"""A small venue whose money is all explained: its records as files, its chain as a node in memory.
+"""A small venue whose money is all explained: its records as files, its chains in memory.
 
-Every stage of a withdrawal and of a top-up is there once. Tests change one fact and reconcile.
+Every stage of a withdrawal and of a top-up is there once, all on one network; on the other one
+money lies untouched. Tests change one fact and reconcile.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from tests.testing.deployments import write_deployment
 
 Row = dict[str, Any]
 NETWORK, CHAIN_ID, TOKEN = "aster", 73311, "0x" + "70" * 20
+QUIET, QUIET_CHAIN_ID, QUIET_BLOCK = "birch", 73312, 7
+"""The network on which nothing happens, and its newest block."""
 PINNED, UNTIL = 10, 13
 HOT, RESERVE = "customer-aster-hot", "customer-aster-reserve"
 HOT_KEY, RESERVE_KEY = "0x" + "a1" * 20, "0x" + "a2" * 20
+_KEYS = {HOT: HOT_KEY, RESERVE: RESERVE_KEY}
 STRANGER = "0x" + "99" * 20
 _CLIENT = httpx.Client
 
@@ -57,6 +61,11 @@ def tx_hash(number: int) -> str:
 def destination(number: int) -> str:
     """Where the withdrawal ``number`` is to be paid."""
     return f"0x{0xD000 + number:040x}"
+
+
+def key_of(wallet: str, wallets: dict[str, str]) -> str:
+    """Address of the key that signs for ``wallet``; only two keys have ever sent anything."""
+    return _KEYS.get(wallet, wallets[wallet])
 
 
 def _word(value: int | str) -> str:
@@ -89,6 +98,7 @@ class ReconciledVenue:
     newest: int = UNTIL
     spans: list[tuple[int, int]] = field(default_factory=list)
     span_max: int = 10**9
+    slow: bool = False
     chain_id: int = CHAIN_ID
     dark: bool = False
     forked: bool = False
@@ -207,17 +217,21 @@ class ReconciledVenue:
         """Entries of the bucket that pays customers."""
         self.entry("customer", posting, kind, asset, amount)
 
-    def moved(self, posting: str, gains: str, owes: str, amount: int) -> None:
-        """A posting of two entries."""
-        self.posting(posting, gains, amount)
-        self.posting(posting, owes, -amount)
-
-    def entry(self, bucket: str, posting: str, kind: str, asset: str, amount: int) -> None:
+    def entry(
+        self,
+        bucket: str,
+        posting: str,
+        kind: str,
+        asset: str,
+        amount: int,
+        *,
+        network: str = NETWORK,
+    ) -> None:
         """The sum of entries of a bucket."""
         self.ledger_by_posting.append(
             {
                 "bucket": bucket,
-                "network": NETWORK,
+                "network": network,
                 "asset": asset,
                 "kind": kind,
                 "posting": posting,
@@ -236,13 +250,46 @@ class ReconciledVenue:
     # --- reading it
     def ledger(self) -> list[Row]:
         """The ledger's sums, from its postings."""
-        sums: Counter[tuple[str, str, str]] = Counter()
+        sums: Counter[tuple[str, ...]] = Counter()
+        names = ("bucket", "network", "asset", "kind")
         for row in self.ledger_by_posting:
-            sums[row["bucket"], row["asset"], row["kind"]] += row["amount"]
+            sums[tuple(row[name] for name in names)] += row["amount"]
         return [
-            {"bucket": bucket, "network": NETWORK, "asset": asset, "kind": kind, "balance": total}
-            for (bucket, asset, kind), total in sums.items()
+            {**dict(zip(names, place, strict=True)), "balance": total}
+            for place, total in sums.items()
         ]
+
+    def networks(self) -> dict[str, Any]:
+        """How a deployment file names both networks, with every wallet, token and key."""
+        found: dict[str, Any] = {}
+        for network, chain_id in ((NETWORK, CHAIN_ID), (QUIET, QUIET_CHAIN_ID)):
+            wallets = self._wallets_of(network)
+            found[network] = {
+                "chain_id": chain_id,
+                "node": f"http://127.0.0.1:1/{network}",
+                "payouts": {
+                    "contracts": {
+                        name: address
+                        for name, address in wallets.items()
+                        if name in self.policy.payout_wallets()
+                    },
+                    "wallets": wallets,
+                    "tokens": {"USDX": TOKEN},
+                    "signers": {
+                        name: key_of(name, wallets)
+                        for name in self.policy.signing_wallets()
+                        if name in wallets
+                    },
+                },
+            }
+        return found
+
+    def _wallets_of(self, network: str) -> dict[str, str]:
+        return {
+            name: address
+            for name, address in self.addresses.items()
+            if self.policy.wallets[name].network == network
+        }
 
     def evidence(self) -> dict[str, Any]:
         """Where a deployment file finds the records, below its folder."""
@@ -265,21 +312,7 @@ class ReconciledVenue:
         _write(records / "ledger.csv", self.ledger())
         _write(records / "ledger_by_posting.csv", self.ledger_by_posting)
         (records / "ledger_faults.json").write_text(json.dumps(self.ledger_faults))
-        fields: dict[str, Any] = {
-            "networks": {
-                NETWORK: {
-                    "chain_id": CHAIN_ID,
-                    "node": "http://127.0.0.1:1/node",
-                    "payouts": {
-                        "contracts": {HOT: self.addresses[HOT]},
-                        "wallets": self.addresses,
-                        "tokens": {"USDX": TOKEN},
-                        "signers": {HOT: HOT_KEY, RESERVE: RESERVE_KEY},
-                    },
-                }
-            },
-            "evidence": self.evidence(),
-        }
+        fields: dict[str, Any] = {"networks": self.networks(), "evidence": self.evidence()}
         return load_deployment(write_deployment(folder, **(fields | changes)))
 
     def client(self, **_: Any) -> httpx.Client:
@@ -289,9 +322,11 @@ class ReconciledVenue:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if self.dark:
             raise httpx.ConnectError("the node is dark")
+        quiet = request.url.path.endswith(QUIET)
         answers = []
         for call in json.loads(request.content):
-            result = self._result(call["method"], call["params"])
+            answer = self._quiet if quiet else self._result
+            result = answer(call["method"], call["params"])
             error = {"error": {"message": "too many blocks"}} if result is None else {}
             answers.append({"id": call["id"], "result": result, **error})
         return httpx.Response(200, json=answers)
@@ -303,16 +338,39 @@ class ReconciledVenue:
             "eth_getBlockByNumber": lambda: self._block(params[0]),
             "eth_getLogs": lambda: self._logs(params[0]),
             "eth_getTransactionByHash": lambda: self.transactions[params[0]],
-            "eth_getTransactionCount": lambda: hex(self.sent[self._at_pin(params)]),
-            "eth_getBalance": lambda: hex(self._held(self._at_pin(params), "AST")),
-            "eth_call": lambda: self._token(params),
+            **self._state(params, PINNED, "AST"),
         }
         return answers[method]()
 
-    def _at_pin(self, params: list[Any]) -> str:
+    def _quiet(self, method: str, params: list[Any]) -> Any:
+        """The other network's node: its newest block is final, and nothing ever happened."""
+        block = {"number": hex(QUIET_BLOCK), "hash": block_hash(QUIET_BLOCK)}
+        answers: dict[str, Callable[[], Any]] = {
+            "eth_chainId": lambda: hex(QUIET_CHAIN_ID),
+            "eth_blockNumber": lambda: hex(QUIET_BLOCK),
+            "eth_getBlockByNumber": lambda: block,
+            "eth_getLogs": list,
+            **self._state(params, QUIET_BLOCK, self.policy.networks[QUIET].native),
+        }
+        return answers[method]()
+
+    def _state(self, params: list[Any], pinned: int, native: str) -> dict[str, Callable[[], Any]]:
         """State counts only in the block by whose hash it is asked for."""
-        assert params[1] == {"blockHash": block_hash(PINNED), "requireCanonical": True}
-        return str(params[0])
+
+        def of() -> str:
+            assert params[1] == {"blockHash": block_hash(pinned), "requireCanonical": True}
+            return str(params[0])
+
+        def of_token() -> str:
+            assert params[1] == {"blockHash": block_hash(pinned), "requireCanonical": True}
+            assert params[0]["to"] == TOKEN
+            return "0x" + _word(self._held("0x" + params[0]["data"][-40:], "USDX"))
+
+        return {
+            "eth_getTransactionCount": lambda: hex(self.sent.get(of(), 0)),
+            "eth_getBalance": lambda: hex(self._held(of(), native)),
+            "eth_call": of_token,
+        }
 
     def _block(self, name: str) -> Row:
         if name == "finalized":
@@ -325,6 +383,9 @@ class ReconciledVenue:
     def _logs(self, wanted: Row) -> list[Row] | None:
         first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
         if last - first >= self.span_max:
+            if self.slow:
+                message = "so many blocks take longer than anybody waits"
+                raise httpx.ReadTimeout(message)
             return None
         self.spans.append((first, last))
         return [
@@ -339,11 +400,6 @@ class ReconciledVenue:
         [wallet] = [name for name, each in self.addresses.items() if each == address]
         return self.balances[wallet, asset]
 
-    def _token(self, params: list[Any]) -> str:
-        assert params[1] == {"blockHash": block_hash(PINNED), "requireCanonical": True}
-        assert params[0]["to"] == TOKEN
-        return "0x" + _word(self._held("0x" + params[0]["data"][-40:], "USDX"))
-
 
 def _write(path: Path, rows: list[Row]) -> None:
     text = io.StringIO(newline="")
@@ -356,7 +412,7 @@ def _write(path: Path, rows: list[Row]) -> None:
 def reconciled_venue() -> ReconciledVenue:
     """The venue: at block 10 everything is explained, and a payment is in block 12."""
     policy = load_policy(repository_root() / "policies" / "sandbox.yaml")
-    wallets = {n: w for n, w in policy.wallets.items() if w.network == NETWORK}
+    wallets = policy.wallets
     venue = ReconciledVenue(
         policy=policy,
         addresses={name: f"0x{0xC000 + index:040x}" for index, name in enumerate(wallets)},
@@ -366,8 +422,9 @@ def reconciled_venue() -> ReconciledVenue:
         for asset, holding in wallet.holdings.items():
             amount = policy.base_units(asset, holding.target)
             owed = "customer" if wallet.bucket == "customer" else "own"
-            venue.entry(wallet.bucket, "fund", wallet.wallet_class, asset, amount)
-            venue.entry(wallet.bucket, "fund", owed, asset, -amount)
+            at = {"network": wallet.network}
+            venue.entry(wallet.bucket, "fund", wallet.wallet_class, asset, amount, **at)
+            venue.entry(wallet.bucket, "fund", owed, asset, -amount, **at)
             venue.balances[name, asset] += amount
     for number, nonce, state, block in (
         (1, 0, "final", 5),

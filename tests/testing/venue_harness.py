@@ -282,24 +282,34 @@ def founded_template(
     name = "seawall_template"
     postgres_server.psql(f"create database {name};")
     url = postgres_server.get_uri(database=name)
-    policy = load_policy(POLICY)
-    config = write_config(tmp_path_factory.mktemp("template") / "venue.json", url, policy)
-    nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
-
-    async def found() -> None:
-        async with connected(url) as connection:
-            await found_venue(
-                connection,
-                config=config,
-                policy=policy,
-                customers=opening_balances(policy, CUSTOMERS),
-                nonces=nonces,
-                roles=urls_of(url).roles,
-            )
-
+    path = tmp_path_factory.mktemp("template") / "venue.json"
     with ThreadPoolExecutor(max_workers=1) as own_event_loop:
-        own_event_loop.submit(asyncio.run, found()).result()
+        own_event_loop.submit(asyncio.run, found(url, path, customers=CUSTOMERS)).result()
     return name
+
+
+async def found(url: str, config_path: Path, *, customers: int) -> Founded:
+    """A venue of so many ``customers``, just founded in the empty database at ``url``."""
+    policy = load_policy(POLICY)
+    config = write_config(config_path, url, policy)
+    nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
+    database = urls_of(url)
+    async with connected(url) as connection:
+        await found_venue(
+            connection,
+            config=config,
+            policy=policy,
+            customers=opening_balances(policy, customers),
+            nonces=nonces,
+            roles=database.roles,
+        )
+    return Founded(
+        config_path=config_path,
+        config=config,
+        database=database,
+        policy=policy,
+        api_keys={number: f"key-{number}" for number in range(1, customers + 1)},
+    )
 
 
 @pytest.fixture

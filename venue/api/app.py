@@ -13,9 +13,11 @@ from uuid import UUID
 import asyncpg
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
+    AMOUNT_MAX,
     Balance,
     Balances,
     Login,
@@ -31,11 +33,19 @@ from seawall.formats.drill_contract import (
     openapi,
 )
 from venue.api import metrics
-from venue.api.front import UNAUTHORIZED, UNAVAILABLE, Front, Services, customer_of, malformed
+from venue.api.front import (
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    WRONG_METHOD,
+    Front,
+    Services,
+    customer_of,
+    malformed,
+)
 from venue.api.intake import STATUS_OF
 from venue.api.mode import read_mode
 from venue.api.reservations import NOT_FOUND, STATE, cancel_withdrawal
-from venue.api.swaps import Trade, bought, commit_swap, first_outcome
+from venue.api.swaps import Trade, bought, commit_swap, first_outcome, too_little
 from venue.database import FAILURES
 
 QUOTE_VALID_MS = 1_000
@@ -56,6 +66,12 @@ _ASSET_PAUSED = (
     "Yours keeps its place, and can be cancelled."
 )
 _TICKET = "insert into tickets (customer_id, kind, text) values ($1, $2, $3) returning id"
+
+_UNROUTED = {
+    404: Refusal(code="not_found", reason="There is nothing at this address."),
+    405: WRONG_METHOD,
+}
+_UNREADABLE = Refusal(code="malformed", reason="body: cannot be read as JSON")
 
 
 class RefusedError(Exception):
@@ -92,7 +108,9 @@ Customer = Annotated[int, Depends(_customer)]
 
 def make_app(services: Services) -> Front:
     """The api over ``services``; its OpenAPI document is that of the contract."""
-    app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     # The documented way to serve another OpenAPI document (FastAPI, "Extending OpenAPI").
     app.openapi = openapi  # type: ignore[method-assign]
     app.state.services = services
@@ -105,6 +123,7 @@ def make_app(services: Services) -> Front:
     app.get("/v1/status")(status)
     app.post("/v1/tickets")(ticket)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _of_framework)
     app.add_exception_handler(RefusedError, _refused)
     for failure in (*FAILURES, ServiceError):
         app.add_exception_handler(failure, _unavailable)
@@ -118,8 +137,38 @@ def _count(request: Request, outcome: str) -> None:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    _count(request, "malformed")
-    return answer(malformed(error.errors()))
+    refusal = await _stranger(request) or malformed(error.errors())
+    _count(request, refusal.code)
+    return answer(refusal)
+
+
+async def _of_framework(request: Request, error: Exception) -> Response:
+    """What the framework refuses on its own, in the words of the contract."""
+    assert isinstance(error, HTTPException)
+    refusal, status = _UNROUTED.get(error.status_code), error.status_code
+    if refusal is None:
+        refusal = await _stranger(request) or _UNREADABLE
+        status = STATUS_OF[refusal.code]
+    _count(request, refusal.code)
+    return Response(
+        refusal.model_dump_json(),
+        status_code=status,
+        media_type="application/json",
+        headers=error.headers,
+    )
+
+
+async def _stranger(request: Request) -> Refusal | None:
+    """The refusal of a caller without a known key: what it sent is of no interest then.
+
+    The framework reads a body before it asks who sent it.
+    """
+    authorization = request.headers.get("authorization", "")
+    try:
+        customer = await customer_of(request.app.state.services, authorization)
+    except FAILURES:
+        return UNAVAILABLE
+    return UNAUTHORIZED if customer is None else None
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -207,8 +256,10 @@ async def quote(
     """What a swap would buy now."""
     _tradable(services, network, sell, buy)
     price = await _price(services, sell=sell, buy=buy)
-    _count(request, "ok")
     buys = bought(services.policy, price, sell=sell, buy=buy, amount=int(amount))
+    if buys > AMOUNT_MAX:
+        raise RefusedError(too_little(buy))
+    _count(request, "ok")
     return answer(Quote(buy_amount=str(buys), valid_ms=QUOTE_VALID_MS))
 
 
@@ -243,7 +294,7 @@ async def _trade(services: Services, customer: int, body: SwapRequest, buys: int
     accounts = await services.directory.accounts_of(customer)
     if buys == 0:
         raise RefusedError(
-            Refusal(code="malformed", reason="The amount is too small to buy anything.")
+            Refusal(code="below_minimum", reason="The amount is too small to buy anything.")
         )
     assert selling is not None
     assert buying is not None

@@ -48,13 +48,14 @@ BODY_BYTES_MAX = 16_384
 
 The longest request is a ticket: 4,000 characters of up to four bytes.
 """
-_TOO_LONG_STATUS = 413
+_TOO_LONG_STATUS, _WRONG_METHOD_STATUS = 413, 405
 
 UNAUTHORIZED = Refusal(
     code="unauthorized", reason="Send a known key as `Authorization: Bearer <key>`."
 )
 UNAVAILABLE = Refusal(code="unavailable", reason="The venue cannot answer this now; try again.")
 _TOO_LONG = Refusal(code="malformed", reason=f"body: more than {BODY_BYTES_MAX} bytes")
+WRONG_METHOD = Refusal(code="malformed", reason="This address is not asked by this method.")
 _UNROUTED = "none"
 """The operation of a request that was answered before it was known to be one, as a label."""
 
@@ -77,8 +78,12 @@ class Front:
             # The rest of the body is on its way: only closing the connection spares us reading it.
             await _send(send, _TOO_LONG, _TOO_LONG_STATUS, (b"connection", b"close"))
             return
-        if scope["method"] != "POST" or scope["path"] != PATH:
+        if scope["path"] != PATH:
             await self._behind(scope, _with_body(body, receive), send)
+            return
+        if scope["method"] != "POST":
+            metrics.REQUESTS.labels(_UNROUTED, WRONG_METHOD.code).inc()
+            await _send(send, WRONG_METHOD, _WRONG_METHOD_STATUS, (b"allow", b"POST"))
             return
         try:
             outcome = await self._withdraw(scope, body)

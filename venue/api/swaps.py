@@ -100,6 +100,14 @@ def bought(policy: Policy, price: Fraction, *, sell: str, buy: str, amount: int)
     return int(amount * price * scale)
 
 
+def too_little(asset: str) -> Refusal:
+    """The refusal to sell more of ``asset`` than the house has."""
+    return Refusal(
+        code="insufficient_inventory",
+        reason=f"The venue has too little {asset} to sell; try a smaller amount.",
+    )
+
+
 _KNOWN = """
     select customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount
     from swaps where id = $1"""
@@ -187,10 +195,7 @@ async def commit_swap(
                 code="insufficient_balance", reason="The balance does not cover the amount."
             )
         if available[trade.house_buy] < trade.buy_amount:
-            return Refusal(
-                code="insufficient_inventory",
-                reason=f"The venue has too little {request.buy} to sell; try a smaller amount.",
-            )
+            return too_little(request.buy)
         await _book(connection, trade, mode.epoch)
     return SwapReceipt(id=request.id, buy_amount=str(trade.buy_amount))
 

@@ -80,8 +80,8 @@ class BackupBucket:
                             found.append((int(timeline, 16), stamp))
         if not found:
             return None
-        timeline, stamp = max(found)
-        return BackupName(timeline=timeline, stamp=stamp)
+        newest, begun = max(found)
+        return BackupName(timeline=newest, stamp=begun)
 
     def get(self, name: BackupName, file: str, into: Path) -> None:
         """Write one file of the backup ``name`` to ``into``."""

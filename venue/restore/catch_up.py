@@ -121,6 +121,7 @@ _ADD_TOPUP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification,
                         slot_id, seq)
     values ($1, $2, $3, $4, $5, $6, 'slotted', $7, $8, $9)"""
+_NUMBERS = "alter table withdrawals alter column seq set generated {}"
 _GENERATION = "select max(generation) from generations"
 _BEGIN = "insert into generations (generation, reason) values ($1, $2)"
 
@@ -259,7 +260,7 @@ async def _read_lane(
         first_block=await _first_block(connection, rpc, row["chain_id"]) if nonces else 0,
     )
     in_force = await rpc.read(contract, generation_in_force(), uint256)
-    return _Lane(row=row, contract=contract, in_force=in_force, lost=lost)
+    return _Lane(row=dict(row), contract=contract, in_force=in_force, lost=lost)
 
 
 async def _first_block(connection: Connection, rpc: AsyncRpcClient, chain_id: int) -> int:
@@ -297,6 +298,8 @@ class _Writer:
         mode_epoch = await self.connection.fetchval(_MODE)
         losses: list[Loss] = []
         withdrawals = topups = written = 0
+        # A withdrawal that was paid anew has the number under which the chain knows it.
+        await self.connection.execute(_NUMBERS.format("by default"))
         for lane in lanes:
             found = [await self._slot(lane, lost, mode_epoch) for lost in lane.lost]
             slots = [slot for slot, _ in found]
@@ -311,6 +314,7 @@ class _Writer:
                 await self.connection.execute(
                     _NEXT_NONCE, lane.row["wallet"], lane.lost[-1].sent.intent.nonce + 1
                 )
+        await self.connection.execute(_NUMBERS.format("always"))
         if losses and accepted is None:
             raise LossError(losses)
         if losses:
@@ -398,11 +402,11 @@ class _Writer:
         rows = {row["id"]: row for row in await self.connection.fetch(_WITHDRAWALS, sorted(last))}
         known = await self._attempted(attempts, rows)
         taken = 0
-        for identity, (slot, _, seq, item) in last.items():
+        for identity, (slot, _, seq, paid) in last.items():
             row = rows.get(identity)
             if row is None or (slot, identity) in known:
                 continue
-            taken += await self._take(lane, row, slot, seq, item)
+            taken += await self._take(lane, dict(row), slot, seq, paid)
         losses = [
             Loss(
                 network=lane.row["network"],

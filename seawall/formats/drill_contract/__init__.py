@@ -14,6 +14,7 @@ from seawall.formats.drill_contract.adapter import (
 from seawall.formats.drill_contract.client import VenueClient
 from seawall.formats.drill_contract.loading import CONTRACT, load_adapter
 from seawall.formats.drill_contract.messages import (
+    AMOUNT_MAX,
     Balance,
     Balances,
     Login,
@@ -36,6 +37,7 @@ from seawall.formats.drill_contract.schema import OPERATIONS, Operation, openapi
 from seawall.formats.drill_contract.sums import keyless_address, smallest_sum
 
 __all__ = [
+    "AMOUNT_MAX",
     "CONTRACT",
     "FOLLOW",
     "OPERATIONS",

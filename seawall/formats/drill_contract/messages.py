@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seawall.policy import Function, Tier
 
+AMOUNT_MAX = 10**77 - 1
+"""The largest amount, in base units, that a message can say."""
 AmountText = Annotated[
     str,
     Field(
@@ -161,10 +163,10 @@ class Status(Message):
 
 
 class TicketRequest(Message):
-    """A customer's support ticket."""
+    """A customer's support ticket; no database keeps a zero byte as text."""
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,31}$")]
-    text: Annotated[str, Field(max_length=4_000)]
+    text: Annotated[str, Field(max_length=4_000, pattern=r"^[^\x00]*$")]
 
 
 class Ticket(Message):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from seawall.formats.drill_contract.messages import (
     Balances,
     Login,
     Message,
+    PositiveAmountText,
     Quote,
     Refusal,
     Status,
@@ -26,7 +28,11 @@ from seawall.formats.drill_contract.messages import (
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation: its request, its answer on success, and the statuses of its refusals."""
+    """One operation: its request, its answer on success, and the statuses of its refusals.
+
+    ``refusals`` are those of its own; :data:`ALWAYS` are every operation's, and 401 is that of each
+    that needs a key.
+    """
 
     name: str
     method: str
@@ -36,9 +42,13 @@ class Operation:
     request: type[Message] | None = None
     query: tuple[str, ...] = ()
     keyed: bool = True
-    refusals: tuple[int, ...] = (401,)
+    refusals: tuple[int, ...] = ()
 
 
+ALWAYS = (413, 503)
+"""A body may be too long whatever it is for, and a venue may be unable to answer."""
+_TEXT = {"type": "string"}
+_QUERY = {"amount": TypeAdapter(PositiveAmountText).json_schema()}
 OPERATIONS: tuple[Operation, ...] = (
     Operation(name="login", method="post", path="/v1/login", success=200, answer=Login),
     Operation(name="balances", method="get", path="/v1/balances", success=200, answer=Balances),
@@ -49,7 +59,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=202,
         answer=WithdrawalReceipt,
         request=WithdrawalRequest,
-        refusals=(400, 401, 409, 413, 422, 429, 503),
+        refusals=(400, 409, 422, 429),
     ),
     Operation(
         name="follow_withdrawal",
@@ -57,7 +67,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/withdrawals/{id}",
         success=200,
         answer=Withdrawal,
-        refusals=(401, 404),
+        refusals=(400, 404),
     ),
     Operation(
         name="cancel_withdrawal",
@@ -65,7 +75,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/withdrawals/{id}/cancel",
         success=200,
         answer=Withdrawal,
-        refusals=(401, 404, 409, 503),
+        refusals=(400, 404, 409),
     ),
     Operation(
         name="quote",
@@ -74,7 +84,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=200,
         answer=Quote,
         query=("network", "sell", "buy", "amount"),
-        refusals=(400, 401, 422, 503),
+        refusals=(400, 422),
     ),
     Operation(
         name="swap",
@@ -83,16 +93,10 @@ OPERATIONS: tuple[Operation, ...] = (
         success=201,
         answer=SwapReceipt,
         request=SwapRequest,
-        refusals=(400, 401, 409, 413, 422, 503),
+        refusals=(400, 409, 422),
     ),
     Operation(
-        name="status",
-        method="get",
-        path="/v1/status",
-        success=200,
-        answer=Status,
-        keyed=False,
-        refusals=(),
+        name="status", method="get", path="/v1/status", success=200, answer=Status, keyed=False
     ),
     Operation(
         name="ticket",
@@ -101,7 +105,7 @@ OPERATIONS: tuple[Operation, ...] = (
         success=201,
         answer=Ticket,
         request=TicketRequest,
-        refusals=(400, 401, 413),
+        refusals=(400,),
     ),
 )
 
@@ -133,9 +137,10 @@ def openapi() -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     answers = {str(operation.success): _body(operation.answer, "done")}
-    answers |= {str(status): _body(Refusal, "refused") for status in operation.refusals}
+    refusals = {*operation.refusals, *ALWAYS} | ({401} if operation.keyed else set())
+    answers |= {str(status): _body(Refusal, "refused") for status in sorted(refusals)}
     parameters = [
-        {"name": name, "in": "query", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "query", "required": True, "schema": _QUERY.get(name, _TEXT)}
         for name in operation.query
     ]
     if "{id}" in operation.path:

@@ -5,15 +5,22 @@ A fault that did not is UNKNOWN, never FAIL: then nothing was shown about the ve
 
 from __future__ import annotations
 
-from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s
+from seawall.scorecard.facts import ACKNOWLEDGED, MILLISECOND, Facts, FaultSeen, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, passed, unknown
 from seawall.scorecard.outside import seen_outside
 from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.storm import storm_of
 
 SERVED_PERCENT_MIN = 50
 """Of the run's distinct requests must have been paid: a venue that pays fewer was not drilled, it
 was down. What it promises to pay in time is a target of its own.
 """
+
+CUSTOMER_LIMITS = ("value_limit_reached", "number_limit_reached")
+"""Codes of the drill contract with which a limit of customers answers."""
+
+LIMITED_PERCENT_MIN = 50
+"""Share of a storm that must have met a limit of customers: it asks for several times as much."""
 
 HELD_PERCENT_MIN = 90
 """Share of a fault's own observations that must have shown it; none may have shown its absence."""
@@ -93,7 +100,9 @@ def payouts(facts: Facts) -> Finding:
     was: below it the venue served hardly anybody, and nothing was shown about it. Where the drill
     says how many, so many must have been paid between the fault seen effective and its undo.
     """
+    # A storm is refused on purpose: whoever asks for too much must not be paid.
     asked = {arrival.id for arrival, _ in facts.sent if arrival.phase == "run"}
+    asked -= {arrival.id for arrival, _ in storm_of(facts)}
     served = [
         each for each in asked if each in facts.acknowledged and facts.payment_of(each) is not None
     ]
@@ -127,6 +136,31 @@ def payouts(facts: Facts) -> Finding:
 
 
 @check(
+    "drill.storm",
+    question="Did the one customer's storm get through to the limits of customers?",
+    motivation="A storm that is turned away at the door shows nothing of the limits behind it.",
+    evidence=("arrivals.csv", "requests.csv", "flood.json"),
+    remediation="Look at the errors of the stormer's requests in requests.csv.",
+    belongs=lambda drill: drill.flood.storm is not None,
+    believes={"runner": "answers that the venue never gave"},
+)
+def storm_landed(facts: Facts) -> Finding:
+    """Some of it was accepted, and most of it was refused by a limit of customers, and said so."""
+    sent = storm_of(facts)
+    accepted = sum(1 for _, request in sent if request.outcome in ACKNOWLEDGED)
+    limited = sum(1 for _, request in sent if request.error in CUSTOMER_LIMITS)
+    target = f"some accepted, >= {LIMITED_PERCENT_MIN} % refused by a limit of customers"
+    measured = f"{accepted:,} accepted and {limited:,} limited of {len(sent):,}"
+    if not accepted:
+        return unknown(target=target, measured=measured, reason="nothing of the storm was accepted")
+    if limited * 100 < len(sent) * LIMITED_PERCENT_MIN:
+        return unknown(
+            target=target, measured=measured, reason="most of the storm met something else"
+        )
+    return passed(measured=measured, target=target, reason="the limits of customers answered it")
+
+
+@check(
     "drill.fault_landed",
     question="Did each fault take effect and end, as seen from outside the injector?",
     motivation="A fault that was only reported by its injector may never have happened.",
@@ -139,11 +173,15 @@ def payouts(facts: Facts) -> Finding:
         "records/sign_log.csv",
         "records/slots.csv",
         "aws/sign_calls.csv",
+        "chain/payouts.csv",
     ),
     adapts_to=("signatures", "aws_log", "metrics"),
     remediation="Check that the venue and the prober take the path that the fault cuts.",
     belongs=lambda drill: bool(drill.faults),
-    believes={"runner": "a fault that nobody else can see, which the finding then says"},
+    believes={
+        "runner": "a fault that nobody else can see, which the finding then says",
+        "networks": "payouts of a paused asset that they leave out",
+    },
 )
 def fault_landed(facts: Facts) -> Finding:
     """Each fault's own observer saw it throughout, and so did others, where it shows elsewhere.
@@ -237,4 +275,4 @@ def _observed(fault: FaultSeen) -> Finding:
     return passed(measured=measured, target=target, reason="seen throughout by its own observer")
 
 
-CHECKS = (fault_length, payouts, fault_landed)
+CHECKS = (fault_length, payouts, storm_landed, fault_landed)

@@ -198,7 +198,7 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     evidence=("records/sign_log.csv", "records/slots.csv"),
     remediation="Stop the signers; find who asked for the second digest.",
     proves_alone=True,
-    believes={"venue": "a log without the second intent"},
+    believes={"venue": "a log without the second intent, or with another digest than was signed"},
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
     """For every nonce signed, the sign log and the slots name the same digest and transaction.

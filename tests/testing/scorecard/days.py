@@ -9,6 +9,7 @@ from typing import Any
 from seawall.conventions.evidence import Port
 from seawall.experiments import experiment_of
 from seawall.policy import Policy
+from seawall.policy.drilling import Storm
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import Files, probes, without
 from tests.testing.scorecard.story import DRILL
@@ -74,4 +75,44 @@ def offering(
         "policy": policy,
         "drill": drill,
         "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
+    }
+
+
+def stormy(run: Run, *, limited: int = 80) -> Files:
+    """One customer asks 100 times more, beside the others; so many of these meet a limit.
+
+    The first four are accepted; what meets no limit fails otherwise.
+    """
+    drill = run.drill.model_copy(
+        update={
+            "flood": run.drill.flood.model_copy(
+                update={"storm": Storm.model_construct(requests_per_s=1, value=1000)}
+            )
+        }
+    )
+    model, sent = next(
+        (arrival, request)
+        for arrival in run.arrivals
+        for request in run.requests
+        if arrival.phase == "run" and request.index == arrival.index and request.sent_at
+    )
+    first = 1 + max(arrival.index for arrival in run.arrivals)
+    arrivals = tuple(
+        replace(model, index=first + n, id=f"storm-{n}", customer_id="the stormer", attempt=1)
+        for n in range(100)
+    )
+    requests = tuple(
+        replace(
+            sent,
+            index=arrival.index,
+            outcome="accepted" if n < 4 else "refused",
+            error=None if n < 4 else "value_limit_reached" if n < 4 + limited else "unauthorized",
+        )
+        for n, arrival in enumerate(arrivals)
+    )
+    return {
+        "policy": run.policy.model_copy(update={"drills": {DRILL: drill}}),
+        "drill": drill,
+        "arrivals": (*run.arrivals, *arrivals),
+        "requests": (*run.requests, *requests),
     }

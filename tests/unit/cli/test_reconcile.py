@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from seawall import sandbox_program
@@ -26,9 +27,7 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[ReconciledVenue], None
     monkeypatch.setattr(sandbox_program, "kept_deployment", lambda: None)
     monkeypatch.setattr(sources, "_LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(sources, "finality_s_max", lambda *_: 0.05)
-    return lambda venue: monkeypatch.setattr(
-        "seawall.reconciliation.sources.httpx.Client", venue.client
-    )
+    return lambda venue: monkeypatch.setattr(httpx, "Client", venue.client)
 
 
 @pytest.mark.parametrize(

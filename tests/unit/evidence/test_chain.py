@@ -12,6 +12,7 @@ import pytest
 
 from seawall.errors import EvidenceError
 from seawall.evidence.chain import NATIVE, PAID_TOPIC, ChainSource, export_chain, head_of
+from seawall.reconciliation.chain import PinnedNetwork
 
 LANE = "0x" + "Ab" * 20
 CONTRACT = "0x" + "cd" * 20
@@ -255,6 +256,43 @@ def test_what_arrives_at_a_destination_of_the_drill_is_read_whoever_sent_it(
     """A second payment may come from another wallet of the venue."""
     rows = transferred(Transferring(), tmp_path, monkeypatch, destinations={OURS})
     assert {row["tx_hash"] for row in rows} == {"0xpaid", "0xtoken", "0xother", "0xsecond"}
+
+
+def test_a_reconciliation_reads_the_same_transfers_a_few_blocks_at_a_time() -> None:
+    """Each block once, from the first one that counts."""
+    chain = Transferring()
+    source = ChainSource(
+        network="aster",
+        node_url="http://node",
+        assets={"AST": NATIVE, "USDX": TOKEN},
+        senders=(SENDER,),
+        first_block=3,
+    )
+    with CLIENT(transport=httpx.MockTransport(chain)) as client:
+        network = PinnedNetwork(client, source, chain_id=7)
+        [activity] = network.activity(0, 5)
+        assert list(network.activity(6, 5)) == []
+
+    paid = [
+        (each.asset, each.amount, each.to, each.tx_hash, each.block_number, each.sender)
+        for each in activity.payments
+    ]
+    assert paid == [
+        ("AST", 9, PAID, "0xpaid", 4, SENDER),
+        ("USDX", 250, PAID, "0xtoken", 5, SENDER),
+    ]
+    assert {each.seq for each in activity.payments} == {None}
+    assert chain.asked_from == {3, 4, 5}
+
+
+@pytest.mark.parametrize("own", [{"senders": (SENDER, PAID)}, {"own": (PAID,)}])
+def test_what_stays_between_addresses_of_the_venue_is_no_payout(
+    own: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coins and tokens alike; a destination of the drill is nobody's own."""
+    assert transferred(Transferring(), tmp_path, monkeypatch, **own) == []
+    rows = transferred(Transferring(), tmp_path, monkeypatch, **own, destinations={PAID})
+    assert {row["tx_hash"] for row in rows} == {"0xpaid", "0xtoken", "0xforeign"}
 
 
 def test_a_node_of_another_chain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

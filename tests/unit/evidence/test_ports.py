@@ -25,7 +25,7 @@ CONTRACTS = {
     "signers": {"hot": "0x2"},
 }
 AWS_LOG: dict[str, Any] = {"outputs": "o.json", "aws_log": {"within_s": 9, "settled_s": 2}}
-TRANSFERS = {"senders": ["0xAB"], "tokens": {"USDX": "0xCD"}, "first_block": 7}
+TRANSFERS = {"senders": ["0xAB"], "own": ["0xEF"], "tokens": {"USDX": "0xCD"}, "first_block": 7}
 
 
 def network(**payouts: Any) -> dict[str, Any]:
@@ -171,6 +171,6 @@ def test_transfers_are_read_from_the_head_of_before_the_drill(tmp_path: Path) ->
     [before] = chain_sources(deployment, policy, {"aster": 3})
     [after] = chain_sources(deployment, policy, {"aster": 30})
     assert (before.first_block, after.first_block) == (7, 30)
-    assert before.senders == ("0xab",)
+    assert (before.senders, before.own) == (("0xab",), ("0xef",))
     assert before.assets == {"AST": "0x" + "0" * 40, "USDX": "0xcd"}
     assert before.final_within_s > 0

@@ -246,12 +246,6 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "caps.contract.window",
         "write whole seconds",
     ),
-    "a withdrawal that no window lets through": (
-        "limits.withdrawal_value_max",
-        "336001",
-        "limits.withdrawal_value_max",
-        "customer-aster-hot may sign away USDX worth 336000 in one window",
-    ),
     "a signer that may sign nothing": (
         "caps.signer.transactions",
         0,
@@ -532,3 +526,17 @@ def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path
         "accounts.staging",
         "backup.keep",
     }
+
+
+def test_a_withdrawal_that_no_window_lets_through_is_refused(tmp_path: Path) -> None:
+    """It would be accepted and never paid, although the cycle of stress would be."""
+    changed = tree()
+    put(changed, "caps.signer.of_target", "0.20")
+    put(
+        changed,
+        "stress.outflow",
+        {"aster": {"AST": "100", "USDX": "1000"}, "birch": {"BIR": "100", "USDX": "1000"}},
+    )
+    found = problems(write(tmp_path, changed))
+    assert list(found) == ["limits.withdrawal_value_max"]
+    assert "customer-aster-hot may sign away USDX worth 84000 in one window" in str(found)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from seawall.reconciliation.run import Reconciliation, reconcile
 from tests.testing.reconciled_venue import ReconciledVenue
 
-SOURCES = "seawall.reconciliation.sources"
 Reconciling = Callable[..., Reconciliation]
 
 
@@ -22,15 +23,13 @@ def reconciling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reconciling:
     Keywords replace parts of the deployment file; ``spoil`` changes its folder first.
     """
     now = [0.0]
-    monkeypatch.setattr(f"{SOURCES}.time.monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        f"{SOURCES}.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
-    )
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
 
     def run(
         venue: ReconciledVenue, *, spoil: Callable[[Path], object] | None = None, **changes: Any
     ) -> Reconciliation:
-        monkeypatch.setattr(f"{SOURCES}.httpx.Client", venue.client)
+        monkeypatch.setattr(httpx, "Client", venue.client)
         deployment = venue.write(tmp_path, **changes)
         if spoil is not None:
             spoil(tmp_path / "files")

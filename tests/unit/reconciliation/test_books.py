@@ -14,6 +14,7 @@ from seawall.reconciliation.books import (
     asset_lines,
     judge_lane,
     judge_wallet,
+    unread_holdings,
     wallet_lines,
 )
 from seawall.reconciliation.facts import LedgerLine, PostingLine
@@ -26,8 +27,8 @@ def booked(balance: int, *, kind: str = "hot", asset: str = "AST") -> LedgerLine
     return LedgerLine(bucket="customer", network="aster", asset=asset, kind=kind, balance=balance)
 
 
-def lines(ledger: list[LedgerLine], held: dict[tuple[str, str], int]) -> list[WalletLine]:
-    return wallet_lines(ledger, wallets=[HOT], held=held, movements=Movements())
+def lines(ledger: list[LedgerLine], on_chain: dict[tuple[str, str], int]) -> list[WalletLine]:
+    return wallet_lines(ledger, wallets=[HOT], on_chain=on_chain, movements=Movements())
 
 
 @pytest.mark.parametrize(("held", "name"), [(6, "deficit"), (8, "surplus")])
@@ -44,12 +45,30 @@ def test_what_is_nobodys_is_no_difference_and_in_no_total() -> None:
     assert [(line.asset, line.listed) for line in found] == [("AST", True), ("USDX", False)]
     assert [judge_wallet(line, 9) for line in found] == [None, None]
     totals = asset_lines(found, None, movements=Movements(), surpluses={})
-    assert [(total.asset, total.held) for total in totals] == [("AST", 7)]
+    assert [(total.asset, total.on_chain) for total in totals] == [("AST", 7)]
 
 
 def test_what_the_ledger_holds_of_an_asset_that_the_policy_does_not_name_must_be_there() -> None:
-    found = [judge_wallet(line, 9) for line in lines([booked(7, asset="USDX")], {})]
+    found = [
+        judge_wallet(line, 9) for line in lines([booked(7, asset="USDX")], {("hot", "USDX"): 0})
+    ]
     assert [each.name for each in found if each is not None] == ["deficit"]
+
+
+def test_what_nobody_read_is_not_called_nothing() -> None:
+    """It is in no line, and is named: for what the policy lists, and for what the ledger has."""
+    ledger = [booked(7), booked(5, asset="USDX"), booked(0, asset="XYZ")]
+    assert lines(ledger, {}) == []
+    unread = unread_holdings(ledger, wallets=[HOT], on_chain={})
+    assert unread == [(HOT, "AST"), (HOT, "USDX")]
+    assert unread_holdings([], wallets=[HOT], on_chain={}) == [(HOT, "AST")]
+    assert unread_holdings(ledger, wallets=[HOT], on_chain={("hot", "AST"): 0}) == [(HOT, "USDX")]
+
+
+def test_a_total_of_which_a_part_was_not_read_is_left_out() -> None:
+    found = lines([booked(7)], {("hot", "AST"): 7})
+    none = asset_lines(found, None, movements=Movements(), surpluses={}, unread={("aster", "AST")})
+    assert none == []
 
 
 def test_an_account_without_a_wallet_holds_nothing() -> None:

@@ -13,7 +13,7 @@ import pytest
 from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
 from seawall.reconciliation import run
-from seawall.reconciliation.findings import PROOFS, Proof
+from seawall.reconciliation.findings import COMPARISONS, Comparison
 from seawall.reconciliation.payouts import Stage
 from seawall.reconciliation.run import Reconciliation
 from seawall.scorecard.outcome import Outcome
@@ -21,6 +21,7 @@ from tests.testing.reconciled_venue import (
     HOT,
     NETWORK,
     PINNED,
+    QUIET,
     STRANGER,
     UNTIL,
     ReconciledVenue,
@@ -34,9 +35,9 @@ Reconciling = Callable[..., Reconciliation]
 OF_THE_NETWORK = {"payouts", "slots", "nonces", "top_ups", "holdings"}
 
 
-def outcomes(found: Reconciliation) -> dict[Proof, Outcome | None]:
-    """What became of each statement."""
-    return {each.name: each.outcome for each in found.proofs}
+def outcomes(found: Reconciliation) -> dict[Comparison, Outcome | None]:
+    """What became of each comparison."""
+    return {each.name: each.outcome for each in found.comparisons}
 
 
 def test_a_network_that_does_not_answer_leaves_its_statements_open(
@@ -48,7 +49,7 @@ def test_a_network_that_does_not_answer_leaves_its_statements_open(
     found = reconciling(venue)
 
     assert outcomes(found) == {
-        name: Outcome.UNKNOWN if name in OF_THE_NETWORK else Outcome.PASS for name in PROOFS
+        name: Outcome.UNKNOWN if name in OF_THE_NETWORK else Outcome.PASS for name in COMPARISONS
     }
     assert found.outcome is Outcome.UNKNOWN
     assert found.findings.count == 0
@@ -111,6 +112,13 @@ def test_a_node_that_refuses_many_blocks_at_once_is_asked_for_fewer(
     assert read == list(range(UNTIL + 1))
 
 
+def test_a_node_that_takes_too_long_is_asked_for_fewer(reconciling: Reconciling) -> None:
+    """A busy network's events of 1,000 blocks may be more than a node finds in time."""
+    venue = reconciled_venue()
+    venue.span_max, venue.slow = 3, True
+    assert reconciling(venue).outcome is Outcome.PASS
+
+
 def test_a_node_that_refuses_a_single_block_is_dark(reconciling: Reconciling) -> None:
     venue = reconciled_venue()
     venue.span_max = 0
@@ -149,7 +157,7 @@ def test_a_payment_after_the_records_were_read_is_left_to_the_next_time(
 
     assert found.outcome is Outcome.PASS
     [newer] = [each for each in found.notices.each if each.name == "newer"]
-    assert newer.text == "1 payments on aster are too new to be judged"
+    assert newer.text == "1 payment on aster is too new to be judged"
 
 
 def test_money_from_outside_that_was_booked_in_a_later_block_is_explained(
@@ -184,19 +192,22 @@ def test_money_from_outside_that_was_booked_in_a_later_block_is_explained(
     ],
 )
 def test_what_is_not_offered_is_not_claimed(
-    without: Port, unclaimed: set[Proof], reconciling: Reconciling
+    without: Port, unclaimed: set[Comparison], reconciling: Reconciling
 ) -> None:
     venue = reconciled_venue()
     evidence = venue.evidence()
     del evidence[without]
     found = reconciling(venue, evidence=evidence)
 
-    assert {each.name for each in found.proofs if not each.claimed} == unclaimed
+    assert {each.name for each in found.comparisons if not each.claimed} == unclaimed
     assert found.outcome is Outcome.PASS
     [reason] = {
-        each.reason for each in found.proofs if each.name in unclaimed and without in each.reason
+        each.reason
+        for each in found.comparisons
+        if each.name in unclaimed and without in each.reason
     }
     assert reason == f"needs {without}"
+    assert {each.difference for each in found.assets} <= {0}
 
 
 def test_without_withdrawals_or_payments_nothing_is_explained(reconciling: Reconciling) -> None:
@@ -217,7 +228,7 @@ def test_a_ledger_that_does_not_say_how_it_came_about_claims_no_opening(
     venue = reconciled_venue()
     found = reconciling(venue, spoil=lambda files: (files / "ledger_by_posting.csv").unlink())
 
-    assert {each.name for each in found.proofs if not each.claimed} == {"postings"}
+    assert {each.name for each in found.comparisons if not each.claimed} == {"postings"}
     assert found.outcome is Outcome.PASS
     assert {each.opening for each in found.assets} == {None}
     assert {each.difference for each in found.assets} == {0}
@@ -237,7 +248,7 @@ def test_a_source_that_is_cut_off_is_missing_and_not_half_believed(
 
     assert found.findings.count == 0
     assert found.outcome is Outcome.UNKNOWN
-    assert any(f"{name}.csv is truncated" in each.reason for each in found.proofs)
+    assert any(f"{name}.csv is truncated" in each.reason for each in found.comparisons)
 
 
 def test_a_state_that_no_withdrawal_can_have_is_not_explained_away(
@@ -248,7 +259,7 @@ def test_a_state_that_no_withdrawal_can_have_is_not_explained_away(
     found = reconciling(venue)
     assert found.outcome is Outcome.UNKNOWN
     assert any(
-        f"{withdrawal_id(10)} is on record as 'sent'" in each.reason for each in found.proofs
+        f"{withdrawal_id(10)} is on record as 'sent'" in each.reason for each in found.comparisons
     )
 
 
@@ -264,10 +275,63 @@ def test_a_withdrawal_of_a_network_that_nobody_reads_was_not_compared(
     reconciling: Reconciling,
 ) -> None:
     venue = reconciled_venue()
-    venue.one("withdrawals", seq=11)["network"] = "birch"
+    venue.one("withdrawals", seq=11)["network"] = "cedar"
     found = reconciling(venue)
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
-    assert any("birch was not read, 1 withdrawals" in each.text for each in found.doubts.each)
+    assert any("cedar was not read, 1 withdrawals" in each.text for each in found.doubts.each)
+
+
+def test_a_network_of_the_policy_that_nobody_reads_is_not_passed_over(
+    reconciling: Reconciling,
+) -> None:
+    """Its wallets may hold nothing, and its keys may have sent anything."""
+    venue = reconciled_venue()
+    networks = venue.networks()
+    del networks[QUIET]
+    found = reconciling(venue, networks=networks)
+
+    assert found.findings.count == 0
+    assert outcomes(found) == {
+        name: Outcome.UNKNOWN if name in OF_THE_NETWORK else Outcome.PASS for name in COMPARISONS
+    }
+    assert all(f"{QUIET} was not read" in each.text for each in found.doubts.each)
+
+
+def test_money_of_the_ledger_on_a_network_that_nobody_knows_is_not_passed_over(
+    reconciling: Reconciling,
+) -> None:
+    venue = reconciled_venue()
+    venue.entry("customer", "fund", "cold", "CED", 10**24, network="cedar")
+    venue.entry("customer", "fund", "customer", "CED", -(10**24), network="cedar")
+    found = reconciling(venue)
+    assert found.findings.count == 0
+    assert outcomes(found)["holdings"] is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("network", "part", "left_out", "unknown"),
+    [
+        (NETWORK, "signers", "treasury-aster-hot", {"nonces"}),
+        (NETWORK, "wallets", "customer-aster-cold", {"holdings"}),
+        (QUIET, "tokens", "USDX", {"holdings"}),
+        (QUIET, "wallets", "customer-birch-reserve", {"holdings", "top_ups"}),
+        (QUIET, "contracts", "customer-birch-hot", {"payouts", "slots"}),
+    ],
+)
+def test_what_the_deployment_file_leaves_out_was_not_read(
+    network: str, part: str, left_out: str, unknown: set[Comparison], reconciling: Reconciling
+) -> None:
+    """It is not called nothing: neither a deficit, nor proven."""
+    venue = reconciled_venue()
+    networks = venue.networks()
+    del networks[network]["payouts"][part][left_out]
+    found = reconciling(venue, networks=networks)
+
+    assert found.findings.each == []
+    assert {name for name, each in outcomes(found).items() if each is Outcome.UNKNOWN} == unknown
+    assert {each.comparison for each in found.doubts.each} == unknown
+    assert all(network in each.text for each in found.doubts.each)
+    assert {each.difference for each in found.assets} == {0}
 
 
 # --- a statement instead of a chain
@@ -276,9 +340,17 @@ PAID_AT, WRITTEN_AT = 1_700_000_000.5, 1_700_000_100.0
 
 
 def _statement(
-    reconciling: Reconciling, spoil: Callable[[list[str]], object] | None = None, **source: Any
+    reconciling: Reconciling,
+    spoil: Callable[[list[str]], object] | None = None,
+    *,
+    written_at: float = WRITTEN_AT,
+    records_at: float | None = None,
+    **source: Any,
 ) -> Reconciliation:
-    """The same venue, whose payments are lines of a statement without numbers."""
+    """The same venue, whose payments are lines of a statement without numbers.
+
+    ``records_at`` is when its records were written, long afterwards if it is None.
+    """
     venue = reconciled_venue()
     lines = [
         f"{NETWORK},,{destination(number)},,{asset},{amount},line-{number},,{PAID_AT},"
@@ -289,9 +361,12 @@ def _statement(
 
     def write(files: Path) -> None:
         header = "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp,x"
-        path = files / "statement.csv"
-        path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
-        os.utime(path, (WRITTEN_AT, WRITTEN_AT))
+        (files / "bank").mkdir()
+        for path in (files / "statement.csv", files / "bank" / "payouts.csv"):
+            path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+            os.utime(path, (written_at, written_at))
+        if records_at is not None:
+            os.utime(files / "withdrawals.csv", (records_at, records_at))
 
     evidence = venue.evidence()
     return reconciling(
@@ -300,7 +375,7 @@ def _statement(
         networks={},
         evidence={
             "withdrawals": evidence["withdrawals"],
-            "payouts": {"file": "files/statement.csv", **source},
+            "payouts": {"file": "files/statement.csv"} | source,
         },
     )
 
@@ -309,7 +384,7 @@ def test_a_statement_is_compared_by_destination_and_amount(reconciling: Reconcil
     found = _statement(reconciling)
     assert found.findings.each == []
     assert outcomes(found)["payouts"] is Outcome.PASS
-    assert {each.name for each in found.proofs if each.claimed} == {"payouts"}
+    assert {each.name for each in found.comparisons if each.claimed} == {"payouts"}
     assert found.outcome is Outcome.PASS
 
 
@@ -336,6 +411,85 @@ def test_what_a_statement_cannot_show_yet_is_not_known(reconciling: Reconciling)
     found = _statement(reconciling, lambda lines: lines.pop(0), settles_s=200)
     assert found.findings.count == 0
     assert "the statement of payments ends before that" in found.doubts.each[0].text
+
+
+LATER = "1700000050"
+
+
+def _posted_later(lines: list[str]) -> None:
+    """Only what was paid and posted earlier is on the statement: the first line is lacking."""
+    lines[:] = [line.replace(str(PAID_AT), "1699999000") for line in lines[1:]]
+
+
+def test_a_file_that_was_only_copied_later_goes_no_further_than_its_newest_line(
+    reconciling: Reconciling,
+) -> None:
+    """Its time of modification is that of the copy, and accuses nobody."""
+    found = _statement(reconciling, _posted_later)
+    assert found.findings.count == 0
+    assert "the statement of payments ends before that" in found.doubts.each[0].text
+
+
+def test_a_statement_that_says_how_far_it_goes_is_taken_at_its_word(
+    reconciling: Reconciling,
+) -> None:
+    until = "2023-11-14T22:14:00Z"  # 40 s after the posting
+    found = _statement(reconciling, _posted_later, until=until)
+    assert {each.name for each in found.findings.each} == {"posted-without-payment"}
+
+
+def test_of_a_folder_the_file_in_it_has_the_time(reconciling: Reconciling) -> None:
+    """A folder is modified whenever anything comes into it or leaves it."""
+    found = _statement(
+        reconciling, lambda lines: lines.pop(0), written_at=PAID_AT - 100, file="files/bank"
+    )
+    assert found.findings.count == 0
+    assert outcomes(found)["payouts"] is Outcome.UNKNOWN
+
+
+def test_only_a_statement_of_payments_has_an_end(reconciling: Reconciling) -> None:
+    venue = reconciled_venue()
+    evidence = venue.evidence()
+    evidence["ledger"]["until"] = "2023-11-14T22:15:00Z"
+    with pytest.raises(UsageError, match="only a statement"):
+        reconciling(venue, evidence=evidence)
+
+
+@pytest.mark.parametrize(("records_at", "names"), [(40, set()), (60, {"paid-without-withdrawal"})])
+def test_a_line_that_is_newer_than_the_records_is_nobodys_theft(
+    records_at: int, names: set[str], reconciling: Reconciling
+) -> None:
+    """Its withdrawal may be, too; once the records are newer, they must know it."""
+    found = _statement(
+        reconciling,
+        lambda lines: lines.append(
+            lines[0].replace(destination(1), STRANGER).replace(str(PAID_AT), LATER)
+        ),
+        records_at=1_700_000_000 + records_at,
+    )
+    assert {each.name for each in found.findings.each} == names
+    assert found.outcome is (Outcome.FAIL if names else Outcome.PASS)
+    newer = [each.text for each in found.notices.each if each.name == "newer"]
+    assert newer == ([] if names else ["1 payment on aster is too new to be judged"])
+
+
+def test_a_statement_is_read_before_the_records(reconciling: Reconciling, tmp_path: Path) -> None:
+    """A live venue goes on: what is on the statement by then must be on record already."""
+
+    def printed(name: str) -> dict[str, Any]:
+        return {"command": ["sh", "-c", f"echo {name} >> order; cat files/{name}.csv"]}
+
+    def write(files: Path) -> None:
+        header = "network,seq,to,token,asset,amount,tx_hash,block_number,block_timestamp"
+        (files / "payouts.csv").write_text(f"{header}\n", encoding="utf-8")
+
+    reconciling(
+        reconciled_venue(),
+        spoil=write,
+        networks={},
+        evidence={"withdrawals": printed("withdrawals"), "payouts": printed("payouts")},
+    )
+    assert (tmp_path / "order").read_text(encoding="utf-8").split() == ["payouts", "withdrawals"]
 
 
 def test_a_statement_of_an_unknown_network_is_missing_from_its_first_line_on(
@@ -376,16 +530,24 @@ def test_a_deployment_file_that_makes_no_sense_is_a_usage_error(reconciling: Rec
         reconciling(reconciled_venue(), evidence={"payouts": {"file": "p.csv"}})
 
 
+def test_a_network_that_the_policy_lacks_is_a_usage_error(reconciling: Reconciling) -> None:
+    venue = reconciled_venue()
+    networks = venue.networks()
+    networks["elm"] = networks.pop(QUIET)
+    with pytest.raises(UsageError, match="names the network 'elm'"):
+        reconciling(venue, networks=networks)
+
+
 def test_waiting_has_an_end(reconciling: Reconciling, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as finality should take, twice."""
     waited: list[float] = []
-    sleep = time.sleep  # which the fixture has replaced
+    sleep = time.sleep
 
-    def note(seconds: float) -> None:
+    def noted(seconds: float) -> None:
         waited.append(seconds)
         sleep(seconds)
 
-    monkeypatch.setattr("seawall.reconciliation.sources.time.sleep", note)
+    monkeypatch.setattr(time, "sleep", noted)
     venue = reconciled_venue()
     venue.finalized = [PINNED]
     reconciling(venue)

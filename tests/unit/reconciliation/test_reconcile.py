@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from seawall.reconciliation.findings import PROOFS, TABLE, FindingName
+from seawall.reconciliation.findings import COMPARISONS, TABLE, FindingName
 from seawall.reconciliation.payouts import Stage
 from seawall.reconciliation.run import Reconciliation
 from seawall.scorecard.outcome import Outcome
@@ -41,7 +41,9 @@ def test_every_base_unit_of_a_sound_venue_is_explained(reconciling: Reconciling)
     found = reconciling(reconciled_venue())
 
     assert (names(found), found.doubts.each) == ([], [])
-    assert {each.name: each.outcome for each in found.proofs} == dict.fromkeys(PROOFS, Outcome.PASS)
+    assert {each.name: each.outcome for each in found.comparisons} == dict.fromkeys(
+        COMPARISONS, Outcome.PASS
+    )
     assert found.outcome is Outcome.PASS
     assert {stage: (t.count, t.amount) for stage, t in found.stages[NETWORK, "AST"].items()} == {
         Stage.FINAL: (1, 1_001),
@@ -78,7 +80,7 @@ def test_what_came_less_what_left_is_what_is_there(reconciling: Reconciling) -> 
     )
     assert (line.surpluses, line.other, line.left) == (70, 0, 1_001 + 4_004)
     assert line.opening is not None
-    assert line.held == line.opening + 70 - 1_001 - 4_004
+    assert line.on_chain == line.opening + 70 - 1_001 - 4_004
     assert line.difference == 0
 
 
@@ -147,6 +149,14 @@ def _stolen(venue: ReconciledVenue) -> None:
     venue.paid(1, 1_001, block=5, slot=77)
 
 
+def _paid_past_the_records(number: int, amount: int) -> Spoil:
+    def spoil(venue: ReconciledVenue) -> None:
+        venue.unrecorded(77, like=1)
+        venue.paid(number, amount, block=9, slot=77)
+
+    return spoil
+
+
 def _other_call(venue: ReconciledVenue) -> None:
     venue.transactions[tx_hash(1)]["input"] = "0x00"
 
@@ -159,6 +169,21 @@ def _same_number(venue: ReconciledVenue) -> None:
 
 def _top_up(number: int, **changes: Any) -> Spoil:
     return lambda venue: venue.one("topups", id=top_up_id(number)).update(changes)
+
+
+def _top_up_is_open(venue: ReconciledVenue) -> None:
+    """What moved, and is still to be moved by the ledger."""
+    venue.one("topups", id=top_up_id(1))["state"] = "slotted"
+    venue.posting("topup", "reserve", 500)
+    venue.posting("topup", "hot", -500)
+
+
+def _postings(*entries: tuple[str, str, int]) -> Spoil:
+    def spoil(venue: ReconciledVenue) -> None:
+        for posting, kind, amount in entries:
+            venue.posting(posting, kind, amount)
+
+    return spoil
 
 
 def _no_movement(venue: ReconciledVenue) -> None:
@@ -223,6 +248,21 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         {"paid-without-slot"},
     ),
     "another call with the slot's nonce": (_other_call, {"paid-by-other-transaction"}),
+    "a second payment, by a transaction on no record": (
+        _paid_past_the_records(1, 1_001),
+        {"paid-twice", "paid-without-slot"},
+    ),
+    "a payment that nobody asked for, by a transaction on no record": (
+        _paid_past_the_records(999, 5),
+        {"paid-without-withdrawal", "paid-without-slot"},
+    ),
+    "a held withdrawal that is paid by a transaction on no record": (
+        _paid_past_the_records(3, 3_003),
+        {"held-yet-paid", "paid-without-slot"},
+    ),
+    "paid by a later slot than its own": (_withdrawal(6, slot_id=1), {"paid-by-other-slot"}),
+    "posted without a slot": (_withdrawal(1, slot_id=""), {"paid-by-other-slot"}),
+    "paid and open, and its slot is final": (_slot(2, state="final"), {"final-yet-open"}),
     "a slot that is gone": (
         lambda venue: venue.slots.remove(venue.one("slots", id=6)),
         {"slot-missing"},
@@ -259,6 +299,12 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         lambda venue: venue.paid(7, 500, block=4, slot=21, to=venue.addresses[HOT], wallet=RESERVE),
         {"top-up-differs"},
     ),
+    "a top-up that is slotted without a slot": (_top_up(2, slot_id=""), {"slot-missing"}),
+    "an open top-up whose final slot moved nothing": (
+        _slot(22, state="final", block_number=9),
+        {"top-up-final-yet-open"},
+    ),
+    "an open top-up that moved by a final slot": (_top_up_is_open, {"top-up-final-yet-open"}),
     "a wallet that lacks a base unit": (
         lambda venue: venue.balances.update({(RESERVE, "USDX"): -1}),
         {"deficit"},
@@ -268,11 +314,11 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         {"surplus"},
     ),
     "a reservation that no withdrawal asks for": (
-        lambda venue: venue.moved("reserve", "customer", "reserved", 1),
+        _postings(("reserve", "reserved", -1), ("reserve", "customer", 1)),
         {"reservations-differ", "postings-differ"},
     ),
     "a posting without its row": (
-        lambda venue: venue.moved("surplus", "hot", "unidentified", 5),
+        _postings(("surplus", "hot", 5), ("surplus", "unidentified", -5)),
         {"postings-differ", "deficit"},
     ),
     "a ledger that does not sum to zero": (
@@ -297,14 +343,30 @@ def test_one_spoiled_fact_is_found_by_its_name(what: str, reconciling: Reconcili
 
     assert set(names(found)) == expected, [each.text for each in found.findings.each]
     assert found.outcome is Outcome.FAIL
-    wrong = {each.name for each in found.proofs if each.outcome is Outcome.FAIL}
+    wrong = {each.name for each in found.comparisons if each.outcome is Outcome.FAIL}
     assert wrong == {TABLE[name][0] for name in expected}
+
+
+def test_what_an_earlier_try_had_paid_after_all_is_no_contradiction(
+    reconciling: Reconciling,
+) -> None:
+    """The later one found the number used up, and its slot stays on record when it is resolved."""
+    venue = reconciled_venue()
+    venue.one("withdrawals", seq=1)["slot_id"] = 2
+    assert reconciling(venue).outcome is Outcome.PASS
+
+
+def test_what_was_compared_with_slots_is_counted_and_nothing_else(reconciling: Reconciling) -> None:
+    """A payment that is too new to be judged is not among them."""
+    venue = reconciled_venue()
+    counted = {each.name: each.checked for each in reconciling(venue).comparisons}
+    assert counted["slots"] == 4
 
 
 def test_every_finding_has_a_spoil_that_shows_it() -> None:
     shown = {name for _, expected in SPOILS.values() for name in expected}
     assert shown == set(get_args(FindingName)) == set(TABLE)
-    assert {proof for proof, _ in TABLE.values()} == set(PROOFS)
+    assert {comparison for comparison, _ in TABLE.values()} == set(COMPARISONS)
 
 
 def test_a_finding_says_where_to_look_and_what_to_do(reconciling: Reconciling) -> None:

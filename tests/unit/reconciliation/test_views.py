@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from seawall.reconciliation.run import Reconciliation
 from seawall.reconciliation.views import document, in_units, panel
+from seawall.scorecard.outcome import Outcome
 from tests.testing.reconciled_venue import (
     NETWORK,
     PINNED,
+    QUIET,
+    QUIET_BLOCK,
     STRANGER,
     ReconciledVenue,
     block_hash,
@@ -61,7 +65,7 @@ def test_people_read_totals_first_then_what_to_look_at_then_the_outcome(
             "what was compared",
             "held: 3003 AST to",
             "-> decide what is to become of it",
-            "PASS  every base unit is explained: 11 withdrawals; 9 of 9 statements are proven",
+            "PASS  every base unit is explained: 11 withdrawals; 9 of 9 comparisons are proven",
         )
     ]
     assert places == sorted(places)
@@ -76,7 +80,7 @@ def test_people_read_every_contradiction_with_its_ids_and_what_to_do(
     assert "FAIL  paid-elsewhere: 1001 AST to" in text
     assert f"withdrawal {withdrawal_id(1)}, seq 1" in text
     assert "-> stop payouts of the network before anything else" in text
-    assert "FAIL  1 contradictions; 8 of 9 statements are proven" in text
+    assert "FAIL  1 contradiction; 8 of 9 comparisons are proven" in text
 
 
 def test_what_a_stranger_wrote_is_no_markup(reconciling: Reconciling) -> None:
@@ -84,6 +88,43 @@ def test_what_a_stranger_wrote_is_no_markup(reconciling: Reconciling) -> None:
     venue = reconciled_venue()
     venue.one("withdrawals", seq=3)["reason"] = "[/bold] [red]refused"
     assert "[/bold] [red]refused" in printed(reconciling(venue), venue)
+
+
+@pytest.mark.parametrize("spoil", ["asset", "top-up"])
+def test_no_record_stops_the_printing(spoil: str, reconciling: Reconciling) -> None:
+    """Neither markup in the name of an asset, nor a top-up that lacks its slot."""
+    venue = reconciled_venue()
+    if spoil == "asset":
+        venue.one("withdrawals", seq=10)["asset"] = "[/red]"
+        venue.entry("customer", "fund", "cold", "[/red]", 1)
+    else:
+        venue.one("topups", state="slotted")["slot_id"] = ""
+    text = printed(reconciling(venue), venue)
+    assert ("[/red]" if spoil == "asset" else "has no slot on record") in text
+
+
+def test_what_was_compared_with_nothing_is_not_called_unclaimed(reconciling: Reconciling) -> None:
+    """Nor proven: of a venue without a withdrawal nothing is explained (decision 0037)."""
+    venue = reconciled_venue()
+    venue.logs.clear()
+
+    def cut(files: Path) -> None:
+        for name in ("withdrawals", "topups"):
+            path = files / f"{name}.csv"
+            head, *_ = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            path.write_text(head, encoding="utf-8")
+
+    evidence = {name: venue.evidence()[name] for name in ("withdrawals", "top_ups", "signatures")}
+    found = reconciling(venue, spoil=cut, evidence=evidence)
+
+    assert found.findings.count == 0
+    assert found.outcome is Outcome.UNKNOWN
+    text = printed(found, venue)
+    assert "UNKNOWN  not known: there are no payments and no withdrawals to compare" in text
+    assert "4 are not claimed, 3 had nothing to compare" in text
+    [line] = [each for each in text.splitlines() if each.startswith("payouts ")]
+    assert "nothing to compare" in line
+    assert "not claimed" not in line
 
 
 def test_machines_read_amounts_as_text_and_know_their_units(reconciling: Reconciling) -> None:
@@ -101,7 +142,14 @@ def test_machines_read_amounts_as_text_and_know_their_units(reconciling: Reconci
             "block_hash": block_hash(PINNED),
             "read_until": 13,
             "complete": True,
-        }
+        },
+        {
+            "network": QUIET,
+            "block": QUIET_BLOCK,
+            "block_hash": block_hash(QUIET_BLOCK),
+            "read_until": QUIET_BLOCK,
+            "complete": True,
+        },
     ]
     amounts = [
         value
@@ -123,6 +171,8 @@ def test_a_statement_that_is_not_claimed_says_what_it_needs(reconciling: Reconci
     text = printed(found, venue)
     assert "not claimed" in text
     assert "needs ledger" in text
-    assert "5 of 9 statements are proven, 4 are not claimed" in text
-    [holdings] = [each for each in document(found)["proofs"] if each["proof"] == "holdings"]
+    assert "5 of 9 comparisons are proven, 4 are not claimed" in text
+    [holdings] = [
+        each for each in document(found)["comparisons"] if each["comparison"] == "holdings"
+    ]
     assert (holdings["claimed"], holdings["outcome"]) == (False, None)
