@@ -265,17 +265,20 @@ def _storm(policy: Policy, flood: Flood, storm: Storm, population: Population) -
     Raises:
         UsageError: Even that one holds too little for a single window of the drawdown velocity.
     """
-    held_micro, pool, customer_id = max(
-        (
-            (policy.value_micro(pool[1], held), pool, customer.customer_id)
-            for customer in population.depositors
-            for pool, held in customer.balances.items()
-        ),
-        default=(0, None, None),
-    )
+    holdings = [
+        (policy.value_micro(pool[1], held), pool, customer.customer_id)
+        for customer in population.depositors
+        for pool, held in customer.balances.items()
+    ]
+    if not holdings:
+        raise UsageError(
+            "nobody is left who could storm: the prober acts as the first customers",
+            remedy="import more customers",
+        )
+    held_micro, pool, customer_id = max(holdings)
     value_micro = int(storm.value * MICRO)
     needed_micro = value_micro * storm.requests_per_s * target_rates(policy).window_ms // MS
-    if pool is None or held_micro < needed_micro:
+    if held_micro < needed_micro:
         raise UsageError(
             f"nobody holds the {needed_micro // MICRO} that the storm asks for in one window of the"
             " drawdown velocity",

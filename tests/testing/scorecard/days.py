@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from seawall.conventions.evidence import Port
@@ -86,7 +87,7 @@ def stormy(run: Run, *, limited: int = 80) -> Files:
     drill = run.drill.model_copy(
         update={
             "flood": run.drill.flood.model_copy(
-                update={"storm": Storm.model_construct(requests_per_s=1, value=1000)}
+                update={"storm": Storm.model_construct(requests_per_s=1, value=Decimal(1000))}
             )
         }
     )
