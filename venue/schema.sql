@@ -609,6 +609,22 @@ create table journal (
     primary key (writer, n)
 );
 
+-- Each role writes under its own name, so that none can forge what another has decided, nor take
+-- the next number from it. session_user is who connected; a role cannot change it.
+create function refuse_other_writer() returns trigger language plpgsql as $$
+begin
+    if (session_user, new.writer) not in (('seawall_mode_controller', 'mode-controller'),
+                                          ('seawall_treasury', 'treasury'),
+                                          ('seawall_operator', 'venue-operator'))
+       and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid),
+                           'member') then
+        raise exception '% does not write the journal of %', session_user, new.writer;
+    end if;
+    return new;
+end $$;
+create trigger journal_of_its_writer before insert on journal for each row
+    execute function refuse_other_writer();
+
 -- People who may act on the venue; of a token only the digest is kept. The owner enrolls them.
 create table operators (
     name         text primary key check (length(name) > 0),
@@ -653,10 +669,11 @@ create table operator_denials (
     operator text references operators,
     action   text not null,
     reason   text not null,
-    request  jsonb not null,
+    request  text not null,              -- as it came, which jsonb might refuse
     at       timestamptz not null default clock_timestamp()
 );
 create index operator_denials_unknown on operator_denials (id) where operator is null;
+create index operator_denials_known on operator_denials (operator, at) where operator is not null;
 
 create table tickets (
     id          bigint generated always as identity primary key,
