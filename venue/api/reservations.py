@@ -16,7 +16,7 @@ from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
-from venue.api.mode import READ_MODE, holding_mode, mode_of
+from venue.api.mode import READ_MODE, confirm, holding_mode, mode_of
 from venue.clock import NOW_US, monotonic_us, read_clock
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ async def commit_batch(
             if isinstance(verdict, Accept)
         ]
         seqs = await _reserve(connection, accepted) if accepted else {}
+        if any(isinstance(each, Replay) and each.original is not None for each in decisions):
+            await confirm(connection)
     return _answers(reservations, decisions, seqs)
 
 
@@ -384,10 +386,14 @@ async def cancel_withdrawal(
                 await connection.execute(
                     _ASK_BACK, withdrawal_id, row["seq"], REASON, ASKED_BACK, WITHDRAWAL_CHANNEL
                 )
+            else:
+                await confirm(connection)
             return Withdrawal(
                 id=withdrawal_id, seq=row["seq"], state="unknown", reason=ASKED_BACK, tx_hash=None
             )
-        elif row["state"] != "voided":
+        elif row["state"] == "voided":
+            await confirm(connection)
+        else:
             return _TOO_LATE
     if done is not None:
         _count_voided(policy, done)
