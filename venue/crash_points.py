@@ -24,6 +24,7 @@ Step: TypeAlias = Literal[
     "claim a top-up",
     "claim a cancellation",
     "claim a generation",
+    "record a generation",
     "admit again",
     "record the digest",
     "sign",

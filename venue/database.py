@@ -137,6 +137,40 @@ async def open_pool(url: str, *, name: str, size: int) -> Pool:
     return pool
 
 
+_NO_LIMIT_S = 86_400.0
+"""asyncpg cannot be told to wait for ever for one statement of a connection that has a limit."""
+
+
+async def commit(connection: Connection) -> None:
+    """Commit the transaction, and wait for it no longer than for any answer.
+
+    A wait for a commit must never be cancelled. While the receiver of the log is gone, the server
+    has committed already, and waits before it shows that to anybody. If the wait is cancelled, it
+    shows it, and says that it is done, although the second disk does not have it (PostgreSQL 18,
+    ``synchronous_commit``). asyncpg's own time limit would have it cancelled, and so would a
+    cancelled task. Who waits no longer closes the connection instead, which the server does not
+    notice before it is done.
+
+    Raises :data:`FAILURES`; it is then not known whether it was committed.
+    """
+    working = asyncio.ensure_future(connection.execute("commit", timeout=_NO_LIMIT_S))
+    try:
+        done, _ = await asyncio.wait((working,), timeout=ANSWER_S_MAX)
+    except asyncio.CancelledError:
+        await _abandon(connection, working)
+        raise
+    if not done:
+        await _abandon(connection, working)
+        raise TimeoutError(f"no answer to a commit within {ANSWER_S_MAX:g} s")
+    working.result()
+
+
+async def _abandon(connection: Connection, working: asyncio.Future[str]) -> None:
+    """Close ``connection``, which ends ``working`` here and not at the server."""
+    connection.terminate()
+    await asyncio.gather(working, return_exceptions=True)
+
+
 async def while_open(
     listener: asyncpg.Connection[asyncpg.Record], work: Coroutine[Any, Any, None]
 ) -> None:

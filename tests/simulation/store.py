@@ -418,8 +418,9 @@ class Connection:
         rows = await self.fetch(text, *arguments)
         return next(iter(rows[0])) if rows else None
 
-    async def execute(self, text: str, *arguments: Any) -> str:
+    async def execute(self, text: str, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's
         """Carry a statement out."""
+        del timeout
         if text.startswith("begin; "):
             self._tx = Transaction(self._database)
             text = text.removeprefix("begin; ")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from seawall.controls.heartbeat import stale, tier_without_heartbeat
 from seawall.conventions.database import MODE_LOCK
 from seawall.errors import InternalError, ServiceError
-from venue.database import FAILURES
+from venue.database import FAILURES, commit
 
 if TYPE_CHECKING:
     import asyncpg
@@ -31,6 +31,10 @@ _SILENT = (
     "until it answers, payouts wait and the venue counts as stressed."
 )
 _BEGIN = f"begin; select pg_advisory_xact_lock_shared({MODE_LOCK})"
+
+
+# Written to the log and read by nobody.
+_CONFIRM = "select pg_logical_emit_message(true, 'seawall', 'told again')"
 
 
 class CommitInDoubtError(ServiceError):
@@ -65,9 +69,18 @@ async def holding_mode(connection: Connection) -> AsyncIterator[None]:
             await connection.execute("rollback")
         raise
     try:
-        await connection.execute("commit")
+        await commit(connection)
     except FAILURES as error:
         raise CommitInDoubtError(f"the reply to a commit was lost: {error!r}") from error
+
+
+async def confirm(connection: Connection | Pool) -> None:
+    """Have it wait for the second disk if what was done before is told as done again.
+
+    Whoever did it may have given up waiting, or the server was killed meanwhile. The log goes on
+    with something that commits later, so that an answer after it is true on both disks.
+    """
+    await connection.execute(_CONFIRM)
 
 
 async def read_mode(connection: Connection | Pool) -> Mode:

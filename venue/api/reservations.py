@@ -16,7 +16,7 @@ from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
 from venue.api import metrics
 from venue.api.intake import Accept, Committed, IntakeDecision, Replay, Reservation, decide
-from venue.api.mode import READ_MODE, holding_mode, mode_of
+from venue.api.mode import READ_MODE, confirm, holding_mode, mode_of
 from venue.clock import NOW_US, monotonic_us, read_clock
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ async def commit_batch(
             if isinstance(verdict, Accept)
         ]
         seqs = await _reserve(connection, accepted) if accepted else {}
+        if any(isinstance(each, Replay) and each.original is not None for each in decisions):
+            await confirm(connection)
     return _answers(reservations, decisions, seqs)
 
 
@@ -287,12 +289,20 @@ _TOO_LATE = Refusal(
     code="too_late",
     reason="Its payment has begun and can no longer be cancelled; follow the withdrawal instead.",
 )
+_NOT_YET = Refusal(
+    code="unavailable",
+    reason=(
+        "After an outage it is not known yet whether this withdrawal was paid. "
+        "Follow it, or cancel it again in some minutes."
+    ),
+)
 NOT_FOUND = Refusal(code="not_found", reason="You have made no withdrawal with this id.")
 
 _LOCK = """
-    select seq, state, reason from withdrawals
+    select seq, state, reason, network from withdrawals
     where id = $1 and customer_id = $2 for no key update"""
 _TRIED = "select max(slot_id) from attempts where withdrawal_id = $1"
+_MAY_YET_BE_PAID = "select may_yet_be_paid($1, $2)"
 _HOLD = """
     update withdrawals set state = 'unknown', held_because = 'refused', slot_id = $2, reason = $3
     where id = $1 and state = 'reserved'"""
@@ -353,7 +363,8 @@ async def cancel_withdrawal(
 
     Its value counts no longer in the drawdown velocity, which is lower from then on. One that is
     held, or that a slot was to pay once, is ``unknown`` until its number is cancelled on the chain,
-    which is asked for here.
+    which is asked for here. After a restore nothing is voided at once before it is known that no
+    payment which the lost ledger had signed can be made any more.
 
     A claim locks the rows that it slots, and so does this. A claim skips a row that is being
     cancelled (``skip locked``); a cancellation waits for a claim and is then too late. A second
@@ -368,6 +379,8 @@ async def cancel_withdrawal(
             return NOT_FOUND
         tried = await connection.fetchval(_TRIED, withdrawal_id)
         if row["state"] == "reserved" and tried is None:
+            if await connection.fetchval(_MAY_YET_BE_PAID, row["seq"], row["network"]):
+                return _NOT_YET
             done = await connection.fetchrow(_VOID, withdrawal_id, REASON, FLOW_CHANNEL)
             if done is None or (done["withdrawals"], done["balances"]) != (1, 1):
                 raise InternalError(
@@ -384,10 +397,14 @@ async def cancel_withdrawal(
                 await connection.execute(
                     _ASK_BACK, withdrawal_id, row["seq"], REASON, ASKED_BACK, WITHDRAWAL_CHANNEL
                 )
+            else:
+                await confirm(connection)
             return Withdrawal(
                 id=withdrawal_id, seq=row["seq"], state="unknown", reason=ASKED_BACK, tx_hash=None
             )
-        elif row["state"] != "voided":
+        elif row["state"] == "voided":
+            await confirm(connection)
+        else:
             return _TOO_LATE
     if done is not None:
         _count_voided(policy, done)

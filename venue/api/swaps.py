@@ -16,7 +16,7 @@ from seawall.controls.prices import PriceFault, price_fault
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import Refusal, SwapReceipt, SwapRequest
 from venue.api import metrics
-from venue.api.mode import holding_mode, read_mode
+from venue.api.mode import confirm, holding_mode, read_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +165,7 @@ async def first_outcome(
         return Refusal(
             code="id_reused", reason="This id was used for another swap; make a new one."
         )
+    await confirm(connection)
     return SwapReceipt(id=request.id, buy_amount=str(known["buy_amount"]))
 
 

@@ -186,7 +186,7 @@ async def _flip(
             justification=decision.reason,
             body=body,
         )
-        row = await connection.fetchrow(_CHANGE, decision.tier, decision.reason, in_force.epoch)
+        row = await connection.fetchrow(_CHANGE, decision.tier, decision.shown, in_force.epoch)
         if row is None:
             raise LeaseLostError(f"epoch {in_force.epoch} is no longer in force")
         await connection.execute(

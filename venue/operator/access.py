@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -20,6 +18,8 @@ RIGHTS: tuple[Right, ...] = get_args(Right)
 that the triggers do not call for."""
 UNKNOWN_BEARERS_MAX = 1_000
 """So many denials of callers that nobody knows are kept; a stranger must not fill the disk."""
+DENIALS_A_DAY_MAX = 1_000
+"""So many denials of one operator are kept within a day; nor must who has stolen a token."""
 
 _ENROLL = "insert into operators (name, token_sha256, may) values ($1, $2, $3)"
 _REVOKE = """
@@ -29,9 +29,12 @@ _FIND = """
     select name, may from operators where token_sha256 = $1 and revoked_at is null"""
 _DENY = """
     insert into operator_denials (operator, action, reason, request)
-    select $1::text, $2, $3, $4::jsonb
-    where $1::text is not null
-       or (select count(*) from operator_denials where operator is null) < $5"""
+    select $1::text, $2, $3, $4
+    where case when $1::text is null
+               then (select count(*) from operator_denials where operator is null) < $5
+               else (select count(*) from operator_denials
+                     where operator = $1 and at > clock_timestamp() - interval '1 day') < $6
+          end"""
 _DENIALS = """
     select id, operator, action, reason, request, at from operator_denials
     order by id desc limit $1"""
@@ -86,20 +89,24 @@ async def identify(pool: Pool, authorization: str) -> Operator | None:
 
 
 async def deny(
-    pool: Pool, operator: Operator | None, *, action: str, reason: str, request: Mapping[str, Any]
+    pool: Pool, operator: Operator | None, *, action: str, reason: str, request: bytes
 ) -> None:
-    """Record that ``operator``, or somebody unknown, was not allowed to do ``action``."""
+    """Record that ``operator``, or somebody unknown, was not allowed to do ``action``.
+
+    The ``request`` is kept as text: a database's JSON refuses some of what a body may hold, and
+    with it the record.
+    """
     await pool.execute(
         _DENY,
         None if operator is None else operator.name,
         action,
         reason,
-        json.dumps(request),
+        request.decode(errors="backslashreplace").replace("\0", "\\0"),
         UNKNOWN_BEARERS_MAX,
+        DENIALS_A_DAY_MAX,
     )
 
 
 async def denials(pool: Pool, *, limit: int) -> list[dict[str, Any]]:
     """The last ``limit`` denials, newest first."""
-    rows = await pool.fetch(_DENIALS, limit)
-    return [dict(row) | {"request": json.loads(row["request"])} for row in rows]
+    return [dict(row) for row in await pool.fetch(_DENIALS, limit)]

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import asyncpg
@@ -124,17 +124,17 @@ class OperatorApi:
 
     async def _answer(self, request: Request, right: Right | None, handler: Handler) -> Response:
         operator: Operator | None = None
-        body: dict[str, Any] = {}
+        said = b""
         try:
             operator = await self._operator(request)
-            body = await _body(request)
+            said = await _read(request)
             if right is not None:
                 _require(operator, right)
-            found = await handler(request, operator, body)
+            found = await handler(request, operator, _object(said))
         except _RefusedError as error:
             if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 action = f"{request.method} {request.url.path}"
-                await deny(self._pool, operator, action=action, reason=str(error), request=body)
+                await deny(self._pool, operator, action=action, reason=str(error), request=said)
             return _said(error.status, str(error))
         except (ValidationError, UsageError) as error:
             return _said(HTTPStatus.UNPROCESSABLE_ENTITY, _plain(error))
@@ -182,9 +182,9 @@ class OperatorApi:
         return [dataclasses.asdict(each) for each in await orders.in_force(self._pool)]
 
     async def _order(self, _: Request, operator: Operator, body: dict[str, Any]) -> Any:
-        asked = OrderBody.model_validate(body)
-        wanted = orders.Wanted(**asked.model_dump())
-        _require(operator, _NEEDS[wanted.kind])
+        if body.get("kind") in get_args(orders.OrderKind):
+            _require(operator, _NEEDS[body["kind"]])  # before what may be wrong with the rest
+        wanted = orders.Wanted(**OrderBody.model_validate(body).model_dump())
         wanted.check(self._policy)
         async with self._journal, self._pool.acquire() as connection:
             number = await orders.make(connection, wanted, operator=operator.name)
@@ -222,8 +222,8 @@ def _require(operator: Operator, right: Right) -> None:
         )
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object of the request; empty without one."""
+async def _read(request: Request) -> bytes:
+    """The body of the request."""
     said = bytearray()
     async for part in request.stream():
         said += part
@@ -231,6 +231,11 @@ async def _body(request: Request) -> dict[str, Any]:
             raise _RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {BODY_BYTES_MAX} bytes"
             )
+    return bytes(said)
+
+
+def _object(said: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; empty without one."""
     if not said:
         return {}
     try:

@@ -14,8 +14,9 @@ listed. Then nothing is written until a person has accepted that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,11 +26,13 @@ from seawall.errors import ExitCode, InternalError, SeawallError, ServiceError, 
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import block_stamp, uint256
 from venue.contracts.calls import NATIVE, Item, generation_in_force, packed
-from venue.ledger.chart import payout_routes
-from venue.restore.losses import LostSlot, Sent, read_lost
+from venue.ledger.chart import PayoutRoute, payout_routes
+from venue.restore.floats import set_floats
+from venue.restore.losses import LostSlot, Recorded, read_lost, settled_view
+from venue.restore.slots import Purpose, SlotWriter
 
 if TYPE_CHECKING:
-    from seawall.formats.venue_config import VenueConfig
+    from seawall.formats.venue_config import NetworkConfig, VenueConfig
     from seawall.policy import Policy
     from venue.database import Connection
 
@@ -53,57 +56,18 @@ _FIRST_BLOCK = """
                  min(block_number) filter (where state = 'included'))
     from slots where chain_id = $1 having bool_or(state = 'final')"""
 _FOUNDED = "select extract(epoch from min(opened_at))::float8 from generations"
-# Their signatures, or transactions that replace theirs for higher fees, may have been lost.
-_IN_FLIGHT = "select nonce from slots where (chain_id, address) = ($1, $2) and state <> 'final'"
+_IN_FLIGHT = """
+    select s.nonce, array_remove(array_agg(r.tx_hash) || s.tx_hash, null) as hashes
+    from slots s left join replacements r on r.slot_id = s.id
+    where (s.chain_id, s.address) = ($1, $2) and s.state <> 'final' group by s.id"""
 _MODE = "select epoch from mode"
-_OPEN = """
-    select id, digest, raw is not null as signed,
-           tx_hash = $4 or exists (select 1 from replacements r
-                                   where (r.slot_id, r.tx_hash) = (s.id, $4)) as known
-    from slots s where (chain_id, address, nonce) = ($1, $2, $3) for update"""
-_FILL = """
-    update slots set state = 'broadcast', raw = $2, tx_hash = $3, signer_region = $4
-    where id = $1 and state = 'open'"""
-_FILL_REPLACEMENT = """
-    update replacements set raw = $3, tx_hash = $4, signer_region = $5
-    where (slot_id, max_fee_wei) = ($1, $2) and raw is null returning true"""
-_REPLACED = """
-    insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei, raw, tx_hash,
-                              signer_region)
-    select $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6 from replacements where slot_id = $1"""
-_LOG_REPLACEMENT = """
-    insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei, priority_fee_wei,
-                                       region, raw, tx_hash, signed_by, signed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $6, clock_timestamp())
-    on conflict (chain_id, address, nonce, max_fee_wei, priority_fee_wei) do update
-    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
-        signed_at = excluded.signed_at
-    where sign_log_replacements.raw is null"""
-_SLOT = """
-    insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
-                       to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
-                       state, signer_region, tx_hash, raw)
-    values ($1, $2, $3, $4, $5, $5, $6, $7, 0, $8, $9, $10, $11, $12, 'broadcast', $13, $14, $15)
-    returning id"""
-_EVENTS = """
-    insert into slot_events (slot_id, state, signer_region)
-    select $1, state, case when state <> 'open' then $2 end
-    from unnest(array['open', 'signed', 'broadcast']) as state
-    on conflict (slot_id, state) do nothing"""
-_LOG = """
-    insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
-                          priority_fee_wei, raw, tx_hash, signed_by, signed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6, clock_timestamp())
-    on conflict (chain_id, address, nonce) do update
-    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
-        signed_at = excluded.signed_at
-    where sign_log.digest = excluded.digest and sign_log.raw is null"""
 _NEXT_NONCE = "update lanes set next_nonce = greatest(next_nonce, $2) where wallet = $1"
 _WITHDRAWALS = """
     select id, state, network, asset, amount, coalesce(paid_to, destination) as destination
     from withdrawals where id = any($1::uuid[]) order by id for update"""
 _ATTEMPTED = "select true from attempts where (slot_id, withdrawal_id) = ($1, $2)"
-_ATTEMPT = "insert into attempts (slot_id, withdrawal_id, seq) values ($1, $2, $3)"
+_ATTEMPT = """
+    insert into attempts (slot_id, withdrawal_id, seq) values ($1, $2, $3) on conflict do nothing"""
 _TAKE = """
     update withdrawals set state = 'slotted', slot_id = $2, seq = $3, reason = null
     where id = $1 and state = 'reserved'"""
@@ -111,8 +75,6 @@ _HOLD = """
     update withdrawals set state = 'unknown', slot_id = $2, seq = $3, held_because = 'refused',
         reason = $4
     where id = $1 and state = 'reserved'"""
-_LOWER_FLOAT = """
-    update floats set available = greatest(available - $3, 0) where (wallet, asset) = ($1, $2)"""
 _TAKE_TOPUP = """
     update topups set state = 'slotted', slot_id = $2, seq = $3
     where id = $1 and state = 'requested' returning true"""
@@ -178,12 +140,16 @@ class CaughtUp:
 
 @dataclass(frozen=True, kw_only=True)
 class _Lane:
-    """A lane as it is on record, its contract, and what it did that is not."""
+    """A lane as it is on record, its contract, and what it did that is not.
+
+    ``held`` is what the contract held at that moment, base units by asset.
+    """
 
     row: Mapping[str, Any]
     contract: str
     in_force: int
     lost: Sequence[LostSlot]
+    held: Mapping[str, int]
 
 
 async def catch_up(
@@ -218,11 +184,7 @@ async def catch_up(
         site = config.networks[network]
         async with AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby)) as rpc:
             await rpc.check_chain(site.chain_id)
-            for wallet in route.lanes:
-                contract = site.contract_of(wallet)
-                if contract is None:
-                    raise UsageError(f"the configuration names no contract of {wallet}")
-                lanes.append(await _read_lane(connection, rpc, wallet, contract.lower()))
+            lanes += await _read_lanes(connection, rpc, site, route, policy)
     writer = _Writer(connection=connection, config=config, policy=policy)
     async with connection.transaction():
         return await writer.write(lanes, reason=reason, accepted=accepted)
@@ -241,26 +203,49 @@ async def _nobody_settles(connection: Connection) -> None:
         ) from error
 
 
-async def _read_lane(
-    connection: Connection, rpc: AsyncRpcClient, wallet: str, contract: str
-) -> _Lane:
-    row = await connection.fetchrow(_LANE, wallet)
-    if row is None:
-        raise UsageError(f"this ledger has no lane of {wallet}")
-    key = (row["chain_id"], row["address"])
-    sent = await rpc.highest_nonce(row["address"])
-    in_flight = {each["nonce"] for each in await connection.fetch(_IN_FLIGHT, *key)}
-    nonces = {nonce for nonce in in_flight if nonce < sent} | {*range(row["next_nonce"], sent)}
-    lost = await read_lost(
-        rpc,
-        address=row["address"],
-        contract=contract,
-        chain_id=row["chain_id"],
-        nonces=nonces,
-        first_block=await _first_block(connection, rpc, row["chain_id"]) if nonces else 0,
-    )
-    in_force = await rpc.read(contract, generation_in_force(), uint256)
-    return _Lane(row=dict(row), contract=contract, in_force=in_force, lost=lost)
+async def _read_lanes(
+    connection: Connection,
+    rpc: AsyncRpcClient,
+    site: NetworkConfig,
+    route: PayoutRoute,
+    policy: Policy,
+) -> list[_Lane]:
+    """The lanes of a network, all as of one final block."""
+    rows, recorded = {}, {}
+    for wallet in route.lanes:
+        contract = site.contract_of(wallet)
+        if contract is None:
+            raise UsageError(f"the configuration names no contract of {wallet}")
+        row = await connection.fetchrow(_LANE, wallet)
+        if row is None:
+            raise UsageError(f"this ledger has no lane of {wallet}")
+        key = (row["chain_id"], row["address"])
+        in_flight = await connection.fetch(_IN_FLIGHT, *key)
+        rows[wallet] = dict(row)
+        recorded[wallet] = Recorded(
+            address=row["address"],
+            contract=contract.lower(),
+            chain_id=row["chain_id"],
+            next_nonce=row["next_nonce"],
+            in_flight={each["nonce"]: each["hashes"] for each in in_flight},
+        )
+    view, nonces = await settled_view(rpc, recorded)
+    first = await _first_block(connection, rpc, site.chain_id) if any(nonces.values()) else 0
+    native = policy.networks[route.network].native
+    lanes = []
+    for wallet, lane in recorded.items():
+        held = {
+            asset: await view.balance(
+                lane.contract, token=None if asset == native else site.tokens[asset]
+            )
+            for asset in policy.networks[route.network].assets
+        }
+        lost = await read_lost(view, lane, nonces=nonces[wallet], first_block=first)
+        in_force = await rpc.read(lane.contract, generation_in_force(), uint256)
+        lanes.append(
+            _Lane(row=rows[wallet], contract=lane.contract, in_force=in_force, lost=lost, held=held)
+        )
+    return lanes
 
 
 async def _first_block(connection: Connection, rpc: AsyncRpcClient, chain_id: int) -> int:
@@ -291,17 +276,25 @@ class _Writer:
     connection: Connection
     config: VenueConfig
     policy: Policy
+    slots: SlotWriter = field(init=False)
 
     async def write(self, lanes: Sequence[_Lane], *, reason: str, accepted: str | None) -> CaughtUp:
         here = await self.connection.fetchval(_GENERATION)
         generation = 1 + max(here, *(lane.in_force for lane in lanes))
-        mode_epoch = await self.connection.fetchval(_MODE)
+        self.slots = SlotWriter(
+            connection=self.connection, mode_epoch=await self.connection.fetchval(_MODE)
+        )
         losses: list[Loss] = []
         withdrawals = topups = written = 0
         # A withdrawal that was paid anew has the number under which the chain knows it.
         await self.connection.execute(_NUMBERS.format("by default"))
         for lane in lanes:
-            found = [await self._slot(lane, lost, mode_epoch) for lost in lane.lost]
+            found = [
+                await self.slots.write(
+                    lane.row, lane.contract, lost, _purpose(lane, lost, self.policy)
+                )
+                for lost in lane.lost
+            ]
             slots = [slot for slot, _ in found]
             written += sum(1 for _, changed in found if changed)
             if self.policy.wallets[lane.row["wallet"]].wallet_class == "reserve":
@@ -317,6 +310,8 @@ class _Writer:
         await self.connection.execute(_NUMBERS.format("always"))
         if losses and accepted is None:
             raise LossError(losses)
+        for lane in lanes:
+            await self._floats(lane, lanes)
         if losses:
             reason = f"{reason} {len(losses)} withdrawals are lost; accepted: {accepted}"
         await self.connection.execute(_BEGIN, generation, reason)
@@ -331,59 +326,35 @@ class _Writer:
             losses=tuple(losses),
         )
 
-    async def _slot(self, lane: _Lane, lost: LostSlot, mode_epoch: int) -> tuple[int, bool]:
-        """The slot of a transaction, and whether that was lost.
-
-        A lost slot is written again; one that was kept gets the bytes that were signed, or the
-        transaction that replaced its first one.
-        """
-        row, sent, intent = lane.row, lost.sent, lost.sent.intent
-        region = row["signer_region"]
-        key = (row["chain_id"], row["address"], intent.nonce)
-        known = await self.connection.fetchrow(_OPEN, *key, sent.tx_hash)
-        if known is None:
-            slot = await self.connection.fetchval(
-                _SLOT,
-                *(*key, row["epoch"], mode_epoch, _purpose(lane, lost, self.policy)),
-                *(lane.contract, intent.data),
-                *(sent.fees.gas_limit, sent.fees.max_fee_wei, sent.fees.priority_fee_wei),
-                *(intent.digest, region, sent.tx_hash, sent.raw),
-            )
-        elif known["digest"] == intent.digest and known["known"]:
-            return known["id"], False
-        elif known["digest"] == intent.digest and known["signed"]:
-            await self._replacement(key, known["id"], sent, region)
-            return known["id"], True
-        elif known["digest"] == intent.digest:
-            slot = known["id"]
-            await self.connection.execute(_FILL, slot, sent.raw, sent.tx_hash, region)
-        else:
-            raise ServiceError(
-                f"nonce {intent.nonce} of {row['wallet']} was used for something else than is on"
-                f" record, by {sent.tx_hash}",
-                remedy="people must look; nothing has been changed",
-            )
-        await self.connection.execute(
-            _LOG,
-            *(*key, intent.digest, row["epoch"], region),
-            *(sent.fees.max_fee_wei, sent.fees.priority_fee_wei, sent.raw, sent.tx_hash),
+    async def _floats(self, lane: _Lane, lanes: Sequence[_Lane]) -> None:
+        """Set what the wallet of ``lane`` may still pay, once all that was lost is written."""
+        wallet = lane.row["wallet"]
+        paid = [item for lost in lane.lost for item in lost.events.paid.values()]
+        known = await self.connection.fetch(_WITHDRAWALS, [item.id for item in paid])
+        ids = {row["id"] for row in known}
+        refills = [
+            item
+            for other in lanes
+            if other.row["network"] == lane.row["network"]
+            for lost in other.lost
+            for item in lost.events.paid.values()
+            if item.to == lane.contract
+        ]
+        await set_floats(
+            self.connection,
+            wallet,
+            bucket=self.policy.wallets[wallet].bucket,
+            paid=self._sums(lane, (item for item in paid if item.id in ids)),
+            refilled=self._sums(lane, refills),
+            held=lane.held,
         )
-        await self.connection.execute(_EVENTS, slot, region)
-        return int(slot), True
 
-    async def _replacement(
-        self, key: tuple[int, str, int], slot: int, sent: Sent, region: str
-    ) -> None:
-        """Write a transaction that replaced the first one of ``slot``, and its signature."""
-        fees, signed = sent.fees, (sent.raw, sent.tx_hash, region)
-        if not await self.connection.fetchval(_FILL_REPLACEMENT, slot, fees.max_fee_wei, *signed):
-            await self.connection.execute(
-                _REPLACED, slot, fees.max_fee_wei, fees.priority_fee_wei, *signed
-            )
-        await self.connection.execute(
-            _LOG_REPLACEMENT,
-            *(*key, fees.max_fee_wei, fees.priority_fee_wei, region, sent.raw, sent.tx_hash),
-        )
+    def _sums(self, lane: _Lane, items: Iterable[Item]) -> Counter[str]:
+        """Base units by asset."""
+        sums: Counter[str] = Counter()
+        for item in items:
+            sums[self._asset(lane, item.token)] += item.amount
+        return sums
 
     async def _withdrawals(self, lane: _Lane, slots: Sequence[int]) -> tuple[int, list[Loss]]:
         """Give withdrawals to the last lost slot that was for them; those that are not on record.
@@ -393,13 +364,14 @@ class _Writer:
         last: dict[UUID, tuple[int, LostSlot, int, Item | None]] = {}
         attempts: list[tuple[int, UUID, int]] = []
         for slot, lost in zip(slots, lane.lost, strict=True):
-            for item in lost.call.items:
-                last[item.id] = (slot, lost, item.seq, item)
-                attempts.append((slot, item.id, item.seq))
+            for paying in lost.call.items:
+                last[paying.id] = (slot, lost, paying.seq, paying)
+                attempts.append((slot, paying.id, paying.seq))
             for seq, identity in lost.call.numbers:
                 last[identity] = (slot, lost, seq, None)
                 attempts.append((slot, identity, seq))
-        rows = {row["id"]: row for row in await self.connection.fetch(_WITHDRAWALS, sorted(last))}
+        found = await self.connection.fetch(_WITHDRAWALS, sorted(last))
+        rows = {row["id"]: dict(row) for row in found}
         known = await self._attempted(attempts, rows)
         taken = 0
         for identity, (slot, _, seq, paid) in last.items():
@@ -431,7 +403,9 @@ class _Writer:
         for slot, identity, seq in attempts:
             if identity not in rows:
                 continue
-            if await self.connection.fetchval(_ATTEMPTED, slot, identity):
+            if slot not in self.slots.displaced and await self.connection.fetchval(
+                _ATTEMPTED, slot, identity
+            ):
                 known.add((slot, identity))
             else:
                 await self.connection.execute(_ATTEMPT, slot, identity, seq)
@@ -459,7 +433,6 @@ class _Writer:
                 remedy="people must look; nothing has been changed",
             )
         await self.connection.execute(_TAKE, row["id"], slot, seq)
-        await self.connection.execute(_LOWER_FLOAT, lane.row["wallet"], row["asset"], row["amount"])
         return 1
 
     async def _topups(self, lane: _Lane, slots: Sequence[int]) -> int:
@@ -508,7 +481,7 @@ class _Writer:
         return found
 
 
-def _purpose(lane: _Lane, lost: LostSlot, policy: Policy) -> str:
+def _purpose(lane: _Lane, lost: LostSlot, policy: Policy) -> Purpose:
     if lost.call.generation is not None:
         return "generation"
     if not lost.call.items:

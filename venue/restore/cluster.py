@@ -29,6 +29,7 @@ _COMMAND = "cp {log}/%f %p 2>/dev/null || cp {log}/%f.partial %p"
 _NO_LOG = "false"
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?:\.partial)?")
 """Name of a file of the log: timeline, and the two halves of its number."""
+_TIMELINE = re.compile(r"[0-9A-F]{8}")
 _HALF = 1 << 32
 
 
@@ -72,10 +73,13 @@ async def make_cluster(
 def recovery_command(log: Path, backup: BackupName, manifest: Path) -> str:
     """How the server gets the log since ``backup``, whose ``manifest`` says where it ended.
 
-    Raises :class:`UsageError` if there is none, :class:`ServiceError` for a gap.
+    Raises :class:`UsageError` if there is none, :class:`ServiceError` for a gap, or for the log of
+    a later timeline: a restored ledger was used, and never backed up, and all of that would be lost
+    without a word.
     """
     streamed = folder_of(log, backup.timeline)
     try:
+        later = later_timelines(log, backup.timeline)
         found = list(streamed.iterdir())
         size = max((path.stat().st_size for path in found), default=0)
     except OSError as error:
@@ -83,6 +87,13 @@ def recovery_command(log: Path, backup: BackupName, manifest: Path) -> str:
             f"{streamed} cannot be read: {error.strerror}",
             remedy="name the folder of the stream, or say that it is lost",
         ) from error
+    if later:
+        raise ServiceError(
+            f"{later[-1]} holds the log of a later timeline than that of the backup of"
+            f" {backup.stamp}, so what was committed since would be lost",
+            remedy="find a backup of that timeline; if nobody used that ledger, because that"
+            " restore was given up, move its folder away",
+        )
     end = end_of(manifest)
     gap = first_gap([path.name for path in found], end=end, segment_bytes=size)
     if gap is not None:
@@ -91,6 +102,12 @@ def recovery_command(log: Path, backup: BackupName, manifest: Path) -> str:
             remedy="find that file, or say that the log is lost and accept what is lost with it",
         )
     return _COMMAND.format(log=shlex.quote(str(streamed)).replace("%", "%%"))
+
+
+def later_timelines(log: Path, timeline: int) -> list[Path]:
+    """Folders below ``log`` that hold the log of a later timeline, in their order."""
+    found = (path for path in log.iterdir() if _TIMELINE.fullmatch(path.name))
+    return sorted(path for path in found if int(path.name, 16) > timeline and any(path.iterdir()))
 
 
 def first_gap(names: Sequence[str], *, end: int, segment_bytes: int) -> str | None:

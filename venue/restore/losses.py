@@ -7,7 +7,7 @@ read from the blocks with its own signature, so that its slot can be written aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -21,21 +21,40 @@ from venue.chain.transaction import Fees, Intent, encode_signed, transaction_has
 from venue.contracts.calls import Call, Events, read_call, read_events
 
 _FINAL_WITHIN_S = 120.0
-"""So long it is waited until what the pools hold is final; a real chain's finality takes longer
-than this: the program is then run again."""
+"""So long it is waited until what the ledger does not know is final; a real chain's finality takes
+longer than this: the program is then run again."""
 _LOOK_EVERY_S = 0.5
 _TYPE_2 = 2
 K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What the ledger knows of a lane.
+
+    ``contract`` is the only address that it may call. ``in_flight`` are the hashes of the
+    transactions on record by nonce, of slots that are not final; none for one that was not signed.
+    """
+
+    address: str
+    contract: str
+    chain_id: int
+    next_nonce: int
+    in_flight: Mapping[int, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A transaction that a lane has sent, as a final block has it; ``raw`` are its bytes."""
+    """A transaction that a lane has sent, as a final block has it; ``raw`` are its bytes.
+
+    ``mined_at_s`` is the time of its block, Unix seconds.
+    """
 
     intent: Intent
     fees: Fees
     raw: bytes = field(repr=False)
     tx_hash: str
+    mined_at_s: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,64 +66,85 @@ class LostSlot:
     events: Events
 
 
+async def settled_view(
+    rpc: AsyncRpcClient, lanes: Mapping[str, Recorded]
+) -> tuple[ChainView, dict[str, set[int]]]:
+    """A view in which all that ``lanes`` sent and the ledger does not know is final.
+
+    And, by lane, the nonces that are used up in it and are not final here. What is on record and
+    waits in a pool is the settler's: it alone could have it replaced if it is too cheap.
+
+    Raises :class:`ServiceError` if something does not become final.
+    """
+    waits = ""
+    try:
+        async with asyncio.timeout(_FINAL_WITHIN_S):
+            while True:
+                # Before the view: what is sent meanwhile is then looked for next time.
+                sent = {name: await rpc.highest_nonce(each.address) for name, each in lanes.items()}
+                view = await rpc.view()
+                used: dict[str, set[int]] = {}
+                unknown: dict[str, int] = {}
+                for name, lane in lanes.items():
+                    final = await view.nonce(lane.address)
+                    used[name] = {nonce for nonce in lane.in_flight if nonce < final}
+                    used[name] |= {*range(lane.next_nonce, final)}
+                    found = await _first_unknown(rpc, lane, range(final, sent[name]))
+                    if found is not None:
+                        unknown[name] = found
+                if not unknown:
+                    return view, used
+                waits = ", ".join(f"nonce {nonce} of {name}" for name, nonce in unknown.items())
+                rpc.leave()  # another endpoint may know what this one does not
+                await asyncio.sleep(_LOOK_EVERY_S)
+    except TimeoutError as error:
+        raise ServiceError(
+            f"{waits or 'what was sent'} on {rpc.network} is used by a transaction that is not on"
+            f" record, and is not final after {_FINAL_WITHIN_S:g} s",
+            remedy="run it again later; nothing has been changed. If an earlier nonce is on record"
+            " and too cheap for every block, it waits until the network's fees fall",
+        ) from error
+
+
+async def _first_unknown(rpc: AsyncRpcClient, lane: Recorded, nonces: range) -> int | None:
+    """The first of ``nonces`` whose transaction the ledger does not know; None if it knows all."""
+    for nonce in nonces:
+        for tx_hash in lane.in_flight.get(nonce, ()):
+            if await rpc.call("eth_getTransactionByHash", tx_hash) is not None:
+                break
+        else:
+            return nonce
+    return None
+
+
 async def read_lost(
-    rpc: AsyncRpcClient,
-    *,
-    address: str,
-    contract: str,
-    chain_id: int,
-    nonces: Collection[int],
-    first_block: int,
+    view: ChainView, lane: Recorded, *, nonces: Collection[int], first_block: int
 ) -> list[LostSlot]:
-    """What the lane of ``address`` did with ``nonces``, lowest first.
+    """What ``lane`` did with ``nonces``, lowest first.
 
     Args:
-        rpc: The network.
-        address: The lane's.
-        contract: The only one that it may call.
-        chain_id: The network's.
-        nonces: Those that the chain or a pool knows and the ledger does not.
+        view: Of :func:`settled_view`.
+        lane: Whose.
+        nonces: Those of :func:`settled_view`.
         first_block: No transaction with any of them is in an earlier block.
 
-    Raises :class:`ServiceError` if they do not become final, if one is in no block since
-    ``first_block``, or if one does what the venue never does.
+    Raises :class:`ServiceError` if one is in no block since ``first_block``, or does what the venue
+    never does.
     """
     if not nonces:
         return []
-    view = await _final(rpc, address, max(nonces))
+    reading = partial(transactions, sender=lane.address, chain_id=lane.chain_id, nonces=nonces)
     found: dict[int, Sent] = {}
     for number in range(first_block, view.finalized.number + 1):
-        sent = await view.ask(
-            partial(transactions, sender=address, chain_id=chain_id, nonces=nonces),
-            "eth_getBlockByNumber",
-            hex(number),
-            True,
-        )
+        sent = await view.ask(reading, "eth_getBlockByNumber", hex(number), True)
         found |= {each.intent.nonce: each for each in sent}
     missing = sorted(set(nonces) - found.keys())
     if missing:
         raise ServiceError(
-            f"nonce {missing[0]} of {address} is used up, and no block of {rpc.network} since"
-            f" {first_block} has its transaction"
+            f"nonce {missing[0]} of {lane.address} is used up, and no block since {first_block} has"
+            " its transaction"
         )
-    return [await _lost(view, found[nonce], contract) for nonce in sorted(nonces)]
-
-
-async def _final(rpc: AsyncRpcClient, address: str, nonce: int) -> ChainView:
-    """A view of the chain in which ``nonce`` and all that is in a pool is used up at finality."""
-    try:
-        async with asyncio.timeout(_FINAL_WITHIN_S):
-            while True:
-                view = await rpc.view()
-                final = await view.nonce(address)
-                if final > nonce and final >= await rpc.highest_nonce(address):
-                    return view
-                await asyncio.sleep(_LOOK_EVERY_S)
-    except TimeoutError as error:
-        raise ServiceError(
-            f"what {address} has sent on {rpc.network} is not final after {_FINAL_WITHIN_S:g} s",
-            remedy="run it again later; nothing has been changed",
-        ) from error
+    return [await _lost(view, found[nonce], lane.contract) for nonce in sorted(nonces)]
 
 
 async def _lost(view: ChainView, sent: Sent, contract: str) -> LostSlot:
@@ -144,10 +184,11 @@ def transactions(
     Raises ValueError for one whose fields are not those of its hash.
     """
     found = []
-    for each in _typed(_typed(block, dict).get("transactions"), list):
+    mined_at_s = values.quantity(_typed(block, dict).get("timestamp"))
+    for each in _typed(block.get("transactions"), list):
         by = _typed(_typed(each, dict).get("from"), str)
         if by.lower() == sender and values.quantity(each.get("nonce")) in nonces:
-            found.append(_sent(each, sender=sender, chain_id=chain_id))
+            found.append(_sent(each, sender=sender, chain_id=chain_id, mined_at_s=mined_at_s))
     return found
 
 
@@ -158,7 +199,7 @@ def _typed(value: Any, kind: type[K]) -> K:
     return value
 
 
-def _sent(transaction: dict[str, Any], *, sender: str, chain_id: int) -> Sent:
+def _sent(transaction: dict[str, Any], *, sender: str, chain_id: int, mined_at_s: int) -> Sent:
     def number(name: str) -> int:
         return values.quantity(transaction.get(name))
 
@@ -183,4 +224,6 @@ def _sent(transaction: dict[str, Any], *, sender: str, chain_id: int) -> Sent:
     raw = encode_signed(intent, fees, signature)
     if transaction_hash(raw) != values.word(transaction.get("hash")):
         raise ValueError("a transaction whose fields are not those of its hash")
-    return Sent(intent=intent, fees=fees, raw=raw, tx_hash=transaction_hash(raw))
+    return Sent(
+        intent=intent, fees=fees, raw=raw, tx_hash=transaction_hash(raw), mined_at_s=mined_at_s
+    )

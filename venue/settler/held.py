@@ -163,7 +163,8 @@ _PAY_ANEW = """
         paid_to = coalesce((select destination from resolutions where id = $1), paid_to)
     where id = $2 and state = 'unknown'"""
 _LOWER_FLOAT = """
-    update floats set available = greatest(available - $3, 0) where (wallet, asset) = ($1, $2)"""
+    update floats set available = least(available, greatest(available - $3, 0))
+    where (wallet, asset) = ($1, $2)"""
 _DISPUTED = "update withdrawals set reason = $2 where id = $1"
 
 _log = logging.getLogger(__name__)

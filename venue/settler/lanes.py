@@ -40,7 +40,8 @@ class Lane:
     all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
     ``stuck`` are slots whose fees are too low and may not be raised any more, and None if that is
     so of whatever would be sent now.
-    While its contract has a generation ``to_open``, only that is claimed.
+    While its contract has a generation ``to_open``, only that is claimed. ``generation`` is the
+    ledger's.
     """
 
     chain_id: int
@@ -57,6 +58,7 @@ class Lane:
     disputed: set[int] = field(default_factory=set)
     stuck: set[int | None] = field(default_factory=set)
     to_open: int | None = None
+    generation: int = 0
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""
@@ -138,6 +140,9 @@ _MOVE = """
 _RECORD = """
     insert into lane_log (chain_id, address, epoch, holder, signer_region, reason, detected_at)
     values ($1, $2, $3, $4, $5, $6, $7)"""
+_OPENED = """
+    update lanes set generation = greatest(generation, $5)
+    where (chain_id, address, epoch, holder) = ($1, $2, $3, $4) returning true"""
 _FAILED = "insert into flow (kind, network, count, value_micro) values ('signing_failed', $1, 1, 0)"
 _IN_FLIGHT = """
     select id, purpose, nonce, to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei,
@@ -207,6 +212,15 @@ class Lanes:
                 await connection.execute(_RECORD, *key, reason, detected)
         for lane, epoch in zip(self.lanes, epochs, strict=True):
             lane.epoch, lane.signer_region = epoch, region
+
+    async def opened(self, lane: Lane) -> bool:
+        """Record that the contract of ``lane`` pays the ledger's generation, which is final.
+
+        False if the lane has another epoch by now.
+        """
+        key = (lane.chain_id, lane.address, lane.epoch, self.holder)
+        async with committing(self.pool, "record a generation") as connection:
+            return bool(await connection.fetchval(_OPENED, *key, lane.generation))
 
     async def signing_failed(self, network: str) -> None:
         """Record for the mode controller that the key provider did not sign."""

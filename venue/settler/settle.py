@@ -35,6 +35,7 @@ from venue.settler.signing_routes import SigningRoutes
 _DATABASE_CONNECTIONS = 6
 _GRACE_S = 1.2
 _LOOK_AGAIN_S = 5.0
+_RECORD_EVERY_S = 0.5
 _log = logging.getLogger(__name__)
 Listener: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -253,7 +254,7 @@ async def _settle_lanes(
     try:
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()
-        loops = [follower.loop(stop), routes.probe_loop(stop)]
+        loops = [follower.loop(stop), routes.probe_loop(stop), _record_opened(held, stop)]
         loops += [
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]
@@ -275,8 +276,9 @@ async def _agreed(
         agreed = True
         for lane in held.lanes:
             own = [slot for slot in slots if slot.lane is lane]
-            found = await compare(rpc, view, lane, await given_out(held.pool, lane), own)
-            lane.to_open = found.to_open
+            given = await given_out(held.pool, lane)
+            found = await compare(rpc, view, lane, given, own)
+            lane.to_open, lane.generation = found.to_open, given.generation
             metrics.disputed(lane.wallet, disputed=bool(found.disagreements))
             for each in found.disagreements:
                 _log.error("nothing is claimed on %s: %s", lane.network, each)
@@ -286,6 +288,20 @@ async def _agreed(
         rpc.leave()
         await pause(stop, _LOOK_AGAIN_S)
     return None
+
+
+async def _record_opened(held: Lanes, stop: asyncio.Event) -> None:
+    """Record each lane whose contract pays the ledger's generation, until ``stop``.
+
+    From then on nothing that a lost ledger had signed can pay, and customers may have back at once
+    what was never tried. A lane that is moved meanwhile is recorded under its next epoch.
+    """
+    waiting = {lane.wallet: lane for lane in held.lanes if lane.generation}
+    while not stop.is_set():
+        for lane in [each for each in waiting.values() if each.to_open is None]:
+            if await held.opened(lane):
+                del waiting[lane.wallet]
+        await pause(stop, _RECORD_EVERY_S)
 
 
 def _wake(drivers: Sequence[Driver], lane: Lane | None = None) -> None:

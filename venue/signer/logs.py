@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,9 @@ from venue.signer.protocol import Signed, SigningRefusedError, SignRequest
 LOG_TIMEOUT_MS = 200
 """How long one statement may take when a digest is recorded; it needs a millisecond.
 
-So that a slow database is told from a dark region: the settler waits three times as long for the
-signer, and moves to the other region if it hears nothing. The other region has the same database.
+So is one when a signature is kept. So that a slow database is told from a dark region: the settler
+waits three times as long for the signer, and moves to the other region if it hears nothing. The
+other region has the same database.
 """
 _BOUND = "select set_config('statement_timeout', $1, true)"
 _SLOT = "select * from slot_to_sign($1, $2, $3)"
@@ -74,34 +76,21 @@ class SignLog:
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
-        try:
-            async with (
-                asyncio.timeout(2 * LOG_TIMEOUT_MS / 1_000),
-                committing(self.pool, "record the digest") as connection,
-            ):
-                # The server ends what waits too long by itself; ending it from here takes another
-                # connection, and so longer than the settler waits.
-                await connection.execute(_BOUND, str(LOG_TIMEOUT_MS))
-                await _fence(connection, request)
-                await velocity.hold(connection, request)
-                known = await connection.fetchrow(_READ, *key)
-                if known is None:
+        async with _in_time(committing(self.pool, "record the digest")) as connection:
+            await _fence(connection, request)
+            await velocity.hold(connection, request)
+            known = await connection.fetchrow(_READ, *key)
+            if known is None:
+                await _check_slot(connection, request, digest)
+                await connection.execute(
+                    _RECORD, *key, digest, request.epoch, self.region, *_fees(request)
+                )
+                await velocity.count(connection, request, self.caps[request.wallet])
+            elif _same_use(known, request, digest) and _replaces(request, known):
+                if not await connection.fetchrow(_READ_REPLACEMENT, *key, *_fees(request)):
                     await _check_slot(connection, request, digest)
-                    await connection.execute(
-                        _RECORD, *key, digest, request.epoch, self.region, *_fees(request)
-                    )
-                    await velocity.count(connection, request, self.caps[request.wallet])
-                elif _same_use(known, request, digest) and _replaces(request, known):
-                    if not await connection.fetchrow(_READ_REPLACEMENT, *key, *_fees(request)):
-                        await _check_slot(connection, request, digest)
-                    await connection.execute(
-                        _RECORD_REPLACEMENT, *key, *_fees(request), self.region
-                    )
-                return await _stored(connection, request, digest)
-        except FAILURES as error:
-            raise SigningRefusedError(
-                "log_unavailable", f"the sign log does not answer: {error!r}"
-            ) from error
+                await connection.execute(_RECORD_REPLACEMENT, *key, *_fees(request), self.region)
+            return await _stored(connection, request, digest)
 
     async def keep(self, request: SignRequest, *, raw: bytes, tx_hash: str) -> Signed:
         """Store the signature, unless one is stored already; the stored one is returned.
@@ -110,22 +99,36 @@ class SignLog:
         """
         digest = request.intent.digest
         key = (request.chain_id, request.address, request.nonce)
-        try:
-            async with committing(self.pool, "keep the signature") as connection:
-                await _fence(connection, request)
-                signed = (*key, *_fees(request), raw, tx_hash, self.region)
-                if not await connection.fetchval(_STORE, *signed):
-                    await connection.execute(_STORE_REPLACEMENT, *signed)
-                kept = await _stored(connection, request, digest)
-        except FAILURES as error:
-            raise SigningRefusedError(
-                "log_unavailable", f"the sign log does not answer: {error!r}"
-            ) from error
+        async with _in_time(committing(self.pool, "keep the signature")) as connection:
+            await _fence(connection, request)
+            signed = (*key, *_fees(request), raw, tx_hash, self.region)
+            if not await connection.fetchval(_STORE, *signed):
+                await connection.execute(_STORE_REPLACEMENT, *signed)
+            kept = await _stored(connection, request, digest)
         if kept is None:
             raise ServiceError(
                 f"nonce {request.nonce} of {request.address} was signed without being recorded"
             )
         return kept
+
+
+@asynccontextmanager
+async def _in_time(
+    transaction: AbstractAsyncContextManager[Connection],
+) -> AsyncIterator[Connection]:
+    """``transaction``, whose statements, the commit among them, end in time, or are refused.
+
+    The server ends what waits too long by itself; ending it from here takes another connection, and
+    so longer than the settler waits.
+    """
+    try:
+        async with asyncio.timeout(2 * LOG_TIMEOUT_MS / 1_000), transaction as connection:
+            await connection.execute(_BOUND, str(LOG_TIMEOUT_MS))
+            yield connection
+    except FAILURES as error:
+        raise SigningRefusedError(
+            "log_unavailable", f"the sign log does not answer: {error!r}"
+        ) from error
 
 
 async def _fence(connection: Connection, request: SignRequest) -> None:

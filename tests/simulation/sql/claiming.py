@@ -334,6 +334,17 @@ async def move_lane(  # noqa: PLR0917 - as candidates
     return [Row(epoch=epoch + 1)]
 
 
+@statement(lanes._OPENED)
+async def lane_opened(  # noqa: PLR0917 - as candidates
+    tx: Transaction, chain_id: int, address: str, epoch: int, holder: str, generation: int
+) -> Iterable[Row]:
+    row = await tx.take("lanes", (chain_id, address))
+    if row is None or (row["epoch"], row["holder"]) != (epoch, holder):
+        return ()
+    tx.put("lanes", (chain_id, address), row | {"generation": generation})
+    return [Row(true=True)]
+
+
 @statement(lanes._RECORD)
 async def record_lane(tx: Transaction, *values: Any) -> Iterable[Row]:
     names = ("chain_id", "address", "epoch", "holder", "signer_region", "reason", "detected_at")

@@ -28,6 +28,12 @@ async def tried(tx: Transaction, withdrawal: UUID) -> Iterable[Row]:
     return [Row(max=None if "refund rule" in tx.without else max(slots, default=None))]
 
 
+@statement(reservations._MAY_YET_BE_PAID)
+async def may_yet_be_paid(tx: Transaction, seq: int, network: str) -> Iterable[Row]:
+    del tx, seq, network  # no ledger is restored by catch-up here
+    return [Row(may_yet_be_paid=False)]
+
+
 @statement(reservations._HOLD)
 async def hold(tx: Transaction, withdrawal: UUID, slot: int, reason: str) -> Iterable[Row]:
     row = await tx.take("withdrawals", withdrawal)

@@ -11,7 +11,7 @@ from uuid import UUID
 from tests.simulation.sql.settling import account, book
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue import clock
-from venue.api import reservations
+from venue.api import mode, reservations
 
 _COLUMNS = (
     *("id", "customer_id", "bucket", "source_network", "network", "asset", "amount"),
@@ -85,6 +85,12 @@ def _known(tx: Transaction, row: Stored) -> list[Any]:
         *(row[name] for name in ("destination", "size", "reason")),
         state,
     ]
+
+
+@statement(mode._CONFIRM)
+async def confirm(tx: Transaction) -> Iterable[Row]:
+    del tx  # there is one disk
+    return [Row(lsn=0)]
 
 
 @statement(reservations._RESERVE)

@@ -320,7 +320,7 @@ async def pay_anew(tx: Transaction, resolution: int, withdrawal: UUID) -> Iterab
 async def lower_float(tx: Transaction, wallet: str, asset: str, amount: int) -> Iterable[Row]:
     row = await tx.take("floats", (wallet, asset))
     if row is not None:
-        left = max(row["available"] - amount, 0)
+        left = min(row["available"], max(row["available"] - amount, 0))
         tx.put("floats", (wallet, asset), row | {"available": left})
     return ()
 

@@ -46,6 +46,11 @@ def test_the_newest_exact_order_wins_over_triggers_and_floors(
     assert after(now, wanted, older, order("stressed"), order(exact, exactly=True)) == exact
 
 
-def test_a_flip_says_whose_order_it_is() -> None:
-    found = under_orders(ModeState(tier="normal", since_us=0), None, [order("protected", number=7)])
-    assert found == Decision(tier="protected", reason="order 7 of kim: why", trigger=None)
+@pytest.mark.parametrize("exactly", [False, True])
+def test_a_flip_says_whose_order_it_is_on_record_and_to_nobody_else(*, exactly: bool) -> None:
+    ordered = order("protected", exactly=exactly, number=7)
+    found = under_orders(ModeState(tier="normal", since_us=0), None, [ordered])
+    assert found is not None
+    assert (found.tier, found.reason, found.trigger) == ("protected", "order 7 of kim: why", None)
+    assert "kim" not in found.shown
+    assert "why" not in found.shown

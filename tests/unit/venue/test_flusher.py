@@ -99,7 +99,8 @@ async def test_a_lost_reply_to_commit_is_in_doubt_and_an_earlier_failure_is_not(
         def __init__(self, at: str) -> None:
             self._at = at
 
-        async def execute(self, statement: str) -> None:
+        async def execute(self, statement: str, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+            del timeout
             if statement.startswith(self._at):
                 raise ConnectionResetError
 

@@ -22,6 +22,7 @@ from venue.backups.stream import folder_of
 from venue.chain.transaction import Fees, Intent, encode_signed, signing_hash, transaction_hash
 from venue.contracts.calls import pay
 from venue.restore.cluster import first_gap, recovery_command
+from venue.restore.floats import still_payable
 from venue.restore.losses import transactions
 from venue.restore.manifest import end_of, verify
 
@@ -54,7 +55,9 @@ def signed(intent: Intent = INTENT, **changes: Any) -> dict[str, Any]:
 
 def read(*found: Any) -> list[tuple[int, bytes]]:
     """Nonces and bytes of the lane's transactions with the nonces 7 and 8 in a block."""
-    sent = transactions({"transactions": [*found]}, sender=SENDER, chain_id=73311, nonces={7, 8})
+    sent = transactions(
+        {"timestamp": "0x5", "transactions": [*found]}, sender=SENDER, chain_id=73311, nonces={7, 8}
+    )
     return [(each.intent.nonce, each.raw) for each in sent]
 
 
@@ -91,6 +94,27 @@ def test_a_transaction_that_is_not_what_its_hash_says_is_nonsense(wrong: dict[st
 def test_a_block_without_its_transactions_is_nonsense(block: Any) -> None:
     with pytest.raises(ValueError, match=r".+"):
         transactions(block, sender=SENDER, chain_id=73311, nonces={7})
+
+
+@pytest.mark.parametrize(
+    ("left", "amounts"),
+    [
+        (10, {"booked": 10, "held": 10}),
+        (7, {"booked": 10, "held": 10, "set_aside": 3}),
+        (0, {"booked": 10, "held": 0, "set_aside": 10, "paid": 10}),
+        # A payment that is on no record has left; what came from outside is not booked yet.
+        (6, {"booked": 10, "held": 6}),
+        (10, {"booked": 10, "held": 13}),
+        # Paid by a refill that is not posted: with it, the wallet's ten are there again.
+        (-90, {"booked": 10, "held": 10, "set_aside": 100, "paid": 100, "refilled": 100}),
+        # Failed, so it is given back when it is posted; what was lost is not.
+        (-4, {"booked": 10, "held": 6, "set_aside": 10}),
+    ],
+)
+def test_a_float_is_what_the_wallet_can_pay_once_all_is_posted(
+    left: int, amounts: dict[str, int]
+) -> None:
+    assert still_payable(**{"set_aside": 0, "paid": 0, "refilled": 0} | amounts) == left
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +159,23 @@ def test_a_password_reaches_a_program_by_its_environment() -> None:
         "PGHOST": "/run/pg",
         "PGUSER": "owner",
     }
+
+
+def test_the_log_of_a_later_timeline_is_not_left_out(tmp_path: Path) -> None:
+    """A ledger that was restored, used and never backed up again is lost a second time."""
+    name = "00000002000000000000000A"
+    folder_of(tmp_path, 2).mkdir()
+    (folder_of(tmp_path, 2) / name).write_bytes(b"the log")
+    (tmp_path / LAST).write_text('{"WAL-Ranges": [{"End-LSN": "0/48"}]}', encoding="utf-8")
+    backup = BackupName(timeline=2, stamp="x")
+    for earlier_or_empty in (1, 0x10):
+        folder_of(tmp_path, earlier_or_empty).mkdir()
+    (folder_of(tmp_path, 1) / "000000010000000000000001").write_bytes(b"the log")
+    assert recovery_command(tmp_path, backup, tmp_path / LAST)
+
+    (folder_of(tmp_path, 0x10) / "000000100000000000000001.partial").write_bytes(b"")
+    with pytest.raises(ServiceError, match="00000010 holds the log of a later timeline"):
+        recovery_command(tmp_path, backup, tmp_path / LAST)
 
 
 MIB = 1 << 20
