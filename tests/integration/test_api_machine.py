@@ -33,7 +33,6 @@ REACHED = {
     "cancel of voided",
     "cancel of slotted",
     "swap",
-    "claim",
     "payout paid",
     "payout failed",
     "payout unclear",
