@@ -46,7 +46,7 @@ contract:
 # The tests of the simulation, and a campaign that is long enough to reach everything on its list.
 simulation:
 	$(RUN) pytest tests/simulation $(SIDE_BY_SIDE) $(SELECT)
-	$(RUN) python -m tests.simulation.campaign --seeds 400
+	$(RUN) python -m tests.simulation.campaign --seeds 500
 
 # As long as you like: make campaign SEEDS=100000 [FIRST=1] [JSON=1]
 campaign:

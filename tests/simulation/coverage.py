@@ -101,7 +101,6 @@ FAULTS = (
     "intake: replayed",
     "node: already known",
     "node: nonce too low",
-    "node: replacement transaction underpriced",
     "signer: provider_unavailable",
     "signer: stale_epoch",
     "signer: stale_mode",

@@ -6,6 +6,7 @@ given, numbers of rows start at one on both, and times are left out.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -251,7 +252,7 @@ async def _copied(owner: Connection) -> Database:
     database = Database(
         trace=Trace(now=lambda: 0.0),
         weather=Weather(draw=lambda: 1.0),
-        clock=lambda: 0.0,
+        clock=time.monotonic,
         rules=RULES,
         committed=lambda _tx, _changes: None,
     )
@@ -302,7 +303,8 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
         tx.commit()
 
     async def beat() -> None:
-        """Its clock stands still."""
+        lease = {"holder": "test", "renewed_at": database.clock()}
+        tables["mode_controller_lease"]["only"] = lease
 
     async def rows() -> dict[str, Any]:
         found: dict[str, Any] = {
