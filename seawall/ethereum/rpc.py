@@ -496,8 +496,9 @@ class AsyncRpcClient(ChainReads):
     async def broadcast_everywhere(self, raw: bytes) -> None:
         """Hand signed bytes to the pools of all endpoints, for one may pass nothing on.
 
-        One that takes them, or knows them, is enough; else the first refusal is raised, or
-        :class:`NodeSilentError`. That an endpoint is silent changes no places.
+        One that takes them, or knows them, is enough. That an endpoint is silent changes no places.
+
+        Raises as :meth:`broadcast`.
         """
         failures: list[str] = []
         refusal: NodeRefusedError | None = None
@@ -512,11 +513,9 @@ class AsyncRpcClient(ChainReads):
                 refusal = refusal or error
             else:
                 taken = True
-        if taken:
-            return
-        if refusal is not None:
-            raise refusal
-        raise NodeSilentError(f"no endpoint of {self.network} takes it: {'; '.join(failures)}")
+        if not taken:
+            silent = f"no endpoint of {self.network} takes it: {'; '.join(failures)}"
+            raise refusal or NodeSilentError(silent)
 
     def leave(self, view: ChainView | None = None) -> None:
         """Ask others before the endpoint in use, or that of ``view``: it answers, but not truly."""
