@@ -496,9 +496,7 @@ class AsyncRpcClient(ChainReads):
     async def broadcast_everywhere(self, raw: bytes) -> None:
         """Hand signed bytes to the pools of all endpoints, for one may pass nothing on.
 
-        One that takes them, or knows them, is enough. That an endpoint is silent changes no places.
-
-        Raises as :meth:`broadcast`.
+        One that takes them is enough, and a silent one changes no places; as :meth:`broadcast`.
         """
         failures: list[str] = []
         refusal: NodeRefusedError | None = None

@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,8 @@ async def test_an_order_cannot_be_changed_nor_made_past_the_api(desk: Desk) -> N
 
 async def test_no_role_writes_the_journal_of_another(desk: Desk) -> None:
     """What an operator decided cannot be made to look like a flip, nor be in the way of one."""
-    urls, why = desk.founded.database, {"kind": "x", "justification": "x", "body": {"x": 1}}
+    urls = desk.founded.database
+    wrote = partial(append, kind="x", justification="x", body={"x": 1})
     allowed = {
         urls.operator: "venue-operator",
         urls.mode_controller: "mode-controller",
@@ -256,9 +258,9 @@ async def test_no_role_writes_the_journal_of_another(desk: Desk) -> None:
             for writer in {*allowed.values(), "somebody"} - {own}:
                 with pytest.raises(asyncpg.RaiseError, match="does not write the journal"):
                     async with connection.transaction():
-                        await append(connection, writer=writer, **why)
+                        await wrote(connection, writer=writer)
             async with connection.transaction():
-                await append(connection, writer=own, **why)
+                await wrote(connection, writer=own)
 
 
 async def test_held_withdrawals_are_listed_and_decided_about_once(desk: Desk) -> None:

@@ -142,7 +142,7 @@ def payouts(facts: Facts) -> Finding:
     evidence=("arrivals.csv", "requests.csv", "flood.json"),
     remediation="Look at the errors of the stormer's requests in requests.csv.",
     belongs=lambda drill: drill.flood.storm is not None,
-    believes={"runner": "answers that the venue never gave"},
+    believes={"generator": "answers that the venue never gave"},
 )
 def storm_landed(facts: Facts) -> Finding:
     """Some of it was accepted, and most of it was refused by a limit of customers, and said so."""

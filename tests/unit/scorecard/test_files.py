@@ -17,7 +17,7 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.report import SECTIONS
 from seawall.scorecard.run import Run
 
-ASKED = [check for check in ALL if check not in expectations.CHECKS]
+ASKED = [check for check in ALL if check not in expectations.CHECKS and check.id != "drill.storm"]
 """What the drill of the good run is asked."""
 
 
