@@ -423,11 +423,6 @@ async def _other_use(side: Side, slot: Slot) -> Any:
         await connection.execute(claims_._ADMIT_LESS, slot.id, 9, "cancel", b"other", bytes(32), 1)
 
 
-async def _negative_float(side: Side, slot: Slot) -> Any:
-    async with side.connection() as connection, connection.transaction():
-        await connection.execute(claims_._CHANGE_FLOATS, slot.lane.wallet, ["USDX"], [-(10**30)])
-
-
 async def _void_what_was_tried(side: Side, slot: Slot) -> Any:
     async with side.connection() as connection, connection.transaction():
         await connection.execute(claims_._RELEASE, [FIRST])
@@ -493,7 +488,6 @@ _FORBIDDEN = {
     "a broadcast of what is not signed": _unsigned_broadcast,
     "an inclusion of what is not sent": _unsent_inclusion,
     "another use of a signed nonce": _other_use,
-    "a negative float": _negative_float,
     "giving back what was tried": _void_what_was_tried,
     "a second attempt of one slot": _second_attempt,
     "a decision about what is not held": _decision_about_what_is_not_held,

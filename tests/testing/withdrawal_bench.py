@@ -26,6 +26,7 @@ from tests.testing.venue_harness import (
     heartbeat,
     venue_process,
 )
+from venue.contracts.calls import NATIVE
 from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
 from venue.settler.held import Cancellation, Resolver
@@ -107,7 +108,8 @@ class Bench:
         """Commit what the chain is to have said of the numbers of ``slot``, by kind."""
         site = self.founded.config.networks[slot.lane.network]
         if slot.purpose == "cancel":
-            resolver = Resolver(pool=self.settler, tokens=site.tokens)
+            native = self.policy.networks[slot.lane.network].native
+            resolver = Resolver(pool=self.settler, tokens={native: NATIVE, **site.tokens})
             held = await resolver.held(slot)
             found_out = Cancellation(
                 **{

@@ -19,7 +19,7 @@ async def lock_own(tx: Transaction, withdrawal: UUID, customer: int) -> Iterable
     row = await tx.take("withdrawals", withdrawal)
     if row is None or row["customer_id"] != customer:
         return ()
-    return [Row(seq=row["seq"], state=row["state"], reason=row["reason"])]
+    return [Row(**{name: row[name] for name in ("seq", "state", "reason", "network")})]
 
 
 @statement(reservations._TRIED)
