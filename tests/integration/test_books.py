@@ -19,7 +19,6 @@ _WRONG = {
     "a balance is not what its entries say": f"""
         update balances set available = available + 1 where account_id = {_ACCOUNT}""",
     "I2": """
-        alter table floats drop constraint floats_available_check;
         update floats set available = -1 where asset = 'AST'""",
     "a customer owes the venue": f"""
         insert into entries (posting_id, account_id, amount)
