@@ -44,6 +44,12 @@ REACHED = {
 """What every test must have come to: a machine that only asks for nonsense shows nothing."""
 
 
+RARE = {"over_limit", "cancel of slotted"}
+"""What only the long runs of `make nightly` must have come to as well."""
+LONG = 100
+"""Runs from which on the rare must have happened, too."""
+
+
 @pytest.mark.parametrize(("number", "runs", "steps"), RUNS)
 async def test_customers_find_what_the_model_says(
     new_database: Callable[[], str], tmp_path: Path, number: int, runs: int, steps: int
@@ -70,4 +76,5 @@ async def test_customers_find_what_the_model_says(
     finally:
         await benches.close()
     print(dict(course.reached))
-    assert REACHED - set(course.reached) == set()
+    expected = REACHED if runs >= LONG else REACHED - RARE
+    assert expected - set(course.reached) == set()

@@ -215,6 +215,7 @@ async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
         assert await venue.stop(second) == 0
 
 
+@pytest.mark.nightly  # the first test begins a generation, too
 async def test_a_ledger_that_lacks_nothing_only_begins_a_generation(venue: Venue) -> None:
     """As after the loss of a database whose log was streamed; each restore begins one more."""
     first = await venue.settler("aster")
