@@ -38,6 +38,7 @@ LEADS_TO: dict[Step, dict[str, float]] = {
     "claim a top-up": {"large": 1.0},
     "claim a cancellation": _REFUSED,
     "claim a generation": {"restored_before": 1.0},
+    "record a generation": {"restored_before": 1.0},
     "record a replacement": _DEAR,
     "store a replacement": _DEAR,
     "admit again": _DARK | {"flips": 3.0, "large": 0.6},
