@@ -18,7 +18,7 @@ endif
 .PHONY: test check nightly set-up lint types unit contract simulation campaign integration drill bench
 .NOTPARALLEL:
 
-test: ## every check, and a test of each kind: 30 to 35 minutes on two cores; budget 20
+test: ## every check, and a test of each kind: 30 to 45 minutes on two cores; budget 20
 	@$(PARTS) test
 
 check: ## the fast part: no sandbox, no external programs; less than a minute
