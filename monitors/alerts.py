@@ -187,12 +187,10 @@ def _tier_protected(policy: Policy) -> Alert:
 
 
 def _ledger_deficit(policy: Policy) -> Alert:
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_LEDGER_DEFICIT,
         expression=f"max by (network, bucket, wallet, asset) ({metrics.LEDGER_DEFICIT}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary=(
             "{{ $labels.wallet }} lacks {{ $value | humanize }} base units of the"
             " {{ $labels.asset }} that the ledger says it holds"
@@ -201,82 +199,74 @@ def _ledger_deficit(policy: Policy) -> Alert:
             "The venue holds less than it says; if the wallet pays customers or refills one that "
             "does, top-ups of this asset stop on its network until the difference is explained."
         ),
-        runbook=f"{RUNBOOKS}/ledger-deficit.md",
+        runbook="ledger-deficit.md",
     )
 
 
 def _unidentified(policy: Policy) -> Alert:
     """The alert on money from unknown senders: a ticket, because anyone could wake people else."""
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_UNIDENTIFIED,
         expression=f"max by (network, bucket, asset) ({metrics.UNIDENTIFIED}) > 0",
-        pending_ms=policy.monitoring.pending_for,
         severity=metrics.TICKET,
-        roles=_owners(policy),
         summary=(
             "{{ $labels.bucket }} on {{ $labels.network }} owes {{ $value | humanize }} base units"
             " of {{ $labels.asset }} to senders who are not known"
         ),
         customer_impact="None; somebody may miss what they sent.",
-        runbook=f"{RUNBOOKS}/unidentified-money.md",
+        runbook="unidentified-money.md",
     )
 
 
 def _asset_rests(policy: Policy) -> Alert:
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_ASSET_RESTS,
         expression=f"max by (network, asset) ({metrics.ASSET_RESTS}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary="No payment of {{ $labels.asset }} moves on {{ $labels.network }}",
         customer_impact="Withdrawals of this asset wait on this network, and can be cancelled.",
-        runbook=f"{RUNBOOKS}/held-withdrawals.md",
+        runbook="held-withdrawals.md",
     )
 
 
 def _held(policy: Policy) -> Alert:
     """The alert on held withdrawals: a ticket, for customers can name addresses that fail."""
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_HELD,
         expression=f"max by (network, asset) ({metrics.HELD}) > 0",
-        pending_ms=policy.monitoring.pending_for,
         severity=metrics.TICKET,
-        roles=_owners(policy),
         summary=(
             "{{ $value | humanize }} withdrawals of {{ $labels.asset }} on {{ $labels.network }}"
             " are held, and nobody has decided about them"
         ),
         customer_impact="Their payments did not go through; each customer can have the money back.",
-        runbook=f"{RUNBOOKS}/held-withdrawals.md",
+        runbook="held-withdrawals.md",
     )
 
 
 def _gas_low(policy: Policy) -> Alert:
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_GAS_LOW,
         expression=f"min by (network, wallet) ({metrics.GAS_LEFT}) < {GAS_LEFT_MIN}",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary=(
             "The key of {{ $labels.wallet }} has gas money for {{ $value | humanize }} more payouts"
         ),
         customer_impact="None yet; without gas money nothing is paid from this wallet.",
-        runbook=f"{RUNBOOKS}/gas-low.md",
+        runbook="gas-low.md",
     )
 
 
 def _lane_disputed(policy: Policy) -> Alert:
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_LANE_DISPUTED,
         expression=f"max by (network, wallet) ({metrics.LANE_DISPUTED}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary="The chain knows of {{ $labels.wallet }} what the venue's records do not",
         customer_impact="Nothing is paid from this wallet until people have looked.",
-        runbook=f"{RUNBOOKS}/lane-disputed.md",
+        runbook="lane-disputed.md",
     )
 
 
@@ -285,29 +275,25 @@ def _signer_capped(policy: Policy) -> Alert:
     capped = grown(
         f'{metrics.SIGN_REQUESTS}{{outcome="capped"}}', window_ms=policy.caps.signer.window
     )
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_SIGNER_CAPPED,
         expression=f"sum by (region) ({capped}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary=(
             "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times for more"
             " than it may sign away in one window"
         ),
         customer_impact="Payouts of the wallet wait until its window allows more.",
-        runbook=f"{RUNBOOKS}/signer-capped.md",
+        runbook="signer-capped.md",
     )
 
 
 def _signer_stranger(policy: Policy) -> Alert:
     strangers = grown(metrics.SIGNER_STRANGERS, window_ms=policy.caps.signer.window)
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_SIGNER_STRANGER,
         expression=f"sum by (region) ({strangers}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary=(
             "The signer of {{ $labels.region }} was asked {{ $value | humanize }} times by somebody"
             " who may not ask"
@@ -316,20 +302,41 @@ def _signer_stranger(policy: Policy) -> Alert:
             "None if it is a stranger; if it is a settler with a wrong credential, payouts of its"
             " network stand still."
         ),
-        runbook=f"{RUNBOOKS}/signer-stranger.md",
+        runbook="signer-stranger.md",
     )
 
 
 def _lane_stuck(policy: Policy) -> Alert:
-    return Alert(
+    return _for_owners(
+        policy,
         name=metrics.ALERT_LANE_STUCK,
         expression=f"max by (network, wallet) ({metrics.LANE_STUCK}) > 0",
-        pending_ms=policy.monitoring.pending_for,
-        severity="critical",
-        roles=_owners(policy),
         summary="{{ $labels.network }} asks for higher fees than {{ $labels.wallet }} may offer",
         customer_impact="Payouts from this wallet wait until the network's fees fall.",
-        runbook=f"{RUNBOOKS}/lane-stuck.md",
+        runbook="lane-stuck.md",
+    )
+
+
+def _for_owners(
+    policy: Policy,
+    *,
+    name: str,
+    expression: str,
+    summary: str,
+    customer_impact: str,
+    runbook: str,
+    severity: Severity = "critical",
+) -> Alert:
+    """An alert for the owners of all buckets; ``runbook`` is a file of the runbooks' folder."""
+    return Alert(
+        name=name,
+        expression=expression,
+        pending_ms=policy.monitoring.pending_for,
+        severity=severity,
+        roles=_owners(policy),
+        summary=summary,
+        customer_impact=customer_impact,
+        runbook=f"{RUNBOOKS}/{runbook}",
     )
 
 

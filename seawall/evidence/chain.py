@@ -281,10 +281,6 @@ def _is_payout(source: ChainSource, sender: str, receiver: str) -> bool:
     return sender in source.senders and receiver not in {*source.senders, *source.own}
 
 
-def _as_topic(address: str) -> str:
-    return "0x" + address.removeprefix("0x").rjust(64, "0")
-
-
 def _blocks(
     node: Node,
     source: ChainSource,
