@@ -140,15 +140,26 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
     return found
 
 
-def number_used_twice(withdrawal: Withdrawal) -> Finding:
-    """A withdrawal that shares its number with another one."""
+def _about(
+    withdrawal: Withdrawal, name: FindingName, text: str, **ids: str | int | None
+) -> Finding:
+    """What is wrong with a withdrawal as it is on record; ``ids`` besides its own."""
     return Finding(
-        name="number-used-twice",
-        text=f"withdrawal {withdrawal.id} shares its number {withdrawal.seq} with another one",
+        name=name,
+        text=text,
         network=withdrawal.network,
         asset=withdrawal.asset,
         amount=withdrawal.amount,
-        ids=ids_of(withdrawal=withdrawal.id, seq=withdrawal.seq),
+        ids=ids_of(withdrawal=withdrawal.id, seq=withdrawal.seq, **ids),
+    )
+
+
+def number_used_twice(withdrawal: Withdrawal) -> Finding:
+    """A withdrawal that shares its number with another one."""
+    return _about(
+        withdrawal,
+        "number-used-twice",
+        f"withdrawal {withdrawal.id} shares its number {withdrawal.seq} with another one",
     )
 
 
@@ -231,20 +242,14 @@ class _One:
             return Stage.NOT_SEEN
         slot = self.recorded.slot
         self.found.findings.append(
-            Finding(
-                name="posted-without-payment",
-                text=f"{withdrawal.amount} {withdrawal.asset} to {withdrawal.destination} on"
+            _about(
+                withdrawal,
+                "posted-without-payment",
+                f"{withdrawal.amount} {withdrawal.asset} to {withdrawal.destination} on"
                 f" {withdrawal.network}: posted, and no payment of it is there",
-                network=withdrawal.network,
-                asset=withdrawal.asset,
-                amount=withdrawal.amount,
-                ids=ids_of(
-                    withdrawal=withdrawal.id,
-                    seq=withdrawal.seq,
-                    slot=withdrawal.slot_id,
-                    tx_hash=None if slot is None else slot.tx_hash,
-                    block=None if slot is None else slot.block_number,
-                ),
+                slot=withdrawal.slot_id,
+                tx_hash=None if slot is None else slot.tx_hash,
+                block=None if slot is None else slot.block_number,
             )
         )
         return Stage.CONTRADICTED
@@ -274,15 +279,11 @@ class _One:
             return Stage.SLOTTED
         if slot is None:
             self.found.findings.append(
-                Finding(
-                    name="slot-missing",
-                    text=f"it is to be paid by slot {withdrawal.slot_id}, which is not on record",
-                    network=withdrawal.network,
-                    asset=withdrawal.asset,
-                    amount=withdrawal.amount,
-                    ids=ids_of(
-                        withdrawal=withdrawal.id, seq=withdrawal.seq, slot=withdrawal.slot_id
-                    ),
+                _about(
+                    withdrawal,
+                    "slot-missing",
+                    f"it is to be paid by slot {withdrawal.slot_id}, which is not on record",
+                    slot=withdrawal.slot_id,
                 )
             )
             return Stage.CONTRADICTED
@@ -301,21 +302,14 @@ class _One:
         return stage
 
     def _final_yet_open(self, slot: Slot) -> None:
-        withdrawal = self.recorded.withdrawal
         self.found.findings.append(
-            Finding(
-                name="final-yet-open",
-                text=f"its slot {slot.id} is final, and it is not settled",
-                network=withdrawal.network,
-                asset=withdrawal.asset,
-                amount=withdrawal.amount,
-                ids=ids_of(
-                    withdrawal=withdrawal.id,
-                    seq=withdrawal.seq,
-                    slot=slot.id,
-                    tx_hash=slot.tx_hash,
-                    block=slot.block_number,
-                ),
+            _about(
+                self.recorded.withdrawal,
+                "final-yet-open",
+                f"its slot {slot.id} is final, and it is not settled",
+                slot=slot.id,
+                tx_hash=slot.tx_hash,
+                block=slot.block_number,
             )
         )
 
