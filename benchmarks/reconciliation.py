@@ -68,7 +68,7 @@ def measure(withdrawals: int) -> Figures:
         began = time.perf_counter()
         found = reconcile(deployment, policy, report=lambda _: None)
         reconcile_s = time.perf_counter() - began
-    assert found.outcome is Outcome.PASS, [each.text for each in found.findings.each[:3]]
+    assert found.outcome is Outcome.PASS, [each.text for each in found.contradictions.each[:3]]
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Figures(
         withdrawals=withdrawals, reconcile_s=reconcile_s, read_s=read_s, peak_mib=peak_kib / 1024

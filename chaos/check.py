@@ -42,10 +42,19 @@ def _of_drill(path: str, drill: Drill, policy: Policy) -> Iterator[Problem]:
                 found=repr(word),
                 remedy=f"no fault reaches it; the words are {', '.join(words)}",
             )
-    stops = any(
-        fault.fault in faults.STOP_SIGNING and fault.target == "kms.primary"
-        for fault in drill.faults[:1]
+    first = next(iter(drill.faults), None)
+    stops = (
+        first is not None and first.fault in faults.STOP_SIGNING and first.target == "kms.primary"
     )
+    for target in ("database_rpo_max", "database_rto_max"):
+        if target in drill.expects.targets and (
+            first is None or first.fault != faults.DATABASE_LOST
+        ):
+            yield Problem(
+                path=f"{path}.expects.targets",
+                found=target,
+                remedy=f"it is measured from {faults.DATABASE_LOST}; plan it as the first fault",
+            )
     if "failover_max" in drill.expects.targets and not stops:
         yield Problem(
             path=f"{path}.expects.targets",

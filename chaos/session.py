@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from chaos.faults import Fault, Observation
+from chaos.faults import Fault, Observation, RestoredFault
 from seawall.errors import ServiceError
 from seawall.lease import Clock, Renewer, UndoCall
 
@@ -51,9 +51,11 @@ class _Watch:
         self._last_ms, self._gap_ms = since_ms, 0
         self._states: dict[str, int] = {"effective": 0, "clear": 0, "unclear": 0}
 
-    def look(self) -> Observation:
-        """Observe once."""
+    def look(self, *, until: str | None = None) -> Observation:
+        """Observe once; what shows the state ``until`` is waited for, and not counted."""
         seen = self._fault.observe()
+        if seen.state == until:
+            return seen
         now_ms = self._clock.monotonic_ms()
         self._gap_ms = max(self._gap_ms, now_ms - self._last_ms)
         self._last_ms = now_ms
@@ -155,6 +157,7 @@ class FaultSession:
 
         It is observed all the time, and ``fault.held`` counts what was seen: ``samples``, those
         that showed it ``effective`` or ``clear``, and the longest time without one in ``gap_ms``.
+        If a procedure undoes it, that is begun then, and the fault is held until it has ended.
 
         Raises:
             ServiceError: It was never effective, its lease is lost, or it was seen to be gone.
@@ -176,7 +179,27 @@ class FaultSession:
         self._renewer.require_held()
         if last.state != "effective":
             raise ServiceError(f"the fault {self._fault.name} did not last: {last.what}")
+        if isinstance(self._fault, RestoredFault):
+            self._watch_procedure(self._fault, watch)
         self._record("fault.held", self._clock.unix_s(), more=watch.counts())
+
+    def _watch_procedure(self, fault: RestoredFault, watch: _Watch) -> None:
+        """Begin the undo, and go on observing ``fault`` until it is gone.
+
+        Raises :class:`ServiceError` if the lease is lost, or it is not gone in time.
+        """
+        assert self._renewer is not None
+        self._record("fault.undoing", self._clock.unix_s())
+        fault.begin_undo()
+        give_up_ms = self._clock.monotonic_ms() + fault.procedure_ms
+        while (seen := watch.look(until="clear")).state != "clear":
+            self._renewer.require_held()
+            if self._clock.monotonic_ms() >= give_up_ms:
+                raise ServiceError(
+                    f"{fault.part} was not restored within {fault.procedure_ms} ms: {seen.what}",
+                    remedy="see what the procedure said; the lease's holder goes on with it",
+                )
+            self._clock.sleep(HOLD_STEP_S)
 
     def revert(self) -> None:
         """Undo the fault and return when it is observed to be gone; idempotent.
@@ -188,8 +211,12 @@ class FaultSession:
                 and its holder goes on trying.
         """
         try:
-            self._fault.revert(within_ms=self._ttl_ms)
-            self._record_once("fault.reverted", self._clock.unix_s())
+            restored = self._fault if isinstance(self._fault, RestoredFault) else None
+            within_ms = 0 if restored is None else restored.procedure_ms
+            self._fault.revert(within_ms=max(self._ttl_ms, within_ms))
+            at = self._clock.unix_s()
+            said = None if restored is None else {"procedure": restored.account()}
+            self._record_once("fault.reverted", at, more=said)
             seen = self._await("clear", purpose="a fault that is still there is not reverted")
             self._record_once("fault.cleared", seen.at, seen.observation)
         finally:
@@ -230,9 +257,11 @@ class FaultSession:
         event: Literal["fault.reverted", "fault.cleared"],
         at: float,
         observation: Observation | None = None,
+        *,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         if event in self._unrecorded:
-            self._record(event, at, observation)
+            self._record(event, at, observation, more=more)
             self._unrecorded.remove(event)
 
     def _record(

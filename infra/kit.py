@@ -31,6 +31,8 @@ from seawall.policy import Policy
 RUNBOOKS = Path("docs") / "runbooks"
 NEEDED = ("signing-procedures.md", "recovery-steps.md")
 """Documents without which the kit is useless."""
+_MINUTE_MS = 60_000
+_HOUR_MS = 3_600_000
 _ADMINISTER = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -334,6 +336,8 @@ def contacts(policy: Policy) -> str:
     ):
         lines.append(
             f"- {name}: {lane.needed} of {', '.join(lane.approvers)};"
-            f" up to {lane.value_max} {policy.venue.unit_of_account} in one movement"
+            f" up to {lane.value_max} {policy.venue.unit_of_account} of an asset out of a reserve"
+            f" in {lane.window / _HOUR_MS:g} h, {lane.cooling / _MINUTE_MS:g} min after it is"
+            " proposed"
         )
     return "\n".join(lines) + "\n"

@@ -4,8 +4,10 @@
 
 In: the deployment file; ``arrivals.csv``, ``requests.csv`` and ``probes.jsonl`` of the run. Out:
 ``followed.csv`` in the run, whole or not at all, and a JSON line a second on stdout. What is not
-final is asked for again until it is, or until the time has passed. Exit code 0 means that each was
-asked at least once; what the answers are worth is judged later.
+final is asked for again until it is, or until the time has passed. While stdin is open the prober
+goes on asking for withdrawals; what it was promised is read once stdin is closed, and the time
+counts from then on. Exit code 0 means that each was asked at least once; what the answers are worth
+is judged later.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ import argparse
 import csv
 import io
 import json
+import os
+import select
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +102,12 @@ def acknowledged(run: Path) -> list[Followed]:
 
     Raises :class:`UsageError` for evidence that is missing or malformed.
     """
+    return _once_by_id((*_of_flood(run), *_of_prober(run / "probes.jsonl")))
+
+
+def _once_by_id(all_of_them: Iterable[Followed]) -> list[Followed]:
     found: dict[str, Followed] = {}
-    for each in (*_of_flood(run), *_of_prober(run / "probes.jsonl")):
+    for each in all_of_them:
         known = found.setdefault(each.id, each)
         # Of two answers to one id, one may lack the venue's own.
         known.venue_id = known.venue_id or each.venue_id
@@ -106,6 +115,7 @@ def acknowledged(run: Path) -> list[Followed]:
 
 
 def _of_flood(run: Path) -> Iterator[Followed]:
+    """What was acknowledged to the flood, once for each answer; raises :class:`UsageError`."""
     arrivals = {arrival.index: arrival for arrival in read_arrivals(run / "arrivals.csv")}
     path = run / "requests.csv"
     try:
@@ -168,26 +178,44 @@ class Follower:
         self._sessions = Sessions(venue)
         self._impossible: set[str] = set()
 
-    def follow(self, all_of_them: Sequence[Followed], *, within_s: float) -> None:
-        """Write what the venue says into each; ends when all are final, or after ``within_s``."""
-        gives_up = time.monotonic() + within_s
+    def follow(
+        self,
+        known: list[Followed],
+        *,
+        within_s: float,
+        rest: Callable[[], Sequence[Followed] | None],
+    ) -> None:
+        """Write what the venue says into each; ends when all are final, or after ``within_s``.
+
+        ``rest`` is asked before each round until it says what else there is, which is added to
+        ``known``; None is that more may come. The time counts from its answer on.
+        """
         pool = Pool(AT_ONCE)
-        open_ones = list(all_of_them)
-        with gevent.Timeout(within_s, False):
-            while open_ones:
-                began = time.monotonic()
-                for each in open_ones:
-                    pool.spawn(self._ask, each)
-                pool.join()
-                open_ones = [
-                    each
-                    for each in open_ones
-                    if each.state not in FINAL and each.id not in self._impossible
-                ]
-                pause = min(began + ROUND_S_MIN, gives_up) - time.monotonic()
-                if open_ones and pause > 0:
-                    gevent.sleep(pause)
+        early = gevent.spawn(partial(self._rounds, pool, known, more=True))
+        while (late := rest()) is None:
+            gevent.sleep(ROUND_S_MIN)
+        early.kill()
         pool.kill()
+        known += late
+        with gevent.Timeout(max(within_s, len(known) / ASKED_PER_S_MIN), False):
+            self._rounds(pool, known, more=False)
+        pool.kill()
+
+    def _rounds(self, pool: Pool, known: Sequence[Followed], *, more: bool) -> None:
+        """Ask for each open one, round by round; unless ``more``, until all are at their end."""
+        while (open_ones := self._open(known)) or more:
+            began = time.monotonic()
+            for each in open_ones:
+                pool.spawn(self._ask, each)
+            pool.join()
+            pause = began + ROUND_S_MIN - time.monotonic()
+            if pause > 0 and (more or self._open(known)):
+                gevent.sleep(pause)
+
+    def _open(self, known: Sequence[Followed]) -> list[Followed]:
+        return [
+            each for each in known if each.state not in FINAL and each.id not in self._impossible
+        ]
 
     def _ask(self, each: Followed) -> None:
         customer = self._customers[each.customer_id]
@@ -281,6 +309,14 @@ def _require_running(run: Path) -> None:
         )
 
 
+def _closed(descriptor: int) -> bool:
+    """Whether whoever started this has closed it; what else is written there is passed over."""
+    while select.select([descriptor], [], [], 0)[0]:
+        if not os.read(descriptor, 4096):
+            return True
+    return False
+
+
 def _report(all_of_them: Sequence[Followed]) -> None:
     while True:
         gevent.sleep(PROGRESS_EVERY_S)
@@ -304,10 +340,12 @@ def main() -> int:
     end_with_runner()
     try:
         deployment = load_deployment(arguments.deployment)
-        if deployment.customers is None:
+        credentials = deployment.customers
+        if credentials is None:
             raise UsageError(f"{deployment.path} names no customers to act as")
         _require_running(arguments.run)
-        followed = acknowledged(arguments.run)
+        # The prober's customers are its own until it has ended: a login may end an earlier one.
+        followed = _once_by_id(_of_flood(arguments.run))
         wanted = {each.customer_id for each in followed}
         with Venue(
             deployment.urls.api,
@@ -315,10 +353,21 @@ def main() -> int:
             concurrency=AT_ONCE,
             timeout_s=ANSWER_S_MAX,
         ) as venue:
-            follower = Follower(venue, read_credentials(deployment.customers, wanted=wanted))
+            customers = dict(read_credentials(credentials, wanted=wanted))
+            follower = Follower(venue, customers)
+
+            def rest() -> Sequence[Followed] | None:
+                if not _closed(sys.stdin.fileno()):
+                    return None
+                ids = {each.id for each in followed}
+                late = [each for each in acknowledged(arguments.run) if each.id not in ids]
+                asking = {each.customer_id for each in late} - customers.keys()
+                if asking:
+                    customers.update(read_credentials(credentials, wanted=asking))
+                return late
+
             reporter = gevent.spawn(_report, followed)
-            once_s = len(followed) / ASKED_PER_S_MIN
-            follower.follow(followed, within_s=max(arguments.within_s, once_s))
+            follower.follow(followed, within_s=arguments.within_s, rest=rest)
             reporter.kill()
         write_followed(followed, arguments.run / FOLLOWED)
     except SeawallError as error:

@@ -122,7 +122,7 @@ def check_plan(
     arrivals: tuple[Arrival, ...],
     reads: tuple[PlannedRead, ...],
 ) -> dict[str, Any]:
-    """What the plan does to the drawdown indicator, in numbers, and how much is looked at.
+    """What the plan does to the drawdown indicator, in numbers, and how many reads it has.
 
     Raises:
         UsageError: It could not do what the drill expects of its flood; names every shortfall.
@@ -181,7 +181,7 @@ def check_plan(
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
             *_avoided(drill, rates, peak=peak),
             *_stormed(drill, rates, arrivals),
-            *_looked_at(reads),
+            *_read_often_enough(reads),
         )
         if not holds
     ]
@@ -288,7 +288,7 @@ def _payable(policy: Policy, arrivals: Sequence[Arrival]) -> list[tuple[bool, st
     ]
 
 
-def _looked_at(reads: Sequence[PlannedRead]) -> list[tuple[bool, str]]:
+def _read_often_enough(reads: Sequence[PlannedRead]) -> list[tuple[bool, str]]:
     """Whether there are enough reads of every kind in the run, each with its complaint."""
     planned = Counter(read.operation for read in reads if read.phase == "run")
     complaint = "it has {} reads of {} in the run, and fewer than {} prove nothing"

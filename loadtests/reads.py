@@ -82,12 +82,13 @@ def plan_reads(
         "status": assumed.status_views_per_request,
         FOLLOW_READ: assumed.follows_per_request,
     }
+    delays = _Delays(assumed)
     drawn: list[tuple[int, str, Arrival]] = []
     for operation in READS:
         fitting = [
             (offset_us, operation, arrival)
             for arrival in firsts
-            if 0 <= (offset_us := arrival.offset_us + _delay_us(operation, assumed, rng)) < ends_us
+            if 0 <= (offset_us := arrival.offset_us + delays.draw_us(operation, rng)) < ends_us
         ]
         wanted = round(len(firsts) * shares[operation].value)
         drawn += rng.sample(fitting, min(len(fitting), wanted))
@@ -106,17 +107,27 @@ def plan_reads(
     )
 
 
-def _delay_us(operation: str, assumed: Choices, rng: Random) -> int:
-    """From the withdrawal to the read, in microseconds; negative before it.
+class _Delays:
+    """How long before or after its withdrawal a read comes, within the bounds of a profile."""
 
-    Balances are looked at as often before as afterwards.
-    """
-    later = operation == FOLLOW_READ or (operation == "balances" and rng.random() < 1 / 2)
-    before, after_min, after_max = (
-        int(bound.value * MICROSECONDS)
-        for bound in (assumed.look_before_s_max, assumed.look_after_s_min, assumed.look_after_s_max)
-    )
-    return rng.randint(after_min, after_max) if later else -rng.randint(1, before)
+    def __init__(self, assumed: Choices) -> None:
+        self._before_us_max, self._after_us_min, self._after_us_max = (
+            int(bound.value * MICROSECONDS)
+            for bound in (
+                assumed.look_before_s_max,
+                assumed.look_after_s_min,
+                assumed.look_after_s_max,
+            )
+        )
+
+    def draw_us(self, operation: str, rng: Random) -> int:
+        """From the withdrawal to the read, in microseconds; negative before it.
+
+        Balances are looked at as often before as afterwards.
+        """
+        if operation == FOLLOW_READ or (operation == "balances" and rng.random() < 1 / 2):
+            return rng.randint(self._after_us_min, self._after_us_max)
+        return -rng.randint(1, self._before_us_max)
 
 
 def write_reads_planned(reads: Iterable[PlannedRead], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The alerts of a policy, and the Prometheus rules that they are written as.
+"""The alerts of a policy; `monitors.rules` writes them as Prometheus rules.
 
 One alert per trigger, and those that every venue needs. Alerts are computed from the venue's
 metrics and not from the decisions of the mode controller, so that they are independent evidence of
@@ -8,8 +8,8 @@ them. Thresholds, windows, severities and roles come from the policy alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from monitors.promql import duration, grown, number
 from seawall.conventions import components, metrics
@@ -17,7 +17,6 @@ from seawall.errors import UsageError
 from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
 
 RUNBOOKS = "docs/runbooks"
-RULE_GROUP = "seawall"
 PROTECTED = TIERS.index("protected")
 
 SOURCES: Mapping[IndicatorName, str] = {
@@ -34,16 +33,26 @@ OWNERS: Mapping[str, str] = {
     metrics.QUEUE_AGE: components.TREASURY_PROCESS,
     metrics.LEDGER_DEFICIT: components.TREASURY_PROCESS,
     metrics.UNIDENTIFIED: components.TREASURY_PROCESS,
+    metrics.HOT_EXCESS: components.TREASURY_PROCESS,
     metrics.HELD: components.TREASURY_PROCESS,
     metrics.ASSET_RESTS: components.TREASURY_PROCESS,
     metrics.GAS_LEFT: components.TREASURY_PROCESS,
+    metrics.REVIEWS_OVERDUE: components.TREASURY_PROCESS,
     metrics.TIER: components.MODE_CONTROLLER_PROCESS,
+    metrics.WAL_RECEIVED: components.WAL_STREAM_PROCESS,
+    metrics.RAIL_DOUBT_AGE: components.RAILS_PROCESS,
+    metrics.RAIL_QUEUE_AGE: components.RAILS_PROCESS,
+    metrics.RAIL_UNEXPLAINED: components.RAILS_PROCESS,
+    metrics.RAIL_NO_FUNDS: components.RAILS_PROCESS,
+    metrics.RAIL_FAILURES: components.RAILS_PROCESS,
 }
 """Metric that an alert reads -> the process that must serve it."""
+_OF_COLD = (metrics.COLD_AGE, metrics.COLD_HELD, metrics.COLD_REFUSED)
 GAS_LEFT_MIN = 100
 """Full payouts, at the fees of the moment: a few minutes of a flood, and days of a calm venue."""
 SIGNERS = "signer-.+"
-"""Every signer serves SIGN_REQUESTS."""
+OF_SIGNERS = (metrics.SIGN_REQUESTS, metrics.SIGN_LOG_UNREACHABLE)
+"""Metrics that every signer serves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +84,19 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _tier_protected(policy),
         _ledger_deficit(policy),
         _unidentified(policy),
+        _hot_excess(policy),
         _asset_rests(policy),
         _held(policy),
         _gas_low(policy),
+        _review_missed(policy),
         _lane_disputed(policy),
         _lane_stuck(policy),
         _signer_capped(policy),
         _signer_stranger(policy),
+        _sign_log_unreachable(policy),
+        *_rails(policy),
+        *_cold(policy),
+        _wal_behind(policy),
         _metrics_absent(policy),
     ]
 
@@ -219,6 +234,30 @@ def _unidentified(policy: Policy) -> Alert:
     )
 
 
+def hot_excess_pending_ms(policy: Policy) -> int:
+    """How long a hot wallet may hold too much: ten refills, in which as many sweeps fit."""
+    return 10 * policy.treasury.refill_lead_time
+
+
+def _hot_excess(policy: Policy) -> Alert:
+    """The alert on hot wallets that do not give back: a ticket, for anyone can send them money."""
+    return replace(
+        _for_owners(
+            policy,
+            name=metrics.ALERT_HOT_EXCESS,
+            expression=f"max by (network, asset) ({metrics.HOT_EXCESS}) > 0",
+            severity=metrics.TICKET,
+            summary=(
+                "The hot wallet of {{ $labels.network }} has held more {{ $labels.asset }} than it"
+                " should for a while, and does not give it back"
+            ),
+            customer_impact="None; more is within reach of a stolen key than was decided.",
+            runbook="hot-excess.md",
+        ),
+        pending_ms=hot_excess_pending_ms(policy),
+    )
+
+
 def _asset_rests(policy: Policy) -> Alert:
     return _for_owners(
         policy,
@@ -256,6 +295,20 @@ def _gas_low(policy: Policy) -> Alert:
         ),
         customer_impact="None yet; without gas money nothing is paid from this wallet.",
         runbook="gas-low.md",
+    )
+
+
+def _review_missed(policy: Policy) -> Alert:
+    return _for_owners(
+        policy,
+        name=metrics.ALERT_REVIEW_MISSED,
+        expression=f"max by (network, wallet) ({metrics.REVIEWS_OVERDUE}) > 0",
+        summary=(
+            "{{ $value | humanize }} movements of the fast lane out of {{ $labels.wallet }} were"
+            " not reviewed in time, and the lane is closed"
+        ),
+        customer_impact="None yet; the next emergency has no fast lane until they are reviewed.",
+        runbook="review-missed.md",
     )
 
 
@@ -306,6 +359,151 @@ def _signer_stranger(policy: Policy) -> Alert:
     )
 
 
+def _sign_log_unreachable(policy: Policy) -> Alert:
+    """The alert on the signers' own database, also while nothing is to be signed."""
+    return _for_owners(
+        policy,
+        name=metrics.ALERT_SIGN_LOG_UNREACHABLE,
+        expression=f"max by (region) ({metrics.SIGN_LOG_UNREACHABLE}) > 0",
+        summary="The sign log does not answer the signers of {{ $labels.region }}",
+        customer_impact="No payout is signed in this region; if in both, payouts stand still.",
+        runbook="sign-log.md",
+    )
+
+
+def _rails(policy: Policy) -> list[Alert]:
+    """The alerts on providers of rails; none where nothing is paid over any."""
+    if not policy.paying_rails():
+        return []
+    doubt_s = number(Fraction(policy.targets.rail_failover_max, 1_000))
+    waits_s = number(Fraction(policy.targets.small_withdrawal_within, 1_000))
+    failures = grown(metrics.RAIL_FAILURES, window_ms=policy.caps.signer.window)
+    return [
+        _for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_IN_DOUBT,
+            expression=f"max by (rail, side) ({metrics.RAIL_DOUBT_AGE}) > {doubt_s}",
+            summary=(
+                "The {{ $labels.side }} provider of {{ $labels.rail }} has not said for"
+                " {{ $value | humanize }} s whether it has an instruction"
+            ),
+            customer_impact=(
+                "A few withdrawals over this rail wait for that provider; if the other one does"
+                " not answer either, all of them wait."
+            ),
+            runbook="rails.md",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_QUEUE,
+            expression=f"max by (rail) ({metrics.RAIL_QUEUE_AGE}) > {waits_s}",
+            summary=(
+                "A withdrawal over {{ $labels.rail }} has waited for {{ $value | humanize }} s, and"
+                " no provider has accepted it"
+            ),
+            customer_impact="Withdrawals over this rail wait longer than promised.",
+            runbook="rails.md",
+            severity="warning",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_UNEXPLAINED,
+            expression=f"max by (rail, side) ({metrics.RAIL_UNEXPLAINED}) > 0",
+            summary=(
+                "The statement of the {{ $labels.side }} provider of {{ $labels.rail }} says what"
+                " nothing on record explains"
+            ),
+            customer_impact="Money may have left twice; the withdrawals concerned stand still.",
+            runbook="rails.md",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_FAILED,
+            expression=f"sum by (rail) ({failures}) > 0",
+            summary="Paying over {{ $labels.rail }} ends with an error again and again",
+            customer_impact="Withdrawals over this rail wait.",
+            runbook="rails.md",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_NO_FUNDS,
+            expression=f"max by (rail, side) ({metrics.RAIL_NO_FUNDS}) > 0",
+            summary=(
+                "The {{ $labels.side }} provider of {{ $labels.rail }} has no money for"
+                " {{ $value | humanize }} instructions that the venue's records say it has"
+            ),
+            customer_impact="None while the standby pays; else withdrawals over this rail wait.",
+            runbook="rails.md",
+        ),
+    ]
+
+
+def _cold(policy: Policy) -> list[Alert]:
+    """The alerts on what comes from cold wallets; none where the policy names no custodian."""
+    if policy.custody is None:
+        return []
+    late_s = number(Fraction(policy.custody.lead_time, 1_000))
+    return [
+        _for_owners(
+            policy,
+            name=metrics.ALERT_COLD_LATE,
+            expression=f"max by (network, asset) ({metrics.COLD_AGE}) > {late_s}",
+            summary=(
+                "The reserve of {{ $labels.network }} has waited for {{ $labels.asset }} from cold"
+                " for {{ $value | humanize }} s, longer than its lead time"
+            ),
+            customer_impact="None yet; in a run the reserve would not refill the hot wallet.",
+            runbook="cold-transfers.md",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_COLD_HELD,
+            expression=f"max by (network, asset) ({metrics.COLD_HELD}) > 0",
+            summary=(
+                "What moved out of the cold wallet of {{ $labels.network }} is not what was asked"
+                " for: {{ $labels.asset }} is held until people have looked"
+            ),
+            customer_impact="None yet; money of the venue may be where it should not be.",
+            runbook="cold-transfers.md",
+        ),
+        _for_owners(
+            policy,
+            name=metrics.ALERT_COLD_REFUSED,
+            expression=f"max by (network, asset) ({metrics.COLD_REFUSED}) > 0",
+            summary=(
+                "What was asked of the cold wallet of {{ $labels.network }} was refused, or has"
+                " expired: no {{ $labels.asset }} comes from there"
+            ),
+            customer_impact="None yet; the reserve stays below its minimum.",
+            runbook="cold-transfers.md",
+            severity="warning",
+        ),
+    ]
+
+
+def _wal_behind(policy: Policy) -> Alert:
+    """The alert on a stream of the log that is behind, or a receiver that is gone.
+
+    The process of the stream serves the metric while it has no server and no receiver, too; that it
+    is gone itself, the alert on missing metrics says.
+    """
+    late_ms = policy.monitoring.absent_for
+    return Alert(
+        name=metrics.ALERT_WAL_BEHIND,
+        expression=f"time() - max({metrics.WAL_RECEIVED}) > {number(Fraction(late_ms, 1_000))}",
+        pending_ms=late_ms,
+        severity="critical",
+        roles=_roles(policy.triggers),
+        summary=(
+            "The log of the ledger has not reached its second disk for {{ $value | humanize }} s"
+        ),
+        customer_impact=(
+            "Nothing is acknowledged until it does: withdrawals wait, and then are refused."
+        ),
+        runbook=f"{RUNBOOKS}/wal-stream.md",
+    )
+
+
 def _lane_stuck(policy: Policy) -> Alert:
     return _for_owners(
         policy,
@@ -344,6 +542,12 @@ def _owners(policy: Policy) -> tuple[str, ...]:
     return tuple(sorted({bucket.owner for bucket in policy.buckets.values()}))
 
 
+def owners_of(policy: Policy) -> dict[str, str]:
+    """:data:`OWNERS`, with the metrics that are served where the policy names a custodian."""
+    cold = {} if policy.custody is None else dict.fromkeys(_OF_COLD, components.TREASURY_PROCESS)
+    return {**OWNERS, **cold}
+
+
 def _metrics_absent(policy: Policy) -> Alert:
     """The alert on missing metrics, because an alert whose metric is missing never fires.
 
@@ -353,8 +557,11 @@ def _metrics_absent(policy: Policy) -> Alert:
     within = f"{10 * policy.monitoring.absent_for}ms"
     seen = f'max by (process) (max_over_time(up{{job="venue"}}[{within}]))'
     gone = f'{seen} == 1 unless on (process) up{{job="venue"}} == 1'
-    silent = [_without(policy, metric, f'process="{owner}"') for metric, owner in OWNERS.items()]
-    silent.append(_without(policy, metrics.SIGN_REQUESTS, f'process=~"{SIGNERS}"'))
+    silent = [
+        _without(policy, metric, f'process="{owner}"')
+        for metric, owner in owners_of(policy).items()
+    ]
+    silent += [_without(policy, metric, f'process=~"{SIGNERS}"') for metric in OF_SIGNERS]
     return Alert(
         name=metrics.ALERT_VENUE_METRICS_ABSENT,
         expression="count by (process) (" + "\n  or ".join([gone, *silent]) + "\n)",
@@ -390,37 +597,3 @@ def grace_ms(policy: Policy, metric: str) -> int:
 
 def _roles(triggers: Iterable[Trigger]) -> tuple[str, ...]:
     return tuple(sorted({role for trigger in triggers for role in trigger.pages}))
-
-
-def rules_of(policy: Policy) -> dict[str, Any]:
-    """The Prometheus rules file as plain data: one group."""
-    return {
-        "groups": [
-            {
-                "name": RULE_GROUP,
-                "interval": duration(policy.monitoring.evaluate_every),
-                "rules": [_rule(policy, alert) for alert in alerts_of(policy)],
-            }
-        ]
-    }
-
-
-def labels_of(policy: Policy, alert: Alert) -> dict[str, str]:
-    """Labels that routing and the pager read."""
-    return {"severity": alert.severity, "roles": ",".join(alert.roles), "policy": policy.policy}
-
-
-def annotations_of(alert: Alert) -> dict[str, str]:
-    """What the person who is paged reads first."""
-    return {
-        "summary": alert.summary,
-        "customer_impact": alert.customer_impact,
-        "runbook": alert.runbook,
-    }
-
-
-def _rule(policy: Policy, alert: Alert) -> dict[str, Any]:
-    rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expression}
-    if alert.pending_ms:
-        rule["for"] = duration(alert.pending_ms)
-    return rule | {"labels": labels_of(policy, alert), "annotations": annotations_of(alert)}

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from monitors.alerts import alerts_of, rules_of
+from monitors.alerts import alerts_of
 from monitors.routing import amp_routing_of, routing_of
 from monitors.rule_tests import rule_tests_of
+from monitors.rules import rules_of
 from seawall.conventions import generated
 from seawall.errors import UsageError
 from seawall.policy import Policy

@@ -13,14 +13,16 @@ from typing import Any
 
 from monitors.alerts import (
     GAS_LEFT_MIN,
-    OWNERS,
+    OF_SIGNERS,
     PROTECTED,
     alerts_of,
     grace_ms,
-    labels_of,
+    hot_excess_pending_ms,
+    owners_of,
     window_ms,
 )
-from monitors.promql import duration
+from monitors.promql import duration, number
+from monitors.rules import labels_of
 from seawall.conventions import components, metrics
 from seawall.policy import Policy, Trigger
 
@@ -86,9 +88,15 @@ def cases_of(policy: Policy) -> list[Case]:
         *cases,
         _protected(policy),
         *_ledger(policy),
+        *_hot_excess(policy),
         *_gas(policy),
         *_lane(policy),
         *_asked_of_signers(policy),
+        *_sign_log(policy),
+        *_rails(policy),
+        *_cold(policy),
+        *_rail_failed(policy),
+        *_wal(policy),
         *_absent(policy),
     ]
 
@@ -209,6 +217,142 @@ def _ledger(policy: Policy) -> list[Case]:
     ]
 
 
+def _hot_excess(policy: Policy) -> list[Case]:
+    """A hot wallet holds too much until sweeps have brought it back, and once they do not."""
+    network, declared = next(iter(policy.networks.items()))
+    labels = (("asset", declared.native), ("network", network))
+    selector = _selector(metrics.HOT_EXCESS, labels)
+    pending = _samples(policy, hot_excess_pending_ms(policy))
+    return [
+        Case(
+            alert=metrics.ALERT_HOT_EXCESS,
+            story="a hot wallet gives back too little, then enough",
+            series={selector: f"0x{CALM} 1x{pending + 9} 0x20"},
+            silent_at=(CALM, CALM + pending, CALM + pending + 11),
+            firing_at=(CALM + 2 + pending,),
+            labels=labels,
+        ),
+        Case(
+            alert=metrics.ALERT_HOT_EXCESS,
+            story="a hot wallet gives back what somebody has sent",
+            series={selector: f"0x{CALM} 1x{pending - 2} 0x20"},
+            silent_at=(CALM, CALM + pending - 1, CALM + pending + 5),
+        ),
+    ]
+
+
+def _sign_log(policy: Policy) -> list[Case]:
+    """The signers of one region lose their log, and have it again."""
+    labels = (("region", policy.regions.primary),)
+    return [
+        Case(
+            alert=metrics.ALERT_SIGN_LOG_UNREACHABLE,
+            story="the sign log stops answering, then is back",
+            series={_selector(metrics.SIGN_LOG_UNREACHABLE, labels): _pulse(1)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
+        )
+    ]
+
+
+def _rails(policy: Policy) -> list[Case]:
+    """A provider says nothing of an instruction, and another one too much."""
+    doubt_s = _ceiling(Fraction(policy.targets.rail_failover_max, 1_000))
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={_selector(metric, labels): _pulse(level)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels[:1] if metric == metrics.RAIL_QUEUE_AGE else labels,
+        )
+        for rail in list(policy.paying_rails())[:1]
+        for labels in ((("rail", rail), ("side", "primary")),)
+        for alert, metric, level, story in (
+            (
+                metrics.ALERT_RAIL_IN_DOUBT,
+                metrics.RAIL_DOUBT_AGE,
+                doubt_s + 1,
+                "a provider goes dark with an instruction, then is back",
+            ),
+            (
+                metrics.ALERT_RAIL_QUEUE,
+                metrics.RAIL_QUEUE_AGE,
+                _ceiling(Fraction(policy.targets.small_withdrawal_within, 1_000)) + 1,
+                "a provider runs out of funds, then has some",
+            ),
+            (
+                metrics.ALERT_RAIL_UNEXPLAINED,
+                metrics.RAIL_UNEXPLAINED,
+                1,
+                "a provider has paid what nobody asked for, then people have settled it",
+            ),
+            (
+                metrics.ALERT_RAIL_NO_FUNDS,
+                metrics.RAIL_NO_FUNDS,
+                1,
+                "a provider refuses for want of money, then has some",
+            ),
+        )
+    ]
+
+
+def _cold(policy: Policy) -> list[Case]:
+    """A custodian is late, moves something else, and refuses; each time people see to it."""
+    if policy.custody is None:
+        return []
+    network, declared = next(iter(policy.networks.items()))
+    labels = (("asset", declared.native), ("network", network))
+    late_s = _ceiling(Fraction(policy.custody.lead_time, 1_000))
+    return [
+        Case(
+            alert=alert,
+            story=story,
+            series={_selector(metric, labels): _pulse(level)},
+            silent_at=(CALM, CALM + 11),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=labels,
+        )
+        for alert, metric, level, story in (
+            (
+                metrics.ALERT_COLD_LATE,
+                metrics.COLD_AGE,
+                late_s + 1,
+                "what a reserve waits for is late, then there",
+            ),
+            (
+                metrics.ALERT_COLD_HELD,
+                metrics.COLD_HELD,
+                1,
+                "a custodian has moved something else, then people have looked",
+            ),
+            (
+                metrics.ALERT_COLD_REFUSED,
+                metrics.COLD_REFUSED,
+                1,
+                "a custodian refuses, then takes the next one",
+            ),
+        )
+    ]
+
+
+def _rail_failed(policy: Policy) -> list[Case]:
+    """Paying over a rail ends with an error once."""
+    return [
+        Case(
+            alert=metrics.ALERT_RAIL_FAILED,
+            story="what a provider says breaks a rule of the database once",
+            series={_selector(metrics.RAIL_FAILURES, (("rail", rail),)): _step(1)},
+            silent_at=(CALM, CALM + 1 + _samples(policy, policy.caps.signer.window)),
+            firing_at=(CALM + 1 + _pending(policy),),
+            labels=(("rail", rail),),
+        )
+        for rail in list(policy.paying_rails())[:1]
+    ]
+
+
 def _lane(policy: Policy) -> list[Case]:
     network = next(iter(policy.networks))
     wallet = next(name for name, each in policy.wallets.items() if each.network == network)
@@ -232,6 +376,11 @@ def _lane(policy: Policy) -> list[Case]:
                 metrics.ALERT_LANE_STUCK,
                 metrics.LANE_STUCK,
                 "a network's fees rise above what a signer allows, then fall",
+            ),
+            (
+                metrics.ALERT_REVIEW_MISSED,
+                metrics.REVIEWS_OVERDUE,
+                "a movement of the fast lane is not reviewed in time, then it is",
             ),
         )
     ]
@@ -284,6 +433,32 @@ def _gas(policy: Policy) -> list[Case]:
     ]
 
 
+def _wal(policy: Policy) -> list[Case]:
+    """The receiver of the log is gone for longer than a scrape may explain, then has it all.
+
+    The metric is a time, and so is the clock of these tests, which begins at 0.
+    """
+    step, late = policy.monitoring.scrape_every, policy.monitoring.absent_for
+    firing = CALM + late // step + 1 + _samples(policy, late)
+    back = firing + 4
+
+    def at(sample: int) -> str:
+        return number(Fraction(sample * step, 1_000))
+
+    return [
+        Case(
+            alert=metrics.ALERT_WAL_BEHIND,
+            story="the receiver of the log is gone, then has it all",
+            series={
+                metrics.WAL_RECEIVED: f"0+{at(1)}x{CALM} {at(CALM)}x{back - CALM - 2}"
+                f" {at(back)}+{at(1)}x20"
+            },
+            silent_at=(CALM, firing - 1, back),
+            firing_at=(firing,),
+        )
+    ]
+
+
 def _selector(metric: str, labels: tuple[tuple[str, str], ...]) -> str:
     pairs = ",".join(f'{label}="{value}"' for label, value in labels)
     return f"{metric}{{{pairs}}}"
@@ -305,7 +480,7 @@ def _absent(policy: Policy) -> list[Case]:
         labels=(("process", process),),
     )
     signer = components.signer_process(policy.regions.primary, policy.signing_buckets()[0])
-    owed = {**OWNERS, metrics.SIGN_REQUESTS: signer}
+    owed = {**owners_of(policy), **dict.fromkeys(OF_SIGNERS, signer)}
     return [gone, *(_mute(policy, owed, metric) for metric in owed)]
 
 

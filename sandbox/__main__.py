@@ -25,18 +25,21 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox import kept
-from sandbox.bring_up import bring_up
+from sandbox.bring_up import AUDITOR, bring_up
 from sandbox.process_control import process_control
+from sandbox.restoration import restoration_of
 from sandbox.shell import shell_environment
 from sandbox.supervisor import Sandbox
 from seawall.cache import repository_root
+from seawall.conventions.components import POSTGRES_PROXY
 from seawall.conventions.sabotage import SABOTAGES
 from seawall.errors import ExitCode, MissingProgramError, SeawallError, UsageError
-from seawall.formats.deployment import DEPLOYMENT_FILE
+from seawall.formats.deployment import DEPLOYMENT_FILE, Database
 from seawall.formats.sandbox_messages import SandboxMessage, error_message
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
+from seawall.processes.procedure import Procedure
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_EVERY_S = 0.25
@@ -44,6 +47,8 @@ _REPORT_EVERY = 4
 """Of the looks at what died, after how many the state of all processes is reported."""
 _ended_by: list[int] = []
 """Signals that arrived once the sandbox was up."""
+RESTORED_S_MAX = 300.0
+"""How long a kept sandbox waits for its database, if whoever lost it is gone."""
 PROGRAMS = ("alertmanager", "anvil", "prometheus", "promtool", "pulumi", "toxiproxy-server")
 
 
@@ -100,8 +105,16 @@ def _attached(
         report=lambda line: _say(SandboxMessage(kind="line", text=line)),
         event=lambda name: _say(SandboxMessage(kind="event", text=name)),
     )
-    with process_control(sandbox) as url:
-        sandbox.describe(process_control=url)
+    restoration = restoration_of(sandbox)
+    database = Procedure(lose=restoration.lose, restore=restoration.restore)
+    with process_control(sandbox, database.routes("/database")) as url:
+        address = sandbox.deployment.proxies[POSTGRES_PROXY].listen
+        sandbox.describe(
+            process_control=url,
+            database=Database(
+                address=address, control=f"{url}/database", client=sandbox.data_dir / AUDITOR
+            ),
+        )
         _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
         for look in itertools.count(1):
             if _ended_by or closed.wait(timeout=_LOOK_EVERY_S):
@@ -109,9 +122,11 @@ def _attached(
             sandbox.restart_due()
             if look % _REPORT_EVERY == 0:
                 sandbox.report_components()
+        if options.keep and not database.finish(within_s=RESTORED_S_MAX):
+            print(f"the database was not restored: {database.failure}", file=sys.stderr)
     if options.keep:
         sandbox.restart_due(at_once=True)  # from here on nothing starts them again
-        sandbox.describe(process_control=None)
+        sandbox.describe(process_control=None, database=None)
     else:
         sandbox.close()
     return ExitCode.PASS

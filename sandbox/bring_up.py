@@ -18,10 +18,12 @@ from typing import Any, Self
 
 from coincurve import PrivateKey
 
-from sandbox import stack
+from sandbox import providers, stack
+from sandbox.custody import Custody
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, Identity, create_identities
 from sandbox.parts import postgres
+from sandbox.parts.chains import hurried
 from sandbox.parts.monitoring import PAGES_FILE
 from sandbox.parts.services import KMS_ECC_PER_S
 from sandbox.ports import LOOPBACK
@@ -29,6 +31,7 @@ from sandbox.scraped import await_watched
 from sandbox.stack_environment import STACK
 from sandbox.supervisor import Sandbox
 from seawall.conventions import aws, components, environment, signing
+from seawall.conventions.database import ROLES, SIGN_LOG_ROLES
 from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import RpcClient
@@ -55,21 +58,23 @@ OUTPUTS = "outputs.json"
 """In the data directory: the stack's outputs."""
 PRINCIPALS = "principals.config"
 """In the data directory, mode 0600: an AWS profile for each principal of the stack."""
+VENUE_CONFIG = "venue.json"
+"""In the data directory: the configuration of the venue's processes."""
 WAL = "wal"
 """Folder in the data directory for the stream of the database's log."""
 AUDITOR = "auditor.url"
-"""In the data directory, mode 0600: PostgreSQL as the read-only auditor, past the proxy."""
+SIGN_LOG_AUDITOR = "sign-log-auditor.url"
+"""In the data directory, mode 0600: each database as the read-only auditor, past the proxy."""
 PROBER = "prober.credential"
 PROVER = "prover.credential"
 """In the data directory, mode 0600: what the kit shows the signers, to probe and to have proofs."""
-_ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
 _NODE_ANSWER_S_MAX = 10.0
 CUSTOMERS = "customers.csv"
 KEY_FILE = "gameday.json"
 """In the data directory, mode 0600: the access key of the principal that runs game days."""
 TASK_S_MAX = 120.0
-_AWS_LOG = AwsLog(within_s=60.0, settled_s=2.5)
-"""The emulated CloudTrail is up to 4 s late, and an event is up to 2 s later than another one
+_AWS_LOG = AwsLog(within_s=60.0, settled_s=2.0)
+"""The emulated CloudTrail is up to 2.5 s late, and an event is up to 1.5 s later than another one
 (`localaws/emulator/services/event_history.py`); the bound leaves room for a busy machine.
 """
 _GAS_MONEY_WEI = 10**26
@@ -101,10 +106,9 @@ def bring_up(
     seeded = ["--policy", str(policy_path), "--seed", str(seed)]
     population = ["loadtests.population", *seeded, "--out", str(customers)]
     with Task(sandbox, root=root, name="population", module=population) as populating:
-        prepare_hosted_zones(endpoint=sandbox.deployment.urls.required("aws"), policy=policy)
-        identities = create_identities(
-            endpoint=sandbox.deployment.urls.required("aws"), policy=policy
-        )
+        endpoint = sandbox.deployment.urls.required("aws")
+        prepare_hosted_zones(endpoint=endpoint, policy=policy)
+        identities = create_identities(endpoint=endpoint, policy=policy)
         identities.write(sandbox.data_dir / IDENTITIES)
         outputs = _provision(
             sandbox,
@@ -117,15 +121,14 @@ def bring_up(
         _describe_kill_switch(sandbox, runner=identities.gamedays, outputs=outputs)
         write_private(sandbox.data_dir / OUTPUTS, json.dumps(outputs, indent=1))
         principals = sandbox.data_dir / PRINCIPALS
-        identities.write_profiles(
-            principals,
-            policy=policy,
-            account=policy.accounts[STACK],
-            endpoint=sandbox.deployment.urls.required("aws"),
-        )
+        account = policy.accounts[STACK]
+        identities.write_profiles(principals, policy=policy, account=account, endpoint=endpoint)
         sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
-        deployed = _deploy(sandbox, root=root, policy_path=policy_path, outputs=outputs)
+        custody = Custody.of(policy)
+        deployed = _deploy(
+            sandbox, root=root, policy_path=policy_path, outputs=outputs, custody=custody
+        )
         populating.finish()
     report("contracts deployed and funded")
     credentials = _callers(policy)
@@ -140,19 +143,22 @@ def bring_up(
             for name, (secret, may) in credentials.items()
         },
     )
-    venue_path = sandbox.data_dir / "venue.json"
+    venue_path = sandbox.data_dir / VENUE_CONFIG
     venue.write(venue_path)
+    if custody is not None:
+        custody.write(sandbox.data_dir, policy, venue, sandbox.deployment.networks)
     roles = sandbox.data_dir / "roles.json"
-    urls = {role: sandbox.database_url(role, through_proxy=True) for role in _ROLES}
+    urls = {role: sandbox.database_url(role, through_proxy=True) for role in ROLES}
     write_private(roles, json.dumps(urls, indent=1))
     genesis = ["--config", str(venue_path), "--customers", str(customers), "--roles", str(roles)]
     owner = {environment.DATABASE_VARIABLE: sandbox.database_url("owner", through_proxy=True)}
+    _found_sign_log(sandbox, root=root)
     try:
         _run(root, sandbox, "venue-genesis", ["venue.genesis", *genesis], **owner)
     finally:
         roles.unlink()
     report("ledger opened")
-    _stream_log(sandbox, root=root)
+    _stream_log(sandbox, root=root, venue_path=venue_path)
     with _base_backup(sandbox, root=root, policy=policy, identities=identities) as backing_up:
         _start_venue(
             sandbox,
@@ -160,6 +166,7 @@ def bring_up(
             venue_path=venue_path,
             identities=identities,
             credentials={name: secret for name, (secret, _) in credentials.items()},
+            custody=custody,
         )
         await_watched(
             sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports
@@ -176,8 +183,10 @@ def bring_up(
     prober, prover = sandbox.data_dir / PROBER, sandbox.data_dir / PROVER
     write_private(prober, credentials["prober"][0] + "\n")
     write_private(prover, credentials["prover"][0] + "\n")
-    auditor = sandbox.data_dir / AUDITOR
+    auditor, sign_log = sandbox.data_dir / AUDITOR, sandbox.data_dir / SIGN_LOG_AUDITOR
     write_private(auditor, sandbox.database_url("auditor") + "\n")
+    log_url = sandbox.database_url("auditor", database=components.SIGN_LOG_PROXY)
+    write_private(sign_log, log_url + "\n")
     sandbox.describe(
         networks={
             name: network.model_copy(
@@ -203,7 +212,11 @@ def bring_up(
         pages=sandbox.data_dir / PAGES_FILE,
         venue=Venue(
             records="adapters.reference_venue",
-            settings={"config": str(venue_path), "auditor_url_file": str(auditor)},
+            settings={
+                "config": str(venue_path),
+                "auditor_url_file": str(auditor),
+                "sign_log_url_file": str(sign_log),
+            },
         ),
     )
     event("venue.ready")
@@ -254,7 +267,12 @@ def _provision(
 
 
 def _deploy(
-    sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping[str, Any]
+    sandbox: Sandbox,
+    *,
+    root: Path,
+    policy_path: Path,
+    outputs: Mapping[str, Any],
+    custody: Custody | None,
 ) -> Mapping[str, Any]:
     """Deploy tokens and payout contracts and fund every wallet, with a key made for this run."""
     key = PrivateKey(secrets.token_bytes(32))
@@ -265,18 +283,28 @@ def _deploy(
         node.call("anvil_setBalance", address, hex(_GAS_MONEY_WEI))
         networks[name] = {"chain_id": site.chain_id, "rpc": site.node}
     wallets = {name: entry["address"] for name, entry in outputs["signers"].items()}
+    approvers = {role: entry["address"] for role, entry in outputs["approvers"].items()}
     plan, out = sandbox.data_dir / "deploy-plan.json", sandbox.data_dir / "deployed.json"
     plan.write_text(
-        json.dumps({"policy": str(policy_path), "networks": networks, "wallets": wallets}),
+        json.dumps(
+            {
+                "policy": str(policy_path),
+                "networks": networks,
+                "wallets": wallets,
+                "approvers": approvers,
+                "custodian": None if custody is None else custody.address,
+            }
+        ),
         encoding="utf-8",
     )
-    _run(
-        root,
-        sandbox,
-        "venue-deploy",
-        ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)],
-        SEAWALL_DEPLOYER_KEY=key.to_hex(),
-    )
+    with hurried({name: site.node for name, site in sandbox.deployment.networks.items()}):
+        _run(
+            root,
+            sandbox,
+            "venue-deploy",
+            ["venue.chain.deploy", "--plan", str(plan), "--out", str(out)],
+            SEAWALL_DEPLOYER_KEY=key.to_hex(),
+        )
     for name, site in sandbox.deployment.networks.items():
         # The key is forgotten; as the tokens' issuer, the address goes on without it.
         node = RpcClient(network=name, url=site.node, timeout_s=_NODE_ANSWER_S_MAX)
@@ -338,7 +366,13 @@ def _configure(
             for region in regions
         },
         signer_callers=dict(callers),
+        approvers={role: entry["address"] for role, entry in outputs["approvers"].items()},
         exchange=_both(sandbox, components.exchange_proxy),
+        rails={
+            rail: _both(sandbox, providers.PROXIES[kind])
+            for rail, kind in providers.paying_rails(policy).items()
+        },
+        custodian=targets.proxy_url(components.CUSTODIAN_PROXY) if policy.custody else None,
         api_listen_port=targets.upstream_port(components.API_PROXY),
         api_url=targets.urls.api,
         metrics_ports=dict(targets.metrics_ports),
@@ -373,8 +407,9 @@ def _start_venue(
     venue_path: Path,
     identities: Identities,
     credentials: Mapping[str, str],
+    custody: Custody | None,
 ) -> None:
-    """Start the venue's processes side by side and wait until each says that it is ready."""
+    """Start the venue's processes and the custodian, and wait until each says that it is ready."""
     config = ["--config", str(venue_path)]
 
     def own(role: str) -> dict[str, str]:
@@ -390,15 +425,26 @@ def _start_venue(
             ["venue.mode_controller", *config, "--standby"],
             own("mode_controller"),
         ),
-        "venue-treasury": (["venue.treasury", *config], own("treasury")),
     }
+    of_treasury = own("treasury")
+    if custody is not None:
+        port = sandbox.deployment.upstream_port(components.CUSTODIAN_PROXY)
+        processes[components.CUSTODIAN_PROCESS] = custody.process(sandbox.data_dir, port=port)
+        of_treasury |= {environment.CUSTODY_CREDENTIAL_VARIABLE: custody.client}
+    processes[components.TREASURY_PROCESS] = (["venue.treasury", *config], of_treasury)
+    if policy.paying_rails():
+        shown = json.dumps(providers.payers(policy, sandbox.data_dir))
+        processes[components.RAILS_PROCESS] = (
+            ["venue.rails", *config],
+            own("rails") | {environment.RAIL_CREDENTIALS_VARIABLE: shown},
+        )
     for region, by_bucket in identities.signers.items():
         where = [*config, "--region", region]
         processes[components.signing_front_process(region)] = (["venue.signer.front", *where], {})
         for bucket in policy.signing_buckets():
             processes[components.signer_process(region, bucket)] = (
                 ["venue.signer", *where, "--bucket", bucket],
-                own("signer") | by_bucket[bucket].environment(),
+                own("signer") | _sign_log(sandbox, "signer") | by_bucket[bucket].environment(),
             )
     for network in policy.networks:
         name = components.settler_process(network)
@@ -416,7 +462,27 @@ def _start_venue(
     )
 
 
-def _stream_log(sandbox: Sandbox, *, root: Path) -> None:
+def _sign_log(sandbox: Sandbox, role: str) -> dict[str, str]:
+    """Where ``role`` finds the signers' own database, as a variable of a process."""
+    url = sandbox.database_url(role, through_proxy=True, database=components.SIGN_LOG_PROXY)
+    return {environment.SIGN_LOG_VARIABLE: url}
+
+
+def _found_sign_log(sandbox: Sandbox, *, root: Path) -> None:
+    """Create the signers' own database, whose log is not streamed: it is never restored."""
+    path = sandbox.data_dir / "sign-log-roles.json"
+    urls = {
+        role: _sign_log(sandbox, role)[environment.SIGN_LOG_VARIABLE] for role in SIGN_LOG_ROLES
+    }
+    write_private(path, json.dumps(urls, indent=1))
+    module = ["venue.genesis.sign_log", "--roles", str(path)]
+    try:
+        _run(root, sandbox, "sign-log-genesis", module, **_sign_log(sandbox, "owner"))
+    finally:
+        path.unlink()
+
+
+def _stream_log(sandbox: Sandbox, *, root: Path, venue_path: Path) -> None:
     """Have every commit wait until its log is in the folder of the stream."""
     url = sandbox.data_dir / "wal.url"
     write_private(url, sandbox.database_url("wal") + "\n")
@@ -426,7 +492,7 @@ def _stream_log(sandbox: Sandbox, *, root: Path) -> None:
     finally:
         url.unlink()
     stream = ["venue.backups", "stream", "--programs", str(postgres.binaries())]
-    into = ["--into", str(sandbox.data_dir / WAL)]
+    into = ["--into", str(sandbox.data_dir / WAL), "--config", str(venue_path)]
     sandbox.spawn_all(
         {
             components.WAL_STREAM_PROCESS: (

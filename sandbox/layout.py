@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import providers
 from sandbox.database import Credentials, new_credentials
 from sandbox.kept import Record
 from sandbox.parts import chains, monitoring, postgres, services, toxiproxy
@@ -26,7 +27,7 @@ class Layout:
     """Parts, ports and passwords of one attempt to start a sandbox."""
 
     context: Context
-    credentials: Credentials
+    credentials: Mapping[str, Credentials]
 
     @classmethod
     def plan(
@@ -45,6 +46,7 @@ class Layout:
             data_dir=data_dir,
             programs=record.programs,
             env=env,
+            providers=providers.new_credentials(policy),
             ports=Ports(pick),
         )
         return cls(context=context, credentials=new_credentials())
@@ -55,13 +57,16 @@ class Layout:
         pager_url = f"{context.ports.url(toxiproxy.port_name(components.PAGER_PROXY))}/"
         return [
             services.aws(context),
-            postgres.part(context, self.credentials),
-            monitoring.prometheus(context),
+            *(
+                postgres.part(context, self.credentials[proxy], name=name)
+                for name, proxy in postgres.PROXIES.items()
+            ),
+            monitoring.prometheus(context, metrics_ports=self._metrics_ports()),
             monitoring.alertmanager(context, pager_url=pager_url),
             services.lease(context),
             *(chains.node(context, network) for network in context.policy.networks),
             chains.endpoints(context),
-            *(services.exchange(context, which) for which in services.exchange_names(context)),
+            *(services.provider(context, *each) for each in services.all_providers(context)),
             monitoring.pager(context),
             toxiproxy.part(context),
         ]
@@ -131,6 +136,8 @@ class Layout:
             components.API_PROCESS,
             *_MODE_CONTROLLERS,
             components.TREASURY_PROCESS,
+            components.WAL_STREAM_PROCESS,
+            *([components.RAILS_PROCESS] if policy.paying_rails() else []),
             *(components.settler_process(network) for network in policy.networks),
         ]
         return {name: ports.of(name) for name in serving} | {
@@ -170,6 +177,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
             components.settler_process(network) for network in policy.networks
         ],
         sabotage_names.SABOTAGE_CUSTOMER_LIMITS: [components.API_PROCESS],
+        sabotage_names.SABOTAGE_WAL_STREAM: [components.WAL_STREAM_PROCESS],
         sabotage_names.SABOTAGE_BULKHEAD: _signers(policy),
     }
     return dict.fromkeys(holders[sabotage], sabotage)

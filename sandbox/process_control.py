@@ -50,11 +50,16 @@ class Controlled(Protocol):
 
 
 @contextmanager
-def process_control(sandbox: Controlled) -> Iterator[str]:
-    """Serve the handles of ``sandbox`` from a thread; gives their base URL."""
+def process_control(sandbox: Controlled, more: Sequence[Route] = ()) -> Iterator[str]:
+    """Serve the handles of ``sandbox``, and ``more``, from a thread; gives their base URL."""
     server = uvicorn.Server(
         uvicorn.Config(
-            _app(sandbox), host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none"
+            _app(sandbox, more),
+            host="127.0.0.1",
+            port=0,
+            log_level="warning",
+            lifespan="off",
+            ws="none",
         )
     )
     thread = threading.Thread(target=server.run, name="process control", daemon=True)
@@ -75,7 +80,7 @@ def process_control(sandbox: Controlled) -> Iterator[str]:
         sandbox.bring_all_back()
 
 
-def _app(sandbox: Controlled) -> Starlette:
+def _app(sandbox: Controlled, more: Sequence[Route]) -> Starlette:
     def listed(_request: Request) -> Response:
         states = {
             status.name: "running" if status.exit_code is None else "down"
@@ -101,5 +106,6 @@ def _app(sandbox: Controlled) -> Starlette:
             Route("/processes/{name}/freeze", acting(sandbox.freeze), methods=["POST"]),
             Route("/processes/{name}/kill", acting(sandbox.kill), methods=["POST"]),
             Route("/processes/{name}/start", acting(sandbox.bring_back), methods=["POST"]),
+            *more,
         ]
     )

@@ -11,10 +11,7 @@ import httpx
 from seawall.errors import ServiceError
 
 WATCHING_S_MAX = 30.0
-"""Prometheus takes up to ten seconds to take up a new target.
-
-Its discovery batches changes twice, five seconds each.
-"""
+"""Many scrapes: a process that is not seen within them serves no metrics."""
 _POLL_EVERY_S = 0.25
 
 

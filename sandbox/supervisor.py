@@ -23,12 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sandbox import kept, reaper
+from sandbox import kept, providers, reaper
 from sandbox.data_directory import prepare
-from sandbox.database import Credentials, load_credentials
+from sandbox.database import Credentials, load_credentials, write_credentials
 from sandbox.environment import ROOT, additions
 from sandbox.layout import Layout, sabotaged_components
-from sandbox.parts import chains, monitoring
+from sandbox.parts import chains
 from sandbox.parts.part import READY_TIMEOUT_S, Part
 from sandbox.ports import pick_port
 from sandbox.reaping import Watch
@@ -87,7 +87,7 @@ class Sandbox:
         *,
         deployment: Deployment,
         record: kept.Record,
-        credentials: Credentials,
+        credentials: Mapping[str, Credentials],
         sabotaged: Mapping[str, str],
         watch: Watch | None,
         clock: Callable[[], float] = time.monotonic,
@@ -103,7 +103,6 @@ class Sandbox:
         self._commands: dict[str, _Command] = {}
         self._restarts = Restarts()
         self._former: dict[str, ComponentStatus] = {}
-        self._scraped: dict[str, int] = {}
         self._touched: set[str] = set()
         self._closing = False
 
@@ -182,7 +181,8 @@ class Sandbox:
         )
         try:
             record.write(data_dir)
-            layout.credentials.write(data_dir)
+            write_credentials(layout.credentials, data_dir)
+            providers.write_credentials(layout.context.providers, data_dir)
             sandbox._deployment.write()
             sandbox._launch_all(layout.parts(), report=report)
         except BaseException:
@@ -248,15 +248,22 @@ class Sandbox:
             programs=record.programs,
         )
 
-    def database_url(self, role: str, *, through_proxy: bool = False) -> str:
-        """PostgreSQL URL of ``role``, which is ``owner`` or one of `sandbox.database.ROLES`.
+    def database_url(
+        self,
+        role: str,
+        *,
+        through_proxy: bool = False,
+        database: str = components_names.POSTGRES_PROXY,
+        address: str | None = None,
+    ) -> str:
+        """PostgreSQL URL of ``role``, which is ``owner`` or a part of `sandbox.database.PARTS`.
 
-        Raises KeyError.
+        ``database`` names the proxy before the server; ``address`` (host:port) is that of another
+        server with the same roles. Raises KeyError.
         """
-        proxy = self._deployment.proxies[components_names.POSTGRES_PROXY]
-        return self._credentials.url(
-            role, address=proxy.listen if through_proxy else proxy.upstream
-        )
+        proxy = self._deployment.proxies[database]
+        own = proxy.listen if through_proxy else proxy.upstream
+        return self._credentials[database].url(role, address=address or own)
 
     def describe(self, **known: Any) -> None:
         """Add what has become known of the stack to the deployment file, by field."""
@@ -280,8 +287,8 @@ class Sandbox:
     ) -> Component:
         """Start one more component and, if ``ready`` is given, return when it holds.
 
-        Its log is ``logs/<name>.log``. A process with a metrics port is scraped from now on. With
-        ``restarts``, :meth:`restart_due` starts it again if it dies by itself from then on.
+        Its log is ``logs/<name>.log``. With ``restarts``, :meth:`restart_due` starts it again if it
+        dies by itself from then on.
         """
         command = _Command(argv=tuple(argv), env=dict(env or {}), cwd=cwd, niceness=niceness)
         with self._lock:
@@ -299,7 +306,6 @@ class Sandbox:
             component = self._begin(name, command)
         if ready is not None:
             component.wait_ready(ready, timeout_s=timeout_s)
-        self._scrape(name)
         if restarts:
             with self._lock:
                 self._restarts.cover(name, started_at=self._clock())
@@ -557,14 +563,6 @@ class Sandbox:
             except OSError as error:
                 raise os_failure(f"{part.name} cannot be prepared", error) from error
         self.spawn(part.name, part.argv, env=part.env, ready=part.ready, cwd=part.cwd or ROOT)
-
-    def _scrape(self, name: str) -> None:
-        port = self._deployment.metrics_ports.get(name)
-        if port is None:
-            return
-        with self._lock:
-            self._scraped[name] = port
-            monitoring.write_scrape_targets(self.data_dir, self._scraped)
 
     def report_components(self) -> None:
         """Write the state of every process beside the deployment file.

@@ -43,7 +43,7 @@ _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class OperationResult:
     """What came of one operation, and why, in plain words."""
 
     operation: str
@@ -90,8 +90,8 @@ class Verification:
     _receipt: WithdrawalReceipt | None = None
     _id: uuid.UUID = field(default_factory=uuid.uuid4)
 
-    async def run(self) -> list[Finding]:
-        """A finding for every operation of the contract, in its order.
+    async def run(self) -> list[OperationResult]:
+        """A result for every operation of the contract, in its order.
 
         Raises :class:`UsageError` if the adapter cannot say what is to be asked.
         """
@@ -106,11 +106,13 @@ class Verification:
             "status": self._status,
             "ticket": self._ticket,
         }
-        return [await self._finding(each.name, tries[each.name]) for each in OPERATIONS]
+        return [await self._tried(each.name, tries[each.name]) for each in OPERATIONS]
 
-    async def _finding(self, operation: str, attempt: Callable[[], Awaitable[str]]) -> Finding:
+    async def _tried(
+        self, operation: str, attempt: Callable[[], Awaitable[str]]
+    ) -> OperationResult:
         if operation not in self.client.adapter.operations:
-            return Finding(
+            return OperationResult(
                 operation=operation,
                 result="not offered",
                 reason="what the venue speaks does not have it",
@@ -118,10 +120,12 @@ class Verification:
         try:
             reason = await attempt()
         except _NotTriedError as error:
-            return Finding(operation=operation, result="not tried", reason=str(error))
+            return OperationResult(operation=operation, result="not tried", reason=str(error))
         except (_BrokenError, ServiceError) as error:
-            return Finding(operation=operation, result="broken", reason=_one_line(str(error)))
-        return Finding(operation=operation, result="works", reason=reason)
+            return OperationResult(
+                operation=operation, result="broken", reason=_one_line(str(error))
+            )
+        return OperationResult(operation=operation, result="works", reason=reason)
 
     async def _within(self, question: Awaitable[_Answer]) -> _Answer:
         """The answer; a venue that hangs is broken, and never holds this up."""

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from seawall.cache import repository_root
@@ -74,9 +75,9 @@ def require_drills(policy_path: Path, *modules: str) -> None:
     ``modules`` are the programs to ask, the faults' alone if none is named: floods are planned for
     each drill in any case, and planning them all takes seconds.
     """
-    problems = [
-        problem for module in modules or (FAULTS,) for problem in ask(module, policy_path).problems
-    ]
+    with ThreadPoolExecutor() as asking:  # each is a process of its own, and takes seconds
+        answers = asking.map(lambda module: ask(module, policy_path), modules or (FAULTS,))
+        problems = [problem for answer in answers for problem in answer.problems]
     problems += claim_problems(load_policy(policy_path))
     if problems:
         raise PolicyError(str(policy_path), problems)

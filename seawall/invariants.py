@@ -17,6 +17,9 @@ tests on real parts and game days look at what they have read. Nothing here read
     I10 no claim of a calm tier takes a float below its floor; floats are what the chain holds
     I11 what was acknowledged is on record
     I12 once all is healed, everything reaches a final state within its bound
+    I13 what approvers have signed is carried out once at most, as they signed it, not before its
+        delay and within the cap of its lane; what is posted of it is carried out at finality; once
+        all is settled, the other way round as well
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-OPEN_STATES = ("reserved", "slotted", "unknown")
+OPEN_STATES = ("reserved", "slotted", "instructed", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,25 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Execution:
+    """A transfer that a reserve made because approvers had signed it; times in seconds.
+
+    ``window`` is that of its lane in which it was made, and ``cap`` the most of ``asset`` that may
+    move by the lane in one. ``may_from_s`` is when its delay had passed.
+    """
+
+    approval: Hashable
+    to: str
+    asset: str
+    amount: int
+    at_s: int
+    may_from_s: int
+    window: Hashable
+    cap: int
+    final: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Books:
     """One moment of a venue and its chain.
 
@@ -113,6 +135,9 @@ class Books:
             very bytes were on record at that moment.
         payments: To addresses that are not the venue's own.
         moved: By asset: how many top-ups moved on the canonical chain, and how many were asked for.
+        executions: What reserves did because approvers had signed it, on the canonical chain.
+        approved: By approval: address, asset and amount that were asked for.
+        transferred: Approvals of which a transfer is posted.
         claims: Since the beginning.
         below_floor: Claims of a calm tier that left a float below its floor, as sentences.
         floats: By wallet and asset: what the records say that it may still pay, and what is true.
@@ -131,6 +156,9 @@ class Books:
     sent: Collection[tuple[str, int, bytes, str, bool]] = ()
     payments: Sequence[Payment] = ()
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    executions: Sequence[Execution] = ()
+    approved: Mapping[Hashable, tuple[str, str, int]] = field(default_factory=dict)
+    transferred: Collection[Hashable] = ()
     claims: Sequence[Claim] = ()
     below_floor: Sequence[str] = ()
     floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
@@ -159,6 +187,8 @@ def violations(books: Books) -> list[Violation]:
             (f"{each} vanished" for each in books.acknowledged if each not in books.withdrawals),
         ),
         ("I12", books.late),
+        ("I13", _approved_alone(books)),
+        ("I13", _transfers_posted(books)),
     )
     return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]
 
@@ -275,3 +305,28 @@ def _floats(books: Books) -> Iterable[str]:
     for what, (said, true) in books.floats.items():
         if said != true:
             yield f"{what} may pay {said} by the records, and {true} in truth"
+
+
+def _approved_alone(books: Books) -> Iterator[str]:
+    counts = Counter(each.approval for each in books.executions)
+    yield from (f"approval {each} was carried out {n} times" for each, n in counts.items() if n > 1)
+    moved: Counter[tuple[Hashable, str, int]] = Counter()
+    for each in books.executions:
+        moved[each.window, each.asset, each.cap] += each.amount
+        if books.approved.get(each.approval) != (each.to, each.asset, each.amount):
+            yield f"approval {each.approval} was carried out as something else: {each}"
+        if each.at_s < each.may_from_s:
+            yield f"approval {each.approval} was carried out at {each.at_s}, before its delay"
+    for (window, asset, cap), amount in moved.items():
+        if amount > cap:
+            yield f"{amount} {asset} moved by approvals in window {window}, and {cap} may"
+
+
+def _transfers_posted(books: Books) -> Iterator[str]:
+    done = {each.approval for each in books.executions if each.final}
+    posted = set(books.transferred)
+    yield from (
+        f"the transfer of approval {each} is posted, and not made" for each in posted - done
+    )
+    if books.settled:
+        yield from (f"approval {each} is carried out, and not posted" for each in done - posted)

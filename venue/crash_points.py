@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from venue.database import Connection, Pool
 
@@ -22,10 +22,12 @@ Step: TypeAlias = Literal[
     "count a failed signature",
     "claim payouts",
     "claim a top-up",
+    "claim a sweep",
     "claim a cancellation",
     "claim a generation",
     "record a generation",
     "admit again",
+    "offer the slot",
     "record the digest",
     "sign",
     "keep the signature",
@@ -42,12 +44,33 @@ Step: TypeAlias = Literal[
     "leave the lease",
 ]
 """What a settler or a signer does beyond itself; reading is no step, because it leaves no trace."""
+RailStep: TypeAlias = Literal[
+    "claim over a rail",
+    "instruct a provider",
+    "record a refusal",
+    "cancel at a provider",
+    "read a statement",
+    "move a rail",
+    "open a rail",
+]
+"""What who pays over rails does beyond itself; tests/integration/test_rails_killed.py kills it."""
+ColdStep: TypeAlias = Literal[
+    "ask for a cold transfer",
+    "record a cold transfer as sent",
+    "ask the custodian",
+    "end a cold transfer",
+    "post a cold transfer",
+]
+"""What the treasury does beyond itself for one; tests/integration/test_cold.py lets it die there,
+and tests/integration/test_cold_killed.py kills the process."""
 Moment: TypeAlias = Literal["before", "after"]
 CRASH_POINTS: tuple[tuple[Step, Moment], ...] = tuple(
     (step, moment) for step in get_args(Step) for moment in get_args(Moment)
 )
 
-Hook: TypeAlias = Callable[[Step, Moment], None]
+AnyStep: TypeAlias = Step | RailStep | ColdStep
+Hook: TypeAlias = Callable[[Any, Moment], None]
+"""Of any step; the simulation has no rails and no custodian, and meets no step of theirs."""
 _hook: Hook | None = None
 
 
@@ -57,14 +80,22 @@ def install(hook: Hook | None) -> None:
     _hook = hook
 
 
-def crash_point(step: Step, moment: Moment) -> None:
+def crash_point(step: AnyStep, moment: Moment) -> None:
     """The process may die here."""
     if _hook is not None:
         _hook(step, moment)
 
 
+async def committed(pool: Pool, step: AnyStep, statement: str, *arguments: object) -> Any:
+    """The first row of a statement that is a transaction, with a crash point on each side."""
+    crash_point(step, "before")
+    row = await pool.fetchrow(statement, *arguments)
+    crash_point(step, "after")
+    return row
+
+
 @asynccontextmanager
-async def committing(pool: Pool, step: Step) -> AsyncIterator[Connection]:
+async def committing(pool: Pool, step: AnyStep) -> AsyncIterator[Connection]:
     """One transaction of ``pool``, with a crash point on each side of its commit."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection

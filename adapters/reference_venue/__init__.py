@@ -1,7 +1,8 @@
 """The records of the reference venue, read from PostgreSQL as the auditor; no code of the venue.
 
-In: ``settings`` of a deployment file: ``auditor_url_file``, a file of mode 0600 with the URL of the
-read-only role. Out: :class:`ReferenceVenueRecords`.
+In: ``settings`` of a deployment file: ``auditor_url_file`` and ``sign_log_url_file``, files of mode
+0600 with the URLs of the read-only roles of the venue's database and of its signers' own. Out:
+:class:`ReferenceVenueRecords`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ OFFERS: tuple[Port, ...] = (
     "top_ups",
     "surpluses",
     "decisions",
+    "orders",
 )
 """What the exported tables hold. The nonces of ``signatures`` are counted on the chains."""
 
@@ -34,14 +36,12 @@ class ReferenceVenueRecords:
     """As `seawall.formats.venue_records.VenueRecords` says; every call opens its own connection."""
 
     url_file: Path
+    sign_log_url_file: Path
     offers: tuple[Port, ...] = OFFERS
 
     def auditor_url(self) -> str:
         """PostgreSQL URL of the auditor. Raises :class:`UsageError` if its file is unreadable."""
-        try:
-            return self.url_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise UsageError(f"cannot read {self.url_file}: {error.strerror}") from error
+        return _read(self.url_file)
 
     def state(self) -> VenueState | None:
         """The venue now; None while the database is too busy to answer."""
@@ -53,12 +53,22 @@ class ReferenceVenueRecords:
 
     def export(self, into: Path) -> None:
         """Write every table as CSV under ``into``. Raises :class:`EvidenceError`."""
-        asyncio.run(export_records(self.auditor_url(), into=into))
+        asyncio.run(export_records(self.auditor_url(), _read(self.sign_log_url_file), into=into))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def connect(settings: Mapping[str, str]) -> ReferenceVenueRecords:
     """The records that ``settings`` lead to. Raises :class:`UsageError` for a missing setting."""
     try:
-        return ReferenceVenueRecords(url_file=Path(settings["auditor_url_file"]))
+        return ReferenceVenueRecords(
+            url_file=Path(settings["auditor_url_file"]),
+            sign_log_url_file=Path(settings["sign_log_url_file"]),
+        )
     except KeyError as error:
         raise UsageError(f"the deployment file's venue.settings lack {error}") from error

@@ -2,13 +2,16 @@
 
 Commit times come from ``pg_xact_commit_timestamp(xmin)`` of rows that are inserted once and never
 updated, so they say when a fact became true for everyone, not when some process believed it. Read
-in one repeatable-read transaction: one instant.
+in one repeatable-read transaction: one instant. The sign log is in another database and read just
+after it; what was recorded in between for nonces that came later is left out. A slot that is
+admitted anew just then may show with another digest than was signed; the next export has both.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -54,20 +57,6 @@ EXPORTS: dict[str, str] = {
                {_event("final")} as final_at, encode(sha256(s.data), 'hex') as payload_digest
         from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
         order by s.id""",
-    "sign_log": f"""
-        select g.chain_id, g.address, g.nonce, encode(g.digest, 'hex') as digest, g.region,
-               g.signed_by, g.tx_hash, {_AT.format(column="g.requested_at")} as requested_at,
-               {_AT.format(column="g.signed_at")} as signed_at
-        from sign_log g
-        union all
-        select g.chain_id, g.address, g.nonce, coalesce(own.digest, encode(f.digest, 'hex')),
-               g.region, g.signed_by, coalesce(own.tx_hash, g.tx_hash),
-               {_AT.format(column="g.requested_at")},
-               {_AT.format(column="g.signed_at")}
-        from sign_log_replacements g join sign_log f using (chain_id, address, nonce)
-        left join unnest($1::bytea[], $2::text[], $3::text[]) as own (raw, digest, tx_hash)
-             on own.raw = g.raw
-        order by chain_id, address, nonce, requested_at""",
     "mode_log": f"""
         select m.epoch, m.previous, m.tier, m.reason, m.trigger_name, m.indicators,
                m.sample_flow_id, {_AT.format(column="m.sampled_at")} as sampled_at,
@@ -94,11 +83,35 @@ EXPORTS: dict[str, str] = {
                {_committed("p")} as posted_at
         from topups t left join postings p on p.topup_id = t.id
         order by t.requested_at""",
+    # What approvers were asked to sign, with the slot that carries it out or has done so.
+    "approvals": """
+        select r.id, r.kind, r.network, r.from_wallet, r.to_wallet, r.to_address, r.asset, r.amount,
+               case when c.outcome = 'done' then 'executed' when c.slot_id is not null
+                    then 'slotted' else 'open' end as state, c.slot_id
+        from approval_requests r
+        left join lateral (
+            select slot_id, outcome from approval_calls
+            where (request_id, call) = (r.id, 'execute') and coalesce(outcome, 'done') = 'done'
+            order by outcome is null, slot_id desc limit 1
+        ) c on true
+        order by r.at, r.id""",
+    # What was to come from cold wallets. A custodian has moved it, so it has no slot here.
+    "cold_transfers": """
+        select c.id, c.network, c.from_wallet, c.to_wallet, c.destination as to_address, c.asset,
+               c.amount, c.state, c.tx_hash, c.block_number
+        from cold_transfers c order by c.requested_at, c.id""",
     "surpluses": f"""
         select s.bucket, s.network, s.wallet, s.asset, s.amount, s.block_number,
                {_committed("p")} as booked_at
         from surpluses s join postings p on p.surplus_id = s.id and p.kind = 'surplus'
         order by s.id""",
+    # What operators ordered; claims and the mode controller act on a row once it is committed.
+    "orders": f"""
+        select o.id, o.kind, o.network, o.tier, o.operator, o.justification,
+               {_committed("o")} as made_at, {_AT.format(column="o.ends_at")} as ends_at,
+               {_committed("e")} as ended_at, e.operator as ended_by
+        from orders o left join order_endings e on e.order_id = o.id
+        order by o.id""",
     "ledger": """
         select a.bucket, a.network, a.asset, a.kind, sum(e.amount) as balance
         from entries e join accounts a on a.id = e.account_id
@@ -113,12 +126,41 @@ EXPORTS: dict[str, str] = {
         group by a.bucket, a.network, a.asset, a.kind, p.kind
         order by a.bucket, a.network, a.asset, a.kind, p.kind""",
 }
-"""By file name: the query whose rows become ``<name>.csv``.
+"""By file name: the query whose rows become ``<name>.csv``."""
+SIGN_LOG = f"""
+    with bounds (chain_id, address, bound) as (
+        select * from unnest($4::bigint[], $5::text[], $6::bigint[])
+    )
+    select g.chain_id, g.address, g.nonce,
+           coalesce(own.digest, encode(g.digest, 'hex')) as digest, g.region, g.signed_by,
+           coalesce(own.tx_hash, g.tx_hash) as tx_hash,
+           {_AT.format(column="g.requested_at")} as requested_at,
+           {_AT.format(column="g.signed_at")} as signed_at
+    from (
+        select chain_id, address, nonce, digest, region, signed_by, tx_hash, raw, requested_at,
+               signed_at
+        from sign_log
+        union all
+        select r.chain_id, r.address, r.nonce, f.digest, r.region, r.signed_by, r.tx_hash,
+               r.raw, r.requested_at, r.signed_at
+        from sign_log_replacements r join sign_log f using (chain_id, address, nonce)
+    ) g
+    join bounds using (chain_id, address)
+    left join unnest($1::bytea[], $2::text[], $3::text[]) as own (of_bytes, digest, tx_hash)
+         on own.of_bytes = sha256(g.raw)
+    where g.nonce < bound
+    order by g.chain_id, g.address, g.nonce, g.requested_at"""
+"""As :data:`EXPORTS`, of the signers' own database.
 
-That of the sign log takes three arrays: the bytes of signed replacements, and beside each the
-digest and the hash that follow from these bytes. The venue stores no digest of its own for them.
+The first three arrays are the SHA-256 of all signed bytes, and beside each the digest and the hash
+that follow from these bytes: what the venue stores beside the bytes is its word, and counts only
+for what was recorded and never signed. The others are, by lane, the first nonce that is left out.
 """
-_REPLACEMENTS = "select distinct raw from sign_log_replacements where raw is not null"
+_SIGNED = """
+    select raw from sign_log where raw is not null
+    union all select raw from sign_log_replacements where raw is not null"""
+_LOGGED = "select chain_id, address, max(nonce) + 1 as bound from sign_log group by 1, 2"
+_GIVEN_OUT = "select chain_id, address, next_nonce as bound from lanes"
 
 _UNBALANCED = """
     select count(*) from (
@@ -157,8 +199,10 @@ async def _auditing(auditor_url: str, *, timeout_s: float) -> AsyncIterator[asyn
         raise EvidenceError(message) from error
 
 
-async def export_records(auditor_url: str, *, into: Path) -> None:
+async def export_records(auditor_url: str, sign_log_url: str, *, into: Path) -> None:
     """Write ``<table>.csv`` for every export and ``ledger_faults.json`` under ``into``.
+
+    The URLs are the auditor's, of the venue's database and of the signers' own.
 
     Raises :class:`EvidenceError` when the database cannot be read to the end: half an export is no
     evidence.
@@ -166,31 +210,60 @@ async def export_records(auditor_url: str, *, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     async with (
         _auditing(auditor_url, timeout_s=10) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
+        _auditing(sign_log_url, timeout_s=10) as sign_log,
     ):
-        signed = await connection.fetch(_REPLACEMENTS, timeout=60)
-        arguments = {"sign_log": _of_bytes([bytes(row["raw"]) for row in signed])}
-        for name, query in EXPORTS.items():
-            await connection.copy_from_query(
-                query,
-                *arguments.get(name, ()),
-                output=into / f"{name}.csv",
-                format="csv",
-                header=True,
-                timeout=60,
-            )
-        faults = {
-            "unbalanced_postings": await connection.fetchval(_UNBALANCED),
-            "negative_balances": await connection.fetchval(_NEGATIVE),
-            "balance_mismatches": await connection.fetchval(_MISMATCHED),
-        }
+        known = await sign_log.fetch(_LOGGED, timeout=60)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            known += await connection.fetch(_GIVEN_OUT)
+            await _export_sign_log(sign_log, known, into / "sign_log.csv")
+            await _export_venue(connection, into)
+
+
+async def _export_sign_log(
+    sign_log: asyncpg.Connection, known: Iterable[asyncpg.Record], output: Path
+) -> None:
+    """Write the log below the highest nonce by lane that is ``known``."""
+    bounds: dict[tuple[int, str], int] = {}
+    for chain_id, address, bound in known:
+        bounds[chain_id, address] = max(bound, bounds.get((chain_id, address), 0))
+    async with sign_log.transaction(isolation="repeatable_read", readonly=True):
+        await sign_log.copy_from_query(
+            SIGN_LOG,
+            *await _of_bytes(sign_log),
+            [chain_id for chain_id, _ in bounds],
+            [address for _, address in bounds],
+            list(bounds.values()),
+            output=output,
+            format="csv",
+            header=True,
+            timeout=60,
+        )
+
+
+async def _export_venue(connection: asyncpg.Connection, into: Path) -> None:
+    for name, query in EXPORTS.items():
+        await connection.copy_from_query(
+            query, output=into / f"{name}.csv", format="csv", header=True, timeout=60
+        )
+    faults = {
+        "unbalanced_postings": await connection.fetchval(_UNBALANCED),
+        "negative_balances": await connection.fetchval(_NEGATIVE),
+        "balance_mismatches": await connection.fetchval(_MISMATCHED),
+    }
     (into / "ledger_faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
 
 
-def _of_bytes(raw: list[bytes]) -> tuple[list[bytes], list[str], list[str]]:
-    """Signed bytes, and beside each the digest and the hash of the transaction that they are."""
-    read = [read_signed(each) for each in raw]
-    return raw, [each.digest for each in read], [each.tx_hash for each in read]
+async def _of_bytes(connection: asyncpg.Connection) -> tuple[list[bytes], list[str], list[str]]:
+    """By SHA-256 of signed bytes: the digest and the hash of the transaction that they are.
+
+    Raises :class:`EvidenceError` for bytes that are none.
+    """
+    read = {}
+    async for row in connection.cursor(_SIGNED, prefetch=200, timeout=60):
+        raw = bytes(row["raw"])
+        read[hashlib.sha256(raw).digest()] = read_signed(raw)
+    found = read.values()
+    return [*read], [each.digest for each in found], [each.tx_hash for each in found]
 
 
 async def under_way(auditor_url: str) -> int:

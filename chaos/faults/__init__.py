@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chaos.faults.base import Fault, Observation, Parameters
+from chaos.faults.base import Fault, Observation, Parameters, RestoredFault
 from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 from seawall.formats.documents import model_problems
 
-__all__ = ["Fault", "Observation", "Parameters", "known_faults", "make_fault"]
+__all__ = ["Fault", "Observation", "Parameters", "RestoredFault", "known_faults", "make_fault"]
 
 
 def known_faults() -> Mapping[str, type[Fault]]:

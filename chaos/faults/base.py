@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -111,3 +111,28 @@ class Fault(ABC):
             ServiceError: It is not undone within ``within_ms``.
         """
         perform(self.undo(), within_ms=within_ms)
+
+
+class RestoredFault(Fault):
+    """A fault that somebody's procedure undoes, which takes its time.
+
+    It is in force until the procedure has ended; of any other, the calls of :meth:`undo` are the
+    end at once.
+
+    Attributes:
+        procedure_ms: How long the procedure is waited for.
+    """
+
+    procedure_ms: int
+
+    @abstractmethod
+    def begin_undo(self) -> None:
+        """Begin the procedure, and do not wait for it; idempotent.
+
+        Raises:
+            ServiceError: It is not begun.
+        """
+
+    @abstractmethod
+    def account(self) -> Mapping[str, Any]:
+        """What the procedure says of itself, for the record and for no verdict."""

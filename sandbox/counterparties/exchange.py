@@ -4,29 +4,32 @@ Usage: ``python -m sandbox.counterparties.exchange --name NAME --policy FILE --p
 /price?sell=&buy=`` -> ``{"price","ts"}``; ``GET /depth?asset=``; ``POST /orders``
 ``{"client_order_id","side","asset","amount"}`` -> 201, or 200 for a replay, 409 for another order
 under the same id, 422 for an order that makes no sense.
+
+With ``--data-dir DIR --payer-sha256 HEX --reader-sha256 HEX`` it also pays from what the venue
+keeps there (``seawall/formats/payout_rail.py``), also once per client order id.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import time
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import uvloop
 
+from sandbox.counterparties import paying
 from sandbox.counterparties.book import Exchange
-from sandbox.http1 import read_message, response, serve
-from seawall.errors import SeawallError, ServiceError
+from sandbox.http1 import Message
+from seawall.errors import SeawallError
 from seawall.policy_file import load_policy
 
 TICK_S = 1.0
+NOT_FOUND = 404
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -47,7 +50,7 @@ def answer(exchange: Exchange, *, method: str, target: str, body: bytes, now: fl
             return _order(exchange, body)
     except KeyError as error:
         return 422, {"code": "unknown_asset", "reason": f"{error} is missing or not traded here"}
-    return 404, {"code": "not_found", "reason": f"nothing is at {method} {parts.path}"}
+    return NOT_FOUND, {"code": "not_found", "reason": f"nothing is at {method} {parts.path}"}
 
 
 def _order(exchange: Exchange, body: bytes) -> Answer:
@@ -74,47 +77,34 @@ def _order(exchange: Exchange, body: bytes) -> Answer:
     }
 
 
-async def run(exchange: Exchange, *, port: int, clock: Callable[[], float] = time.time) -> None:
-    """Serve ``exchange`` on ``port`` until a signal ends it; prices tick every second."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await read_message(reader)) is not None:
-                method, target, _ = request.start
-                status, document = answer(
-                    exchange, method=method, target=target, body=request.body, now=clock()
-                )
-                writer.write(response(status, json.dumps(document).encode()))
-                await writer.drain()
-        except (ServiceError, OSError) as error:
-            print(f"connection lost: {error}", file=sys.stderr)
-        finally:
-            writer.close()
-
-    async def tick() -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            exchange.tick()
-
-    ticking = asyncio.create_task(tick())
-    try:
-        await serve({port: handle})
-    finally:
-        ticking.cancel()
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, clock: Callable[[], float] = time.time) -> int:
     """Run one exchange; returns the exit code."""
     parser = argparse.ArgumentParser(
         description="An exchange with books and prices around the policy's reference prices."
     )
-    parser.add_argument("--name", required=True, help="its name; seeds its prices")
-    parser.add_argument("--policy", type=Path, required=True, help="the policy in force")
-    parser.add_argument("--port", type=int, required=True, help="port on loopback")
+    paying.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        exchange = Exchange(load_policy(options.policy), seed=zlib.crc32(options.name.encode()))
-        uvloop.run(run(exchange, port=options.port))
+        policy = load_policy(options.policy)
+        exchange = Exchange(policy, seed=zlib.crc32(options.name.encode()))
+        loops: dict[Callable[[], object], float] = {exchange.tick: TICK_S}
+        desk = None
+        if options.data_dir is not None:
+            desk = paying.desk_of(options, policy, kind="exchange")
+            book = desk.book
+            loops[lambda: book.settle(now=clock())] = paying.SETTLE_EVERY_S
+
+        def answered(request: Message) -> paying.Answer:
+            method, target, _ = request.start
+            now = clock()
+            status, document = answer(
+                exchange, method=method, target=target, body=request.body, now=now
+            )
+            if status == NOT_FOUND and desk is not None:
+                return desk.answer(request, now=now)
+            return status, json.dumps(document).encode()
+
+        uvloop.run(paying.run(answered, port=options.port, loops=loops))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,19 +1,19 @@
 """Metrics and alerts: Prometheus at the policy's intervals, Alertmanager, and the pager.
 
-Prometheus finds the venue's processes in a file that the supervisor keeps. Every receiver of
-Alertmanager is the pager, reached through its proxy.
+Prometheus knows the venue's processes before they start: it takes up to ten seconds to take up a
+target that it learns of later. Every receiver of Alertmanager is the pager, reached through its
+proxy.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
 import yaml
 
 from sandbox.parts.part import Context, Part
+from sandbox.ports import LOOPBACK
 from seawall.formats.atomic import write_private
 from seawall.processes.readiness import http_answers
 
@@ -23,30 +23,15 @@ PAGES_FILE = "pages.jsonl"
 RETENTION = "1d"
 
 
-def scrape_targets_file(data_dir: Path) -> Path:
-    """The file that names what to scrape."""
-    return data_dir / PROMETHEUS / "scrape-deployment.json"
+def prometheus(context: Context, *, metrics_ports: Mapping[str, int]) -> Part:
+    """Ready when it says so.
 
-
-def write_scrape_targets(data_dir: Path, ports: Mapping[str, int]) -> None:
-    """Write which processes are scraped: ``ports`` maps process names to metrics ports.
-
-    The name becomes the label ``process``.
+    ``metrics_ports``: by the name of the process, which becomes the label ``process``.
     """
-    groups = [
-        {"targets": [f"127.0.0.1:{port}"], "labels": {"process": name}}
-        for name, port in ports.items()
-    ]
-    write_private(scrape_targets_file(data_dir), json.dumps(groups, indent=1) + "\n")
-
-
-def prometheus(context: Context) -> Part:
-    """Ready when it says so."""
     folder = context.folder(PROMETHEUS)
 
     def prepare() -> None:
         pace = context.policy.monitoring
-        write_scrape_targets(context.data_dir, {})
         config = {
             "global": {
                 "scrape_interval": f"{pace.scrape_every}ms",
@@ -62,11 +47,9 @@ def prometheus(context: Context) -> Part:
             "scrape_configs": [
                 {
                     "job_name": "venue",
-                    "file_sd_configs": [
-                        {
-                            "files": [str(scrape_targets_file(context.data_dir))],
-                            "refresh_interval": "1s",
-                        }
+                    "static_configs": [
+                        {"targets": [f"{LOOPBACK}:{port}"], "labels": {"process": name}}
+                        for name, port in metrics_ports.items()
                     ],
                 }
             ],

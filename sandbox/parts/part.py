@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.ports import Ports
+from sandbox.providers import ProviderCredentials
 from seawall.errors import MissingProgramError, ServiceError
 from seawall.policy import Policy
 from seawall.processes.failures import explain, os_failure, tail
@@ -37,7 +38,8 @@ class Part:
 class Context:
     """What the parts of one sandbox are configured from.
 
-    The policy, the data directory, a port per name, the external programs.
+    The policy, the data directory, a port per name, the external programs, what the venue shows the
+    providers of rails.
     """
 
     policy: Policy
@@ -45,6 +47,7 @@ class Context:
     data_dir: Path
     programs: Mapping[str, Path]
     env: Mapping[str, str]
+    providers: Mapping[str, ProviderCredentials] = field(default_factory=dict)
     ports: Ports = field(default_factory=Ports)
     _rules_lock: threading.Lock = field(default_factory=threading.Lock)
     _rules: Path | None = None

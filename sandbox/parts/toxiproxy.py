@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from sandbox import providers
 from sandbox.parts import chains, monitoring, postgres, services
 from sandbox.parts.part import Context, Part
 from seawall.conventions import components
@@ -30,12 +31,14 @@ def upstreams(context: Context) -> dict[str, str]:
         for side in components.SIDES
     }
     behind |= {
-        components.exchange_proxy(which): services.exchange_component(which)
-        for which in services.exchange_names(context)
+        providers.PROXIES[kind](side): providers.component(kind, side)
+        for kind, side in services.all_providers(context)
     }
+    if context.policy.custody is not None:
+        behind[components.CUSTODIAN_PROXY] = components.CUSTODIAN_PROCESS
     return behind | {
         components.API_PROXY: components.API_PROCESS,
-        components.POSTGRES_PROXY: postgres.NAME,
+        **{proxy: name for name, proxy in postgres.PROXIES.items()},
         components.PAGER_PROXY: monitoring.PAGER,
     }
 

@@ -15,7 +15,7 @@ from seawall.cli.options import JsonOption, console, emit
 from seawall.errors import ExitCode, ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from seawall.contract_verify import Finding
+    from seawall.contract_verify import OperationResult
     from seawall.formats.deployment import Deployment
     from seawall.policy import Policy
 
@@ -82,11 +82,11 @@ def verify(
     policy = load_policy(loaded.policy)
     # First, because what is wrong with the file must be found before money is moved.
     sections = {"evidence": _evidence(loaded), "drills": _drills(loaded, policy)}
-    findings = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
+    results = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
     broken = any(
-        finding.result == "broken"
-        or (finding.operation in ALWAYS and finding.result == "not tried" and not read_only)
-        for finding in findings
+        tried.result == "broken"
+        or (tried.operation in ALWAYS and tried.result == "not tried" and not read_only)
+        for tried in results
     )
     if as_json:
         emit(
@@ -95,13 +95,13 @@ def verify(
                 "speaks": loaded.venue.speaks,
                 "read_only": read_only,
                 "ok": not broken,
-                "operations": [vars(finding) for finding in findings],
+                "operations": [vars(tried) for tried in results],
                 **sections,
             }
         )
     else:
         print(f"{loaded.stack} at {loaded.urls.api} speaks {loaded.venue.speaks}")
-        console().print(_table(findings))
+        console().print(_table(results))
         for title, rows in sections.items():
             console().print(_rows(title, rows))
     return ExitCode.FAIL if broken else ExitCode.PASS
@@ -109,7 +109,7 @@ def verify(
 
 async def _verified(
     deployment: Deployment, policy: Policy, *, to: str | None, read_only: bool
-) -> list[Finding]:
+) -> list[OperationResult]:
     """Raises :class:`UsageError`, and :class:`ServiceError` if nothing can be reached."""
     import httpx  # noqa: PLC0415
 
@@ -178,16 +178,13 @@ def _drills(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:
     ]
 
 
-def _table(findings: Sequence[Finding]) -> Table:
+def _table(results: Sequence[OperationResult]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("operation", "result", "why"):
         table.add_column(heading, overflow="fold")
-    for finding in findings:
+    for tried in results:
         table.add_row(
-            finding.operation,
-            finding.result,
-            escape(finding.reason),
-            style=_STYLES.get(finding.result),
+            tried.operation, tried.result, escape(tried.reason), style=_STYLES.get(tried.result)
         )
     return table
 

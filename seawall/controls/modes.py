@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from seawall.indicators import Sample
-    from seawall.policy import Policy, Tier, Trigger
+    from seawall.policy import IndicatorName, Policy, Tier, Trigger
 
 _US_PER_MS = 1_000
+QUEUE_AGE: IndicatorName = "queue_age_s"
+"""The age of the oldest withdrawal that is neither posted nor voided, whatever the tier is."""
 ORDERED = "The venue's operators have ordered this tier."
 """What the public is told of an order: neither who gave it nor why."""
 
@@ -132,22 +134,34 @@ def under_orders(
     return Decision(tier=floor.tier, reason=floor.reason, trigger=None, ordered=True)
 
 
-def settling_ms(policy: Policy) -> int:
-    """How long after a return to normal the machine may still flip for a cause from before it.
+def settling_ms(policy: Policy, *, left_normal: bool) -> int:
+    """How long after a recovery the machine may still flip for a cause from before it.
 
     A sum over a window remembers a row for as long as its window. What the tiers held back comes
     when they are left, and shows at the pace at which the machine moves: its longest stay, or the
-    longest calm that it asks for. Ages need no watch of their own: a withdrawal that grows old
-    enough to be a trigger is long too old for a drained queue.
+    longest calm that it asks for. A machine that never left normal held nothing back. A withdrawal
+    that stands still since before the recovery may be young then, and a trigger by age is reached
+    later than any watch ends. But after :func:`drained_age_ms` it is too old for a drained queue,
+    so nothing had recovered.
     """
     windows = [
         policy.indicators[trigger.indicator].window or 0
         for trigger in policy.triggers
         if trigger.indicator in policy.indicators
     ]
-    promises = [policy.tiers.promise(tier) for tier in TIERS]
+    promises = [policy.tiers.promise(tier) for tier in TIERS] if left_normal else []
     holds = [hold for promise in promises for hold in (promise.dwell_min, promise.exit_after)]
-    return max(*windows, *holds)
+    return max(drained_age_ms(policy) or 0, *windows, *holds)
+
+
+def drained_age_ms(policy: Policy) -> int | None:
+    """The age in milliseconds below which nothing that waits is a backlog.
+
+    A calm venue always has some withdrawals under way. It is the lowest exit level of the triggers
+    on the age of the whole queue; None if the policy declares none.
+    """
+    levels = [each.exit_below for each in policy.triggers if each.indicator == QUEUE_AGE]
+    return int(min(levels) * 1_000) if levels else None
 
 
 def _holding(policy: Policy, tier: Tier) -> tuple[Trigger, ...]:

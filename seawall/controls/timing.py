@@ -25,5 +25,18 @@ PROVIDER_TIMEOUT_MS = 250
 The smallest time without false alarms on a busy machine, with margin: 50 ms raised some, 100 ms
 none in 200 signatures.
 """
+RAIL_CLAIM_POLL_MS = 100
+"""How often who pays over rails polls for withdrawals, in case a notification was lost."""
+RAIL_RETRY_MS = 250
+"""Its pause after a provider has not answered."""
+RAIL_STATEMENT_EVERY_MS = 500
+"""How often it reads a provider's statement, if nothing says that there is something new."""
+CUSTODIAN_TIMEOUT_MS = 2_000
+"""The custodian of the cold wallets: nothing that customers wait for waits for it."""
+RAIL_TIMEOUT_MS = 2_000
+"""Its timeout for a provider's whole answer.
+
+Longer than on networks: a provider's answer may take a second on a good day.
+"""
 SIGNER_TIMEOUT_MS = 600
 """A settler's timeout for a signer, longer than the signer's two timeouts for its provider."""

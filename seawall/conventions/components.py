@@ -25,20 +25,43 @@ def asset_target(network: str, asset: str) -> str:
     return f"asset.{network}.{asset}"
 
 
+def contract_target(wallet: str) -> str:
+    """The contract that holds a wallet's money, in words of a blast radius."""
+    return f"contract.{wallet}"
+
+
+def fees_target(network: str) -> str:
+    """The fee market of a network, in words of a blast radius."""
+    return f"fees.{network}"
+
+
 def exchange_proxy(which: str) -> str:
     """Proxy in front of the exchange; ``which`` is primary or standby."""
     return f"exchange.{which}"
 
 
+def processor_proxy(which: str) -> str:
+    """Proxy in front of the payment processor; ``which`` is primary or standby."""
+    return f"processor.{which}"
+
+
+CUSTODIAN_PROXY = "custodian"
+CUSTODIAN_PROCESS = "custodian"
 API_PROXY = "api"
 POSTGRES_PROXY = "postgres"
+SIGN_LOG_PROXY = "sign-log"
 PAGER_PROXY = "pager"
 API_PROCESS = "venue-api"
 MODE_CONTROLLER_PROCESS = "mode-controller"
 MODE_CONTROLLER_STANDBY_PROCESS = "mode-controller-standby"
 TREASURY_PROCESS = "venue-treasury"
+RAILS_PROCESS = "venue-rails"
 OPERATOR_PROCESS = "venue-operator"
 WAL_STREAM_PROCESS = "wal-stream"
+DATABASE_TARGET = "database.ledger"
+"""The database of the ledger in words of a blast radius."""
+DATABASE_LOCK_TARGET = "database.mode-lock"
+"""The lock in it that claims and reservations share, and a flip takes alone."""
 
 
 def settler_process(network: str) -> str:

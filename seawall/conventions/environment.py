@@ -9,8 +9,17 @@ DATABASE_VARIABLE = "SEAWALL_DATABASE_URL"
 
 No process gets the URL of another role.
 """
+SIGN_LOG_VARIABLE = "SEAWALL_SIGN_LOG_URL"
+"""PostgreSQL URL of the signers' own database, with the process's role there.
+
+For signers, and of its owner for who founds it or brings a restored ledger to what was signed.
+"""
 SIGNER_CREDENTIAL_VARIABLE = "SEAWALL_SIGNER_CREDENTIAL"
 """What a process shows the signers, which know each of their callers by its own."""
+RAIL_CREDENTIALS_VARIABLE = "SEAWALL_RAIL_CREDENTIALS"
+"""What the process that pays over rails shows their providers: JSON, by rail and side."""
+CUSTODY_CREDENTIAL_VARIABLE = "SEAWALL_CUSTODY_CREDENTIAL"
+"""What the treasury shows the custodian of the cold wallets."""
 SABOTAGE_VARIABLE = "SEAWALL_SABOTAGE"
 """Names the controls that are switched off; read by those controls alone."""
 DEPLOYMENT_VARIABLE = "SEAWALL_DEPLOYMENT"

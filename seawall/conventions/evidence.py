@@ -17,6 +17,7 @@ Port = Literal[
     "top_ups",
     "surpluses",
     "decisions",
+    "orders",
     "metrics",
     "pages",
 ]
@@ -28,11 +29,18 @@ request; ``balances``: what wallets hold, outside the venue; ``ledger``: sums of
 ``mode_changes``: when which tier was committed; ``flow``: counters committed with each batch of
 requests; ``signatures``: nonces, what was signed for each and by which region; ``aws_log``: which
 key signed in which region and who asked for it, by AWS's own log; ``top_ups``: refills of hot
-wallets; ``surpluses``: money from outside that was booked; ``decisions``: the venue's journal;
+wallets, and what those gave back to their reserve; ``surpluses``: money from outside that was
+booked; ``decisions``: the venue's journal; ``orders``: what people ordered of payouts and tiers,
+and from when to when;
 ``metrics``: Prometheus; ``pages``: what the pager received.
 """
 
 EVERY_PORT: tuple[Port, ...] = get_args(Port)
+
+SESSIONS_PROBE = "sessions"
+"""The prober's samples of ``detail.ended``: sessions that the ledger's database has ended."""
+SESSIONS_EVERY_MS = 250
+"""Between two of them."""
 
 ADDRESS_PROBE = "address"
 """The prober's first sample: ``detail.api`` is the address at which it asks the venue."""

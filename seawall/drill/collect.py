@@ -10,13 +10,14 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from seawall.conventions.evidence import Port
 from seawall.errors import SeawallError
-from seawall.evidence.aws_log import export_aws_log
+from seawall.evidence.aws_log import AwsLogReading
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
@@ -94,30 +95,38 @@ def collect(
     _gather(unsettled, report)
 
 
-def collect_aws_log(
+@contextmanager
+def aws_log(
     deployment: Deployment,
     *,
     policy: Policy,
     manifest: Manifest,
     run_dir: Path,
     report: Callable[[str], None],
-) -> None:
-    """Add AWS's own log of signatures, if the deployment offers it.
+) -> Iterator[Callable[[], None]]:
+    """Read AWS's own log of signatures beside the drill, if the deployment offers it.
 
-    It comes late and is waited for, but not for a drill that broke, which proves nothing anyway.
+    What is yielded reads the rest of it, which comes late and is waited for, and writes it; of a
+    drill that broke, which proves nothing anyway, only what is there.
     """
-    if deployment.aws_log is None:
-        return
-    read = partial(
-        export_aws_log,
-        deployment,
-        policy,
-        started_at=manifest.started_at,
-        wait=manifest.broke is None,
-        into=run_dir,
-        report=report,
-    )
-    _gather({"aws_log": read}, report)
+    logs: list[AwsLogReading] = []
+
+    def begin() -> None:
+        logs.append(
+            AwsLogReading(deployment, policy, started_at=manifest.started_at, report=report)
+        )
+
+    def finish() -> None:
+        for log in logs:
+            log.finish(wait=manifest.broke is None, into=run_dir)
+
+    if deployment.aws_log is not None:
+        _gather({"aws_log": begin}, report)
+    try:
+        yield lambda: _gather({"aws_log": finish}, report)
+    finally:
+        for log in logs:
+            log.stop()
 
 
 def _gather(sources: Mapping[str, Callable[[], object]], report: Callable[[str], None]) -> None:

@@ -24,7 +24,7 @@ from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.deployment_check import require_possible
-from seawall.drill.collect import collect, collect_aws_log, finish, note_components
+from seawall.drill.collect import aws_log, collect, finish, note_components
 from seawall.drill.display import Display
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.own_sandbox import set_up
@@ -376,35 +376,36 @@ class _Day:
             display=self.display,
             switches=self.switches,
         )
-        try:
-            shock.run()
-            shock.check()  # a part that died after the last look would go unseen
-        except SeawallError as error:
-            run.manifest.broke = str(error)
-            run.event("broke", reason=str(error))
-            self.display.line(f"the drill broke: {error}")
-        self.display.phase("gathering the evidence")
-        note_components(run.manifest, shock.components)
-        collect(
-            deployment,
-            records=records,
-            policy=self.request.policy,
-            manifest=run.manifest,
-            heads=heads,
-            run_dir=run.run_dir,
-            report=self.display.line,
-            collected=partial(run.event, "collected"),
-        )
-        if deployment.aws_log is not None:
-            # After that event, which is when the records were gathered, because it is late.
-            self.display.phase("waiting for AWS's own log of signatures")
-        collect_aws_log(
+        with aws_log(
             deployment,
             policy=self.request.policy,
             manifest=run.manifest,
             run_dir=run.run_dir,
             report=self.display.line,
-        )
+        ) as finish_aws_log:
+            try:
+                shock.run()
+                shock.check()  # a part that died after the last look would go unseen
+            except SeawallError as error:
+                run.manifest.broke = str(error)
+                run.event("broke", reason=str(error))
+                self.display.line(f"the drill broke: {error}")
+            self.display.phase("gathering the evidence")
+            note_components(run.manifest, shock.components)
+            collect(
+                deployment,
+                records=records,
+                policy=self.request.policy,
+                manifest=run.manifest,
+                heads=heads,
+                run_dir=run.run_dir,
+                report=self.display.line,
+                collected=partial(run.event, "collected"),
+            )
+            if deployment.aws_log is not None:
+                # After that event, which is when the records were gathered, because it is late.
+                self.display.phase("waiting for AWS's own log of signatures")
+            finish_aws_log()
 
 
 @dataclass(kw_only=True)

@@ -15,8 +15,9 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
 
     A fault that stops signing in the primary region needs the failover of signing, one that takes
     the first RPC endpoint of a network needs the move to the other, protected mode needs the mode
-    controller, a paused asset must rest instead of being held payment by payment, and a customer
-    who asks for far too much needs the limits of customers.
+    controller, a paused asset must rest instead of being held payment by payment, a customer who
+    asks for far too much needs the limits of customers, and a ledger whose database is lost needs
+    the stream of its log.
     """
     stops_signing = "failover_max" in drill.expects.targets
     takes_rpc = any(
@@ -31,6 +32,7 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
             fault.fault == faults.ASSET_PAUSED for fault in drill.faults
         ),
         names.SABOTAGE_CUSTOMER_LIMITS: drill.flood.storm is not None,
+        names.SABOTAGE_WAL_STREAM: "database_rpo_max" in drill.expects.targets,
     }
     return tuple(control for control, covered in found.items() if covered)
 

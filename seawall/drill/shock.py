@@ -11,18 +11,19 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 
-from seawall.controls.modes import settling_ms
+from seawall.controls.modes import drained_age_ms, settling_ms
 from seawall.conventions import environment
 from seawall.drill.display import Display
+from seawall.drill.progress import JsonLines, TimelineEvents, last_event
 from seawall.drill.stack import Stack, module, process_environment
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
@@ -34,8 +35,9 @@ from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
-from seawall.processes.components import Component
+from seawall.processes.components import NICENESS, Component
 from seawall.processes.failures import tail
+from seawall.processes.niceness import set_process, set_session
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
@@ -53,10 +55,12 @@ _CHILDREN_GRACE_S = 1.5
 _UNDO_S = 2.0
 """Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
 PROBER = "prober"
+_FOLLOW = "follow"
 ARRIVALS = "arrivals.csv"
 JOURNAL = "chaos-journal.json"
 _FAULT_LINES = {
     "fault.effective": "{fault} of {target} is in force, as seen from outside",
+    "fault.undoing": "{fault} of {target} is being undone",
     "fault.cleared": "{fault} of {target} is gone, as seen from outside",
 }
 """Progress lines by event; each is shown once the event is in the timeline."""
@@ -97,6 +101,7 @@ class Shock:
     switches: Sequence[KillSwitch] = ()
     _offered_per_s: float = 0.0
     _flood_ends: float = 0.0
+    _stayed_normal: bool = True
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
 
@@ -132,15 +137,13 @@ class Shock:
             try:
                 self._apply()
             finally:
-                self._end_children()
+                self._end_children(*(name for name in self._children if name != _FOLLOW))
                 if self._prober is not None:
                     self._prober.stop()
             self._await_quiet()
-            try:
-                self._follow()
-            finally:
-                self._end_children()
+            self._follow()
         finally:
+            self._end_children(*self._children)
             switch.stop()
 
     def _apply(self) -> None:
@@ -148,6 +151,8 @@ class Shock:
         self._await_steady()
         self._observe()
         self._plan_flood()
+        # Planning takes seconds, and the first withdrawals of the prober were paid meanwhile.
+        self._await_steady()
         flood, progress, t_zero = self._start_flood()
         self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
         self.event("calm.started", planned_at=t_zero)
@@ -232,6 +237,11 @@ class Shock:
                 *("--out", str(self.run_dir)),
             ],
         )
+        # The prober's first withdrawals are paid meanwhile: a planner that has a processor first
+        # makes signatures late, and the venue is stressed when the calm begins.
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) + 2 * NICENESS
+        set_process(planning.pid, niceness)
+        set_session(planning.pid, niceness)
         deadline = time.monotonic() + _PLAN_TIMEOUT_S
         while planning.poll() is None and time.monotonic() < deadline:
             self.check()
@@ -241,7 +251,7 @@ class Shock:
             message = f"the flood could not be planned:\n{self._tail('flood-plan')}"
             raise DrillError(message)
 
-    def _start_flood(self) -> tuple[subprocess.Popen[bytes], _JsonLines, float]:
+    def _start_flood(self) -> tuple[subprocess.Popen[bytes], JsonLines, float]:
         """Start Locust; its process, its progress, and the zero that its workers share."""
         flood = self._start(
             "flood",
@@ -254,11 +264,16 @@ class Shock:
             ],
             stdout=subprocess.PIPE,
         )
-        progress = _JsonLines(flood.stdout)
+        progress = JsonLines(flood.stdout)
         return flood, progress, self._await_zero(flood, progress)
 
     def _start(
-        self, name: str, argv: Sequence[str], *, stdout: int | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
     ) -> subprocess.Popen[bytes]:
         log = self._log(name).open("ab")
         with log:
@@ -266,7 +281,7 @@ class Shock:
                 argv,
                 cwd=self.root,
                 env=self._environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 start_new_session=True,
@@ -290,7 +305,7 @@ class Shock:
         if self._prober is not None and self._prober.died:
             raise ComponentDiedError(PROBER, log_tail=self._prober.status().log_tail or "")
 
-    def _await_zero(self, flood: subprocess.Popen[bytes], progress: _JsonLines) -> float:
+    def _await_zero(self, flood: subprocess.Popen[bytes], progress: JsonLines) -> float:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             for line in progress.read():
@@ -308,7 +323,7 @@ class Shock:
         self,
         flood: subprocess.Popen[bytes],
         chaos: subprocess.Popen[bytes],
-        progress: _JsonLines,
+        progress: JsonLines,
         t_zero: float,
     ) -> None:
         """Wait for the end of both; bounded by the drill's length and a tail.
@@ -319,7 +334,7 @@ class Shock:
         end_at = run_at + self.drill.flood.length / 1000
         self._flood_ends = end_at
         last_at = max((run_at + fault.ends / 1000 for fault in self.drill.faults), default=end_at)
-        facts = _Facts(self.run_dir / timeline.TIMELINE)
+        facts = TimelineEvents(self.run_dir / timeline.TIMELINE)
         plan = [
             (run_at, "run.started", f"the run begins: {self.drill.flood.profile}"),
             (end_at, "run.ended", "the flood has ended"),
@@ -382,23 +397,15 @@ class Shock:
                 found = "could not be read" if state is None else f"is in tier {state.tier}"
                 message = f"the drill cannot begin: the venue {found}, and does not come to rest"
                 raise DrillError(message, remedy="see what the drill before it left behind")
+        self._stayed_normal = True
 
     def _is_steady(self, state: VenueState | None) -> bool:
         """Whether the tier is normal, and no withdrawal waits longer than on a calm day."""
-        # A calm venue always has some withdrawals under way; the policy says from which age on they
-        # are a backlog.
-        calm_age_s = min(
-            (
-                float(trigger.exit_below)
-                for trigger in self.policy.triggers
-                if trigger.indicator == "queue_age_s"
-            ),
-            default=self.policy.targets.small_withdrawal_within / 1000,
-        )
         if state is None:
             # A venue that tells nothing of itself is found at rest by the experiment alone.
             return self.records is None and "status" not in self.operations
-        return state.tier == "normal" and (state.oldest_s or 0.0) < calm_age_s
+        drained_ms = drained_age_ms(self.policy) or self.policy.targets.small_withdrawal_within
+        return state.tier == "normal" and (state.oldest_s or 0.0) < drained_ms / 1000
 
     def _await_recovery(self) -> None:
         """Wait until all withdrawals are resolved and the tier is normal, then watch it stay so.
@@ -407,7 +414,7 @@ class Shock:
         long as the tier machine could still flip.
         """
         self.display.phase("healing: the queue drains and the tier returns")
-        cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
+        cleared = last_event(self.run_dir / timeline.TIMELINE, "fault.cleared")
         since = cleared if cleared is not None else self.clock()
         self.event("healed", cleared_at=cleared)
         shock_ended = max(since, self._flood_ends)
@@ -418,17 +425,21 @@ class Shock:
                 self.display.line(
                     f"drained and back to normal {self.clock() - since:.1f} s after healing"
                 )
+                self._start_following()
                 self._watch_settling()
                 return
 
     def _watch_settling(self) -> None:
         """Go on observing until the tier can no longer flip for what came before."""
-        settling_s = settling_ms(self.policy) / 1000
+        settling_s = settling_ms(self.policy, left_normal=not self._stayed_normal) / 1000
         self.display.phase(f"watching whether the tier stays normal, for {settling_s:g} s")
         # The return is judged by the observers, who may have seen it later than this process did.
         watch_until = self.clock() + settling_s + _BEYOND_RETURN_S
+        self._offered_per_s = 0.0
+        following = self._children.get(_FOLLOW)
+        progress = None if following is None else JsonLines(following.stdout)
         while self.clock() < watch_until:
-            self._tick(None)
+            self._tick(progress)  # else the pipe would be full after some minutes
 
     def _await_quiet(self) -> None:
         """Wait until the last requests are final, so that records and chains are read at rest.
@@ -441,28 +452,36 @@ class Shock:
         ):
             self._tick(None)
 
-    def _follow(self) -> None:
-        """Ask the venue for every request that it acknowledged, until each has come to its end.
+    def _start_following(self) -> subprocess.Popen[bytes]:
+        """Have the venue asked for every request that it acknowledged, until each is at its end.
 
-        It ends a margin after the bounds on recovery and on a withdrawal, so that one which is
-        still open then is seen to be late.
+        That goes on beside the last watch, and ends only once its stdin is closed, because the
+        prober asks for withdrawals until then. At the latest it ends a margin after the bounds on
+        recovery and on a withdrawal, so that one which is still open then is seen to be late.
         """
-        self.display.phase("following every acknowledged request to its end")
         targets = self.policy.targets
-        cleared = _last_event(self.run_dir / timeline.TIMELINE, "fault.cleared") or 0.0
+        cleared = last_event(self.run_dir / timeline.TIMELINE, "fault.cleared") or 0.0
         bounds_ms = targets.recovery_max + targets.small_withdrawal_within
         ends = max(cleared, self._flood_ends) + bounds_ms / 1000 + _BEYOND_BOUND_S
         within_s = max(_FOLLOW_S_MIN, ends - self.clock())
-        following = self._start(
-            "follow",
+        return self._start(
+            _FOLLOW,
             [
                 *module("loadtests.follow"),
                 *("--deployment", str(self.deployment.path), "--run", str(self.run_dir)),
                 *("--within-s", f"{within_s:.1f}"),
             ],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        progress = _JsonLines(following.stdout)
+
+    def _follow(self) -> None:
+        """Wait until every acknowledged request was followed to its end, or as far as it may be."""
+        self.display.phase("following every acknowledged request to its end")
+        following = self._children.get(_FOLLOW) or self._start_following()
+        if following.stdin is not None:
+            following.stdin.close()
+        progress = JsonLines(following.stdout)
         heard = shown = time.monotonic()  # it bounds itself, and says every second how far it is
         while following.poll() is None and time.monotonic() < heard + _TAIL_TIMEOUT_S:
             self._tick(None)
@@ -475,7 +494,7 @@ class Shock:
             message = "the requests are not followed any more"
             raise DrillError(message, remedy=f"see follow.log in {self.run_dir / 'logs'}")
 
-    def _tick(self, progress: _JsonLines | None) -> VenueState | None:
+    def _tick(self, progress: JsonLines | None) -> VenueState | None:
         """Check processes, kill switch and progress once; called about four times a second."""
         self.check()
         self._obey()
@@ -485,6 +504,8 @@ class Shock:
             self._offered_per_s = 0.0
         time.sleep(_WATCH_EVERY_S)
         state = self._state()
+        if state is None or state.tier != "normal":
+            self._stayed_normal = False
         if state is not None:
             self.display.state(state, offered_per_s=self._offered_per_s)
         return state
@@ -520,9 +541,9 @@ class Shock:
         log = self._log(name)
         return tail(log.read_text(encoding="utf-8", errors="replace"))
 
-    def _end_children(self) -> None:
-        """End flood and experiment, both within one grace: a teardown has five seconds in all."""
-        living = [child for child in self._children.values() if child.poll() is None]
+    def _end_children(self, *names: str) -> None:
+        """End these, all within one grace: a teardown has five seconds in all."""
+        living = [child for name in names if (child := self._children[name]).poll() is None]
         for child in living:
             _signal_group(child, signal.SIGTERM)
         deadline = time.monotonic() + _CHILDREN_GRACE_S
@@ -537,63 +558,3 @@ class Shock:
 def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, number)
-
-
-class _Facts:
-    """The events on the timeline, each once; other processes append to it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read = 0
-
-    def new(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Name and detail of the events whose lines were completed since the last call."""
-        data = self._path.read_bytes()[self._read :]
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        events = [json.loads(line) for line in whole.splitlines()]
-        return [(str(event["event"]), event.get("detail") or {}) for event in events]
-
-
-class _JsonLines:
-    """JSON lines from a pipe, read without ever waiting."""
-
-    def __init__(self, pipe: IO[bytes] | None) -> None:
-        if pipe is None:
-            message = "the flood has no output to read"
-            raise DrillError(message)
-        self._descriptor = pipe.fileno()
-        self._rest = b""
-        os.set_blocking(self._descriptor, False)
-
-    def read(self) -> Iterator[Mapping[str, Any]]:
-        """Every whole line that has arrived since the last call.
-
-        Lines that are no JSON objects are passed over.
-        """
-        while True:
-            try:
-                chunk = os.read(self._descriptor, 65536)
-            except BlockingIOError:
-                break
-            if not chunk:
-                break
-            self._rest += chunk
-        *lines, self._rest = self._rest.split(b"\n")
-        for line in lines:
-            try:
-                parsed = json.loads(line)
-            except ValueError:
-                continue  # something that Locust printed for people
-            if isinstance(parsed, dict):
-                yield parsed
-
-
-def _last_event(path: Path, event: str) -> float | None:
-    found: float | None = None
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            if entry["event"] == event:
-                found = float(entry["at"])
-    return found

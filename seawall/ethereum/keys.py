@@ -139,6 +139,21 @@ def sign_locally(digest: bytes, *, secret: bytes) -> Signature:
     )
 
 
+def recoverable(signature: bytes) -> Signature:
+    """The parts of a signature of 65 bytes: r, s and v.
+
+    Raises ValueError if it has another form, or if ``s`` is in the upper half of the order.
+    """
+    if len(signature) != _RECOVERABLE_BYTES or signature[-1] not in (_V_OFFSET, _V_OFFSET + 1):
+        raise ValueError("not a recoverable signature of 65 bytes")
+    s = int.from_bytes(signature[32:64], "big")
+    if s > ORDER // 2:
+        raise ValueError("a signature whose s is in the upper half of the order")
+    return Signature(
+        y_parity=signature[-1] - _V_OFFSET, r=int.from_bytes(signature[:32], "big"), s=s
+    )
+
+
 def personal_message_hash(text: str) -> bytes:
     """The 32 bytes that are signed for ``text``.
 
@@ -155,11 +170,4 @@ def recover_message_signer(text: str, signature: bytes) -> str:
 
     Raises ValueError if no key makes such a signature.
     """
-    if len(signature) != _RECOVERABLE_BYTES or signature[-1] not in (_V_OFFSET, _V_OFFSET + 1):
-        raise ValueError("not a recoverable signature of 65 bytes")
-    parts = Signature(
-        y_parity=signature[-1] - _V_OFFSET,
-        r=int.from_bytes(signature[:32], "big"),
-        s=int.from_bytes(signature[32:64], "big"),
-    )
-    return recover_address(personal_message_hash(text), parts)
+    return recover_address(personal_message_hash(text), recoverable(signature))

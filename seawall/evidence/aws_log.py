@@ -11,6 +11,9 @@ side, until
 
 or until the deployment's bound has passed: then it is no evidence, because events come in no order,
 and any of them may be missing.
+
+The first of these readings begins with the drill: it is read in pieces, each once an event of after
+it is there. So little is left of it at the end, and the second one, of everything, comes sooner.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +35,7 @@ from typing import Any
 
 import httpx
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from seawall.aws import session_of_profile
 from seawall.conventions import signing
@@ -46,8 +51,14 @@ _PAUSE_S = 0.6
 """Between two requests to a Region, which answers two a second."""
 _BEFORE_S = 5
 """The reading begins so long before the drill, because clocks differ."""
+_PIECE_S = 15.0
+"""At least so much of the log is read at once during a drill."""
+_FOLLOWED_EVERY_S = 3.0
+"""How often it is asked, during a drill, whether a later event is there."""
 _TOLD_EVERY_S = 15.0
 _PROBE_S_MAX = 5.0
+_STOPPED_S_MAX = 2.0
+"""For a question that is under way at the end of a drill; one that takes longer is left behind."""
 _PATIENT = Config(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}
 )
@@ -77,77 +88,106 @@ class Line:
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
+Sleep = Callable[[float], object]
+"""Wait so many seconds; raises to end what waits."""
+
+
+@dataclass(kw_only=True)
 class RegionLog:
-    """The event history of one Region.
+    """The event history of one Region, from the beginning of a drill on; used once.
 
     Attributes:
         region: Its name.
+        starts: Beginning of the reading in Unix seconds.
         look_up: Asks for a page.
         mark: Has the Region's signer sign once, so that an event of after the drill is to come.
         clock: Unix seconds.
-        sleep: Waits so many seconds; raises to end everything.
         report: Gets lines for people.
     """
 
     region: str
+    starts: float
     look_up: LookUp
     mark: Callable[[], None]
     clock: Callable[[], float]
-    sleep: Callable[[float], object]
     report: Callable[[str], None]
+    _known: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _known_until: float = field(init=False)
 
-    def read(self, *, starts: float, waiting: AwsLog | None) -> list[Mapping[str, Any]]:
-        """The records of all signatures from ``starts`` on.
+    def __post_init__(self) -> None:
+        """Nothing is known yet."""
+        self._known_until = self.starts
+
+    def follow(self, sleep: Sleep) -> None:
+        """Read once, piece by piece, while the drill goes on, until ``sleep`` raises.
+
+        An event that comes later than others of its piece is found by the reading of everything
+        after the drill, which must find the same.
+        """
+        while True:
+            sleep(max(_FOLLOWED_EVERY_S, self._known_until + _PIECE_S - self.clock()))
+            ends = float(math.floor(self.clock()))
+            while not self.look_up(ends, None, None)["Events"]:
+                sleep(_FOLLOWED_EVERY_S)
+            found = self._all(self._known_until, ends - 1, sleep)
+            sleep(0.0)  # what comes after the end is not written beside those who read then
+            self._known |= found
+            self._known_until = ends
+
+    def read(self, waiting: AwsLog | None, sleep: Sleep) -> list[Mapping[str, Any]]:
+        """The records of all signatures, after the drill.
 
         Args:
-            starts: Beginning of the drill in Unix seconds.
             waiting: How long the log is waited for; None reads what is there.
+            sleep: Waits.
 
         Raises :class:`EvidenceError` if it was not complete within the bound.
         """
         if waiting is None:
-            return [*self._all(starts, None).values()]
+            return [*(self._known | self._all(self._known_until, None, sleep)).values()]
         # Whole seconds: an event of the second in which the drill ended may be of before its end.
         ends = float(math.ceil(self.clock()))
         deadline = ends + waiting.within_s
-        self.sleep(max(0.0, ends - self.clock()))
+        sleep(max(0.0, ends - self.clock()))
         self.mark()
         told = self.clock()
         while not (after := _records(self.look_up(ends, None, None))):
             if self.clock() >= deadline:
-                raise self._late(waiting)
+                raise self._late(waiting.within_s)
             if self.clock() - told >= _TOLD_EVERY_S:
                 told = self.clock()
                 self.report(
                     f"waiting for AWS's own log of {self.region}: {told - ends:.0f} s of at most"
                     f" {waiting.within_s:g} s"
                 )
-            self.sleep(_PAUSE_S)
+            sleep(_PAUSE_S)
         # Later events are still coming in, from a venue that goes on, and say nothing of the drill.
-        began, known = self.clock(), self._all(starts, ends - 1)
+        began = self.clock()
+        known = self._known | self._all(self._known_until, ends - 1, sleep)
         while True:
             # From page to page both readings are as far apart as from beginning to beginning.
             pause_s = max(0.0, began + waiting.settled_s - self.clock())
             if self.clock() + pause_s > deadline:
-                raise self._late(waiting)
-            self.sleep(pause_s)
-            began, again = self.clock(), self._all(starts, ends - 1)
+                raise self._late(waiting.within_s)
+            sleep(pause_s)
+            began, again = self.clock(), self._all(self.starts, ends - 1, sleep)
             if again.keys() == known.keys():
                 return [*(again | after).values()]
             known = again
 
-    def _late(self, waiting: AwsLog) -> EvidenceError:
+    def _late(self, within_s: float) -> EvidenceError:
         return EvidenceError(
-            f"AWS's own log of {self.region} was not complete within {waiting.within_s:g} s"
+            f"AWS's own log of {self.region} was not complete within {within_s:g} s"
         )
 
-    def _all(self, starts: float, ends: float | None) -> dict[str, Mapping[str, Any]]:
+    def _all(self, starts: float, ends: float | None, sleep: Sleep) -> dict[str, Mapping[str, Any]]:
         """Every page by event; one that moved to the next page meanwhile counts once."""
         found: dict[str, Mapping[str, Any]] = {}
+        if ends is not None and ends < starts:
+            return found  # all of it is read; AWS refuses an end before the start
         token: str | None = None
         while True:
-            self.sleep(_PAUSE_S)
+            sleep(_PAUSE_S)
             page = self.look_up(starts, ends, token)
             found |= _records(page)
             token = page.get("NextToken")
@@ -160,59 +200,93 @@ def _records(page: Page) -> dict[str, Mapping[str, Any]]:
     return {str(event["EventId"]): json.loads(event["CloudTrailEvent"]) for event in page["Events"]}
 
 
-def export_aws_log(
-    deployment: Deployment,
-    policy: Policy,
-    *,
-    started_at: float,
-    wait: bool,
-    into: Path,
-    report: Callable[[str], None],
-) -> None:
-    """Write who signed with which key in both Regions, by AWS's own log.
+class AwsLogReading:
+    """The reading of both Regions' logs: it begins with a drill, and ends after it.
 
     Args:
         deployment: Says how long the log is waited for, and where the stack's outputs are.
         policy: Names the Regions and the role that looks up.
         started_at: Beginning of the drill in Unix seconds.
-        wait: Whether the log is waited for at all; of a drill that broke it is not.
-        into: The run directory.
         report: Gets lines for people.
 
-    Raises :class:`EvidenceError` if the stack's outputs cannot be read or the log was not complete
-    within the bound, and botocore's errors.
+    Raises :class:`EvidenceError` if the stack's outputs cannot be read.
     """
-    waiting = deployment.aws_log
-    if waiting is None:
-        raise EvidenceError(f"{deployment.path} names no aws_log")
-    wallet_of = _wallets(deployment)
-    stopped = threading.Event()
-    session = session_of_profile(access.audit(policy).name, deployment.principals)
-    logs = [
-        RegionLog(
-            region=region,
-            look_up=looking_up(session.client("cloudtrail", region_name=region, config=_PATIENT)),
-            mark=partial(_mark, deployment, region, report),
-            clock=time.time,
-            sleep=partial(_sleep, stopped),
-            report=report,
-        )
-        for region in access.regions(policy)
-    ]
-    lines, begins = list[Line](), started_at - _BEFORE_S
-    with ThreadPoolExecutor(len(logs), thread_name_prefix="aws-log") as pool:
-        try:
-            reading = [
-                pool.submit(log.read, starts=begins, waiting=waiting if wait else None)
-                for log in logs
-            ]
-            for log, found in zip(logs, reading, strict=True):
-                lines += lines_of(found.result(), region=log.region, wallet_of=wallet_of)
-        finally:
-            stopped.set()  # else the pool would wait for what nobody needs any more
-    path = into / FILES["sign_calls"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, written(lines))
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        policy: Policy,
+        *,
+        started_at: float,
+        report: Callable[[str], None],
+    ) -> None:
+        if deployment.aws_log is None:
+            raise EvidenceError(f"{deployment.path} names no aws_log")
+        self._waiting = deployment.aws_log
+        self._wallet_of = _wallets(deployment)
+        session = session_of_profile(access.audit(policy).name, deployment.principals)
+        self._logs = [
+            RegionLog(
+                region=region,
+                starts=started_at - _BEFORE_S,
+                look_up=looking_up(
+                    session.client("cloudtrail", region_name=region, config=_PATIENT)
+                ),
+                mark=partial(_mark, deployment, region, report),
+                clock=time.time,
+                report=report,
+            )
+            for region in access.regions(policy)
+        ]
+        self._over = threading.Event()
+        self._following = [
+            threading.Thread(
+                target=self._follow, args=(log,), name=f"aws-log-{log.region}", daemon=True
+            )
+            for log in self._logs
+        ]
+        for thread in self._following:
+            thread.start()
+
+    def _follow(self, log: RegionLog) -> None:
+        """Read a Region's log until the drill is over.
+
+        What could not be read by then is read afterwards, when it is missed if it fails again.
+        """
+        with suppress(EvidenceError, BotoCoreError, ClientError):
+            log.follow(partial(_sleep, self._over))
+
+    def stop(self) -> None:
+        """End the reading that goes on beside the drill, within seconds; idempotent."""
+        self._over.set()
+        for thread in self._following:
+            thread.join(_STOPPED_S_MAX)
+
+    def finish(self, *, wait: bool, into: Path) -> None:
+        """Read the rest, and write who signed with which key in both Regions.
+
+        Args:
+            wait: Whether the log is waited for at all; of a drill that broke it is not.
+            into: The run directory.
+
+        Raises :class:`EvidenceError` if the log was not complete within the bound, and botocore's
+        errors.
+        """
+        self.stop()
+        waiting = self._waiting if wait else None
+        lines, stopped = list[Line](), threading.Event()
+        with ThreadPoolExecutor(len(self._logs), thread_name_prefix="aws-log") as pool:
+            try:
+                reading = [
+                    pool.submit(log.read, waiting, partial(_sleep, stopped)) for log in self._logs
+                ]
+                for log, found in zip(self._logs, reading, strict=True):
+                    lines += lines_of(found.result(), region=log.region, wallet_of=self._wallet_of)
+            finally:
+                stopped.set()  # else the pool would wait for what nobody needs any more
+        path = into / FILES["sign_calls"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, written(lines))
 
 
 def looking_up(client: Any) -> LookUp:
@@ -280,7 +354,7 @@ def principal_of(identity: Mapping[str, Any]) -> str:
 def written(lines: Sequence[Line]) -> str:
     """The file: a header, and a line for each signature."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Line)], lineterminator="\n")
+    writer = csv.DictWriter(text, [each.name for each in fields(Line)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(line) for line in lines)
     return text.getvalue()

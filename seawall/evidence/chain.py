@@ -26,6 +26,7 @@ from seawall.errors import EvidenceError
 
 PAID_TOPIC = "0x" + keccak(text="Paid(uint256,bytes16,address,address,uint256)").hex()
 FAILED_TOPIC = "0x" + keccak(text="Failed(uint256,bytes16)").hex()
+EXECUTED_TOPIC = "0x" + keccak(text="Executed(bytes16,uint256,address,address,uint256)").hex()
 BALANCE_OF_SELECTOR = "0x" + keccak(text="balanceOf(address)")[:4].hex()
 NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
@@ -303,10 +304,14 @@ def _blocks(
 def _events(
     node: Node, source: ChainSource, head: int, stamps: Mapping[int, int]
 ) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Rows of every Paid and every Failed event of the payout contracts."""
+    """Rows of every Paid and every Failed event of the payout contracts.
+
+    What goes to another wallet of the venue stays with it, and pays nobody.
+    """
     payouts: list[list[Any]] = []
     failed: list[list[Any]] = []
     asset_of = {address: asset for asset, address in source.assets.items()}
+    own = {address.lower() for address in source.wallets.values()}
     for contract in source.payout_contracts.values():
         span = {"address": contract, "fromBlock": "0x0", "toBlock": hex(head)}
         logs = node.call("eth_getLogs", {**span, "topics": [PAID_TOPIC]})
@@ -315,6 +320,8 @@ def _events(
         sender = {tx["hash"]: tx["from"].lower() for tx in transactions}
         for log in logs:
             paid, number = paid_item(log), int(log["blockNumber"], 16)
+            if paid.to in own:
+                continue
             payouts.append(
                 [
                     source.network,
@@ -375,6 +382,31 @@ class FailedItem:
 def failed_item(log: Mapping[str, Any]) -> FailedItem:
     """The payment that ``log``, a node's of :data:`FAILED_TOPIC`, says was not made."""
     return FailedItem(seq=int(log["topics"][1], 16), withdrawal=_id(log["topics"][2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutedItem:
+    """What an ``Executed`` event says: what a reserve did because approvers had signed it.
+
+    ``kind`` is the contract's number; a new recipient (2) moves nothing. Addresses are lower case.
+    """
+
+    approval: str
+    kind: int
+    to: str
+    token: str
+    amount: int
+
+
+def executed_item(log: Mapping[str, Any]) -> ExecutedItem:
+    """What ``log``, a node's of :data:`EXECUTED_TOPIC`, says was done."""
+    return ExecutedItem(
+        approval=_id(log["topics"][1]),
+        kind=int(log["data"][2:66], 16),
+        to="0x" + log["topics"][2][-40:].lower(),
+        token="0x" + log["data"][66:130][-40:].lower(),
+        amount=int(log["data"][130:194], 16),
+    )
 
 
 def _id(topic: str) -> str:

@@ -25,6 +25,7 @@ QUERIES: tuple[str, ...] = (
     metrics.GAS_LEFT,
     metrics.LANE_DISPUTED,
     metrics.LANE_STUCK,
+    metrics.WAL_RECEIVED,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
     metrics.RESERVED_VALUE,

@@ -8,7 +8,8 @@ part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTER
 It asks the venue at the address that its customers use, as the flood does, and only what the venue
 offers: a shorter way in would show a venue that no customer has. The first line of the log says
 which address that is. Nodes are asked directly, past every proxy that faults act on; the probes of
-key services, signers and RPC endpoints go through theirs, because they must see those faults.
+key services, signers and RPC endpoints go through theirs, because they must see those faults. Where
+a drill may be a client of the ledger's database, the prober has it count its sessions.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from seawall.evidence.probes import (
     SignerProbe,
     StatusProbe,
 )
+from seawall.evidence.sessions import SessionsProbe
 from seawall.formats import documents
 from seawall.formats.customers import OF_PROBER, Account, read_accounts
 from seawall.formats.deployment import Deployment, address_of, load_deployment
@@ -213,6 +215,8 @@ async def watch(
             probes += SignerProbe(http=http, region=region, signer=signer).probes()
         for endpoint in endpoints_of(deployment):
             probes += endpoint.probes()
+        if deployment.database is not None and deployment.database.client is not None:
+            probes += SessionsProbe(url_file=deployment.database.client).probes()
         clocks = Clocks(steady=time.monotonic, wall=time.time, sleep=asyncio.sleep)
         start = time.monotonic()
         async with asyncio.TaskGroup() as tasks:

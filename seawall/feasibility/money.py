@@ -110,6 +110,11 @@ def _signed(
                     f"{_plain(_cap(policy, holding))}"
                 ),
             ),
+            Term(
+                name="a sweep just before",
+                value=-policy.treasury.sweep_of_cap * _cap(policy, holding),
+                detail="it counts in the first window",
+            ),
         ),
         remedy=(f"raise caps.signer.of_target or the target of {name}, or promise less"),
     )

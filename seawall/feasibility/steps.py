@@ -10,6 +10,10 @@ from seawall.controls.timing import (
     CLAIM_POLL_MS,
     CLAIM_SPACING_MS,
     FOLLOW_EVERY_MS,
+    RAIL_CLAIM_POLL_MS,
+    RAIL_RETRY_MS,
+    RAIL_STATEMENT_EVERY_MS,
+    RAIL_TIMEOUT_MS,
     SIGNER_TIMEOUT_MS,
 )
 from seawall.feasibility.sums import Term, show
@@ -53,6 +57,22 @@ def switching() -> Term:
     count = BreakerSettings().failures_to_open
     return ms(
         "breaker opens", count * SIGNER_TIMEOUT_MS, f"{count} failures x {span(SIGNER_TIMEOUT_MS)}"
+    )
+
+
+def changing_rail() -> tuple[Term, ...]:
+    """From a rail's primary provider gone dark to a withdrawal that its standby has accepted.
+
+    If nothing is on its way, only the reading of its statement finds out. What the standby has
+    accepted counts once its statement was read.
+    """
+    count = BreakerSettings().failures_to_open
+    each_ms = RAIL_STATEMENT_EVERY_MS + RAIL_TIMEOUT_MS
+    return (
+        ms("breaker opens", count * each_ms, f"{count} failures x {span(each_ms)}"),
+        ms("claim", RAIL_CLAIM_POLL_MS),
+        ms("instruction", RAIL_RETRY_MS + RAIL_TIMEOUT_MS),
+        ms("statement", RAIL_STATEMENT_EVERY_MS + RAIL_TIMEOUT_MS),
     )
 
 

@@ -95,6 +95,15 @@ def _switches(policy: Policy) -> Iterator[Sum]:
         ),
         "raise protected_max; the mode controller reads no more often",
     )
+    for name in policy.paying_rails():
+        yield _within(
+            f"failover of rail {name}",
+            "targets.rail_failover_max",
+            policy.targets.rail_failover_max,
+            steps.changing_rail(),
+            "raise rail_failover_max; a provider is asked twice before it is left, each time for so"
+            " long",
+        )
     for key, served in policy.served.items():
         pace_ms = int(served.check_every.removesuffix("s")) * 1_000
         yield _within(
@@ -150,6 +159,21 @@ def _payments(policy: Policy) -> Iterator[Sum]:
             policy.targets.small_withdrawal_within,
             (*steps.refilling(policy), *final),
             "raise small_withdrawal_within, or shorten treasury.refill_lead_time",
+        )
+        yield _within(
+            f"ledger restored on {network}",
+            "targets.database_rto_max",
+            policy.targets.database_rto_max,
+            (
+                *final,
+                steps.claiming(),
+                steps.signing(),
+                ms("block", policy.networks[network].block_time),
+            ),
+            (
+                "raise database_rto_max; before anything is paid after a restore, the new "
+                "generation must be final in the contract, and the restore itself takes its time"
+            ),
         )
         yield _within(
             f"small withdrawal on {network} while the signer's cap is used up",

@@ -33,6 +33,7 @@ from seawall.conventions.evidence import Port
 from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
+from seawall.formats.credentials import read_credential
 from seawall.formats.documents import read_model
 from seawall.kill_switch import KillSwitchFile, KillSwitchLocation
 from seawall.processes.environment import is_loopback
@@ -96,6 +97,18 @@ class Process(_Part):
     pid: int | None = None
     log: Path | None = None
     address: str | None = None
+
+
+class Database(_Part):
+    """The ledger's PostgreSQL: where the venue reaches it (host:port), and handles that lose it.
+
+    `seawall/processes/procedure.py` has such handles; the same restore it. ``client`` is a file of
+    mode 0600 with the URL of a role that may connect to it, for faults that are clients of it.
+    """
+
+    address: str
+    control: Url
+    client: Path | None = None
 
 
 class Regions(_Part):
@@ -210,21 +223,10 @@ class Signer(_Part):
     def headers(self, caller: Literal["prober", "prover"]) -> dict[str, str]:
         """HTTP headers of a request of ``caller``; none if no credential of it is named.
 
-        Raises :class:`UsageError` if the file cannot be read, or others can read it.
+        Raises :class:`UsageError` if the file cannot be read, if others can, or for odd bytes.
         """
         path: Path | None = getattr(self, caller)
-        return {} if path is None else signing.authorization(_secret(path))
-
-
-def _secret(path: Path) -> str:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise UsageError(
-                f"others can read {path}, and a credential is in it", remedy=f"chmod 600 {path}"
-            )
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(f"cannot read the credential {path}: {error.strerror}") from error
+        return {} if path is None else signing.authorization(read_credential(path))
 
 
 class Venue(_Part):
@@ -332,6 +334,7 @@ class Deployment(_Part):
             role; without it the user's own AWS configuration counts.
         process_control: Base URL of handles that freeze, kill and start a process by its name
             (`sandbox/process_control.py` has them).
+        database: That of the ledger, if a fault may lose it.
         kms_crowding: Base URL of handles that let another tenant use up a region's quota of KMS
             (`localaws/emulator/control.py` has them); AWS itself offers none.
         metrics: PromQL expression by the kit's own name of a metric, where they differ;
@@ -361,6 +364,7 @@ class Deployment(_Part):
     metrics_ports: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, str] = Field(default_factory=dict)
     process_control: str | None = None
+    database: Database | None = None
     kms_crowding: str | None = None
     outputs: Path | None = None
     pages: Path | None = None
@@ -423,9 +427,11 @@ class Deployment(_Part):
         for name, signer in self.signers.items():
             yield f"signers.{name}.url", signer.url
         for name in ("toxiproxy", "process_control", "kms_crowding"):
-            url = getattr(self, name)
-            if url is not None:
+            if (url := getattr(self, name)) is not None:
                 yield name, url
+        if self.database is not None:
+            yield "database.address", f"tcp://{self.database.address}"
+            yield "database.control", self.database.control
         for name, proxy in self.proxies.items():
             yield f"proxies.{name}.listen", f"tcp://{proxy.listen}"
             yield f"proxies.{name}.upstream", f"tcp://{proxy.upstream}"
@@ -459,10 +465,8 @@ class Deployment(_Part):
 
     def expression(self, metric: str) -> str:
         """PromQL of the kit's ``metric``: the expression that the file maps it to, or its name."""
-        mapped = self.metrics.get(metric)
-        if mapped is None or metrics.is_selector(mapped):
-            return mapped or metric
-        return f"({mapped})"
+        mapped = self.metrics.get(metric, metric)
+        return mapped if metrics.is_selector(mapped) else f"({mapped})"
 
     def permit(self, *, now: float | None = None) -> None:
         """Require that a drill may run on it at all.

@@ -14,11 +14,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from seawall.conventions.environment import (
+    CUSTODY_CREDENTIAL_VARIABLE,
     DATABASE_VARIABLE,
+    RAIL_CREDENTIALS_VARIABLE,
     SABOTAGE_VARIABLE,
+    SIGN_LOG_VARIABLE,
     SIGNER_CREDENTIAL_VARIABLE,
 )
 from seawall.errors import UsageError
@@ -26,6 +29,8 @@ from seawall.formats.atomic import write_private
 from seawall.formats.documents import read_json_model
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+
+_CREDENTIALS = TypeAdapter(dict[str, dict[str, str]])
 
 
 class _Part(BaseModel):
@@ -44,18 +49,25 @@ class NetworkConfig(_Part):
 
     ``payout_contracts`` and ``reserve_contracts`` are addresses by wallet, ``tokens`` by asset.
     Reserve wallets are contracts of the same code (docs/decisions/0005): they hold exactly what the
-    ledger says, and the gas money of their keys lies elsewhere.
+    ledger says, and the gas money of their keys lies elsewhere. ``gas_tank`` is the contract that
+    refills it (docs/decisions/0046); without one people do. Of a cold wallet that is not in
+    ``cold_contracts`` the policy has the address.
     """
 
     chain_id: int
     rpc: Endpoint
     payout_contracts: dict[str, str]
     reserve_contracts: dict[str, str] = Field(default_factory=dict)
+    cold_contracts: dict[str, str] = Field(default_factory=dict)
     tokens: dict[str, str]
+    gas_tank: str | None = None
 
     def contract_of(self, wallet: str) -> str | None:
         """The contract that holds the money of ``wallet``; None if its key's address holds it."""
-        return self.payout_contracts.get(wallet) or self.reserve_contracts.get(wallet)
+        for contracts in (self.payout_contracts, self.reserve_contracts, self.cold_contracts):
+            if wallet in contracts:
+                return contracts[wallet]
+        return None
 
 
 class Key(_Part):
@@ -106,6 +118,15 @@ class VenueConfig(_Part):
     ``signer_callers`` by name: all others are refused. To change a credential, add the new one
     under another name, restart the caller with it, and remove the old one.
 
+    ``approvers`` are addresses of approvers' keys by role, as reserves were deployed with them.
+
+    ``rails`` are the two providers of each rail that withdrawals are paid over, by rail; a rail
+    that is not there is not offered. Who pays over them gets their credentials from its
+    environment.
+
+    ``custodian`` is where the custodian of the cold wallets is reached; without it nothing is asked
+    of it. The treasury gets its credential from its environment.
+
     ``sandbox``: nothing of value can be lost, so that controls may be switched off.
     """
 
@@ -115,7 +136,10 @@ class VenueConfig(_Part):
     networks: dict[str, NetworkConfig]
     signers: dict[str, SignerConfig]
     signer_callers: dict[str, SignerCaller]
+    approvers: dict[str, str] = Field(default_factory=dict)
     exchange: Endpoint
+    rails: dict[str, Endpoint] = Field(default_factory=dict)
+    custodian: str | None = Field(default=None, repr=False)
     api_listen_port: int
     api_url: str
     metrics_ports: dict[str, int]
@@ -131,16 +155,28 @@ class VenueConfig(_Part):
         contracts = {
             address
             for network in networks
-            for address in (*network.payout_contracts.values(), *network.reserve_contracts.values())
+            for address in (
+                *network.payout_contracts.values(),
+                *network.reserve_contracts.values(),
+                *network.cold_contracts.values(),
+            )
         }
         tokens = {token for network in networks for token in network.tokens.values()}
-        return frozenset(address.lower() for address in cold | keys | contracts | tokens)
+        tanks = {network.gas_tank for network in networks if network.gas_tank is not None}
+        return frozenset(address.lower() for address in cold | keys | contracts | tokens | tanks)
 
     def contracts(self, policy: Policy, wallets: Iterable[str]) -> dict[str, str]:
         """Lower-case contract of each of ``wallets`` that has one."""
         found = {
             wallet: self.networks[policy.wallets[wallet].network].contract_of(wallet)
             for wallet in wallets
+        }
+        return {wallet: address.lower() for wallet, address in found.items() if address}
+
+    def tanks(self, policy: Policy, wallets: Iterable[str]) -> dict[str, str]:
+        """Lower-case address of what pays the gas of each of ``wallets``, where there is that."""
+        found = {
+            wallet: self.networks[policy.wallets[wallet].network].gas_tank for wallet in wallets
         }
         return {wallet: address.lower() for wallet, address in found.items() if address}
 
@@ -177,11 +213,22 @@ class VenueConfig(_Part):
 
 def database_url() -> str:
     """The database URL of this process, with its own role. Raises :class:`UsageError`."""
-    url = os.environ.get(DATABASE_VARIABLE)
+    return _url(DATABASE_VARIABLE)
+
+
+def sign_log_url() -> str:
+    """The URL of the signers' own database, with the role of this process there.
+
+    Raises :class:`UsageError`.
+    """
+    return _url(SIGN_LOG_VARIABLE)
+
+
+def _url(variable: str) -> str:
+    url = os.environ.get(variable)
     if not url:
         raise UsageError(
-            f"{DATABASE_VARIABLE} is not set",
-            remedy="set it to the PostgreSQL URL of this process's role",
+            f"{variable} is not set", remedy="set it to the PostgreSQL URL of this process's role"
         )
     return url
 
@@ -193,6 +240,28 @@ def signer_credential() -> str:
         raise UsageError(
             f"{SIGNER_CREDENTIAL_VARIABLE} is not set",
             remedy="set it to the credential whose SHA-256 stands under signer_callers",
+        )
+    return credential
+
+
+def rail_credentials() -> dict[str, dict[str, str]]:
+    """What this process shows each provider, by rail and side. Raises :class:`UsageError`."""
+    try:
+        return _CREDENTIALS.validate_json(os.environ.get(RAIL_CREDENTIALS_VARIABLE, ""))
+    except ValidationError as error:
+        raise UsageError(
+            f"{RAIL_CREDENTIALS_VARIABLE} holds no credentials by rail and side",
+            remedy='set it to JSON such as {"fiat": {"primary": "...", "standby": "..."}}',
+        ) from error
+
+
+def custody_credential() -> str:
+    """What this process shows the custodian. Raises :class:`UsageError`."""
+    credential = os.environ.get(CUSTODY_CREDENTIAL_VARIABLE)
+    if not credential:
+        raise UsageError(
+            f"{CUSTODY_CREDENTIAL_VARIABLE} is not set",
+            remedy="set it to what the custodian gave the venue, or name no custodian",
         )
     return credential
 
@@ -222,12 +291,15 @@ def config_from_arguments(
         parser.add_argument(f"--{name}", action="store_true", help=text)
     arguments = parser.parse_args()
     config = load_config(arguments.config)
-    _refuse_sabotage(config)
+    refuse_sabotage(config)
     return config, arguments
 
 
-def _refuse_sabotage(config: VenueConfig) -> None:
-    """Let no process of a real venue start without one of its controls."""
+def refuse_sabotage(config: VenueConfig) -> None:
+    """Let no process of a real venue start without one of its controls.
+
+    Raises :class:`UsageError`.
+    """
     sabotage = os.environ.get(SABOTAGE_VARIABLE)
     if sabotage and not config.sandbox:
         raise UsageError(

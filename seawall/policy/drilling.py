@@ -97,7 +97,13 @@ class PlannedFault(Section):
 
 
 DrillTarget = Literal[
-    "failover_max", "protected_max", "page_max", "recovery_max", "small_withdrawals_completed_min"
+    "failover_max",
+    "protected_max",
+    "page_max",
+    "recovery_max",
+    "small_withdrawals_completed_min",
+    "database_rpo_max",
+    "database_rto_max",
 ]
 """Targets that a drill can measure; a missed one is FAIL."""
 

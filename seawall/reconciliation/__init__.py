@@ -6,6 +6,7 @@ do about it. Nothing is kept between two runs.
 
 - `facts`: one row of evidence each. `chain`: a network at one final block.
 - `spool`: facts on disk, sorted and joined, so that memory does not grow with the venue.
-- `findings`: everything that can be wrong, by name. `payouts`, `books`: the explanation, pure.
+- `contradictions`: everything that can be wrong, by name.
+- `payouts`, `books`: the explanation, pure.
 - `run`: gathers and explains. `views`: for people and for machines.
 """

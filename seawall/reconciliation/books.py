@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from seawall.reconciliation.contradictions import Contradiction, ContradictionName, Doubt, ids_of
 from seawall.reconciliation.facts import (
     Holding,
     LedgerLine,
@@ -22,10 +23,11 @@ from seawall.reconciliation.facts import (
     Slot,
     TopUp,
 )
-from seawall.reconciliation.findings import Doubt, Finding, FindingName, ids_of
 
 HELD_KINDS = ("hot", "reserve", "cold")
 """Kinds of accounts whose money lies in wallets."""
+PROVIDER_KINDS = ("at_primary", "at_standby")
+"""Kinds whose money lies at the providers of a rail, which pay in place of a hot wallet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,12 +171,12 @@ def unread_holdings(
     ]
 
 
-def judge_wallet(line: WalletLine, block: int) -> Finding | None:
+def judge_wallet(line: WalletLine, block: int) -> Contradiction | None:
     """What is wrong with a holding at ``block``; None where nothing is."""
     if line.difference == 0 or (not line.listed and line.difference > 0):
         return None
     lacks = line.difference < 0
-    return Finding(
+    return Contradiction(
         name="deficit" if lacks else "surplus",
         text=f"{line.wallet} holds {line.on_chain} {line.asset} at block {block} of {line.network},"
         f" {abs(line.difference)} {'less' if lacks else 'more'} than is explained",
@@ -187,7 +189,7 @@ def judge_wallet(line: WalletLine, block: int) -> Finding | None:
 
 def judge_reservations(
     ledger: Iterable[LedgerLine], open_amounts: Mapping[Place, int]
-) -> Iterator[Finding]:
+) -> Iterator[Contradiction]:
     """Where the ledger reserves more or less than open withdrawals ask for."""
     reserved: Counter[Place] = Counter()
     for line in ledger:
@@ -196,7 +198,7 @@ def judge_reservations(
     for network, asset in sorted(reserved.keys() | open_amounts.keys()):
         booked, asked = reserved[network, asset], open_amounts.get((network, asset), 0)
         if booked != asked:
-            yield Finding(
+            yield Contradiction(
                 name="reservations-differ",
                 text=f"the ledger reserves {booked} {asset} on {network}, and open withdrawals ask"
                 f" for {asked}",
@@ -208,14 +210,14 @@ def judge_reservations(
 
 def judge_ledger(
     ledger: Iterable[LedgerLine], *, unbalanced: int, mismatched: int, negative: int
-) -> Iterator[Finding]:
+) -> Iterator[Contradiction]:
     """Whether the ledger sums to zero by network and asset, and by the venue's own count."""
     sums: Counter[Place] = Counter()
     for line in ledger:
         sums[line.network, line.asset] += line.balance
     for (network, asset), total in sorted(sums.items()):
         if total:
-            yield Finding(
+            yield Contradiction(
                 name="ledger-does-not-balance",
                 text=f"all {asset} of {network} sum to {total}",
                 network=network,
@@ -228,7 +230,7 @@ def judge_ledger(
         (negative, "balances are negative"),
     ):
         if count:
-            yield Finding(name="ledger-does-not-balance", text=f"{count} {what}")
+            yield Contradiction(name="ledger-does-not-balance", text=f"{count} {what}")
 
 
 @dataclass(kw_only=True)
@@ -237,7 +239,7 @@ class Posted:
 
     Attributes:
         reserved: Of all withdrawals. ``paid`` and ``voided`` are those that were resolved so.
-        topped_up: Of top-ups that are posted.
+        topped_up: Of top-ups that are posted; ``swept`` of sweeps.
         surpluses: Of money from outside.
     """
 
@@ -245,17 +247,19 @@ class Posted:
     paid: Counter[Place] = field(default_factory=Counter)
     voided: Counter[Place] = field(default_factory=Counter)
     topped_up: Counter[Place] = field(default_factory=Counter)
+    swept: Counter[Place] = field(default_factory=Counter)
     surpluses: Counter[Place] = field(default_factory=Counter)
 
 
 def judge_postings(
     postings: Sequence[PostingLine], ledger: Iterable[LedgerLine], rows: Posted
-) -> Iterator[Finding]:
+) -> Iterator[Contradiction]:
     """Where postings of a kind moved something else than the rows that they follow from."""
     sums: Counter[tuple[str, str, str, str]] = Counter()
     kinds: Counter[tuple[str, str, str, str]] = Counter()
     for line in postings:
-        sums[line.posting, line.kind, line.network, line.asset] += line.amount
+        paying = "hot" if line.kind in PROVIDER_KINDS else line.kind
+        sums[line.posting, paying, line.network, line.asset] += line.amount
         kinds[line.bucket, line.network, line.asset, line.kind] += line.amount
     for posting, kind, sign, expected in (
         ("reserve", "reserved", -1, rows.reserved),
@@ -264,6 +268,8 @@ def judge_postings(
         ("post", "hot", -1, rows.paid),
         ("topup", "reserve", -1, rows.topped_up),
         ("topup", "hot", 1, rows.topped_up),
+        ("sweep", "hot", -1, rows.swept),
+        ("sweep", "reserve", 1, rows.swept),
     ):
         places = expected.keys() | {
             (network, asset) for each, of, network, asset in sums if (each, of) == (posting, kind)
@@ -298,9 +304,9 @@ def _account(line: LedgerLine) -> tuple[str, str, str, str]:
     return line.bucket, line.network, line.asset, line.kind
 
 
-def _differs(posting: str, kind: str, place: Place, moved: int, expected: int) -> Finding:
+def _differs(posting: str, kind: str, place: Place, moved: int, expected: int) -> Contradiction:
     network, asset = place
-    return Finding(
+    return Contradiction(
         name="postings-differ",
         text=f"postings `{posting}` moved {moved} {asset} of {kind} on {network}, and the rows that"
         f" they follow from say {expected}",
@@ -310,7 +316,7 @@ def _differs(posting: str, kind: str, place: Place, moved: int, expected: int) -
     )
 
 
-_KNOWN = ("fund", "surplus", "post", "topup")
+_KNOWN = ("fund", "surplus", "post", "topup", "sweep")
 """Postings that have a term of their own in :class:`AssetLine`."""
 
 
@@ -393,7 +399,7 @@ def asset_lines(
 # --- signatures and nonces
 
 
-def judge_signature(signature: Signature, network: str, slot: Slot | None) -> Finding | None:
+def judge_signature(signature: Signature, network: str, slot: Slot | None) -> Contradiction | None:
     """Whether ``signature`` is for what its slot says."""
     of = f"nonce {signature.nonce} of {signature.address} on {network}"
     ids = ids_of(
@@ -403,14 +409,14 @@ def judge_signature(signature: Signature, network: str, slot: Slot | None) -> Fi
         tx_hash=signature.tx_hash,
     )
     if slot is None:
-        return Finding(
+        return Contradiction(
             name="signature-without-slot",
             text=f"{of} was signed and is on no record",
             network=network,
             ids=ids,
         )
     if signature.digest != slot.digest:
-        return Finding(
+        return Contradiction(
             name="signed-something-else",
             text=f"{of} was signed for {signature.digest[:12]}, its slot is for {slot.digest[:12]}",
             network=network,
@@ -419,11 +425,13 @@ def judge_signature(signature: Signature, network: str, slot: Slot | None) -> Fi
     return None
 
 
-def past_the_signer(slot: Slot) -> Finding:
-    """A slot that is signed and not in the signer's log."""
-    return Finding(
+def past_the_signer(slot: Slot) -> Contradiction:
+    """A slot that is signed, by what is not in the signer's log as signed."""
+    what = slot.state if slot.tx_hash is None else f"{slot.state} as {slot.tx_hash}"
+    return Contradiction(
         name="signed-past-the-signer",
-        text=f"nonce {slot.nonce} of {slot.wallet} is {slot.state} and not in the signer's log",
+        text=f"nonce {slot.nonce} of {slot.wallet} is {what}, and the signer's log has no such"
+        " signature",
         network=slot.network,
         ids=ids_of(wallet=slot.wallet, slot=slot.id, nonce=slot.nonce, tx_hash=slot.tx_hash),
     )
@@ -445,7 +453,7 @@ class Lane:
     recorded: int
 
 
-def judge_lane(lane: Lane) -> Finding | Doubt | None:
+def judge_lane(lane: Lane) -> Contradiction | Doubt | None:
     """Whether every transaction of a key is on record, from its first one on record on."""
     who = f"the key of {lane.wallet} ({lane.address})"
     if lane.first is None:
@@ -456,7 +464,7 @@ def judge_lane(lane: Lane) -> Finding | Doubt | None:
     missing = lane.sent - lane.first - lane.recorded
     if missing <= 0:
         return None
-    return Finding(
+    return Contradiction(
         name="nonce-without-slot",
         text=f"{who} has sent {missing} transactions that are on no record",
         network=lane.network,
@@ -466,7 +474,7 @@ def judge_lane(lane: Lane) -> Finding | Doubt | None:
 
 # --- movements between wallets
 
-TOP_UP_STATES = ("requested", "slotted", "posted")
+TOP_UP_STATES = ("requested", "slotted", "posted", "taken_back")
 
 
 @dataclass(kw_only=True)
@@ -474,7 +482,7 @@ class Moved:
     """How far a top-up has come, and what is wrong with it."""
 
     stage: str
-    findings: list[Finding] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
 
 
@@ -492,14 +500,14 @@ def judge_top_up(
         top_up: As on record.
         slot: Its slot.
         movements: What the transaction with the slot's nonce moved.
-        target: Address of the wallet that it refills.
+        target: Address of the wallet that it goes to.
         sight: How far the network was seen; None if it was not read, and then it is in no doubt by
             itself.
     """
     found = Moved(stage=top_up.state if slot is None else slot.state)
-    what = f"the top-up of {top_up.amount} {top_up.asset} to {top_up.to_wallet}"
+    what = f"the top-up or sweep of {top_up.amount} {top_up.asset} to {top_up.to_wallet}"
 
-    def contradict(name: FindingName, text: str, moved: Payment | None = None) -> None:
+    def contradict(name: ContradictionName, text: str, moved: Payment | None = None) -> None:
         tx_hash = None if slot is None else slot.tx_hash
         block = None if slot is None else slot.block_number
         ids = ids_of(
@@ -510,8 +518,8 @@ def judge_top_up(
         )
         place = {"network": top_up.network, "asset": top_up.asset}
         found.stage = "contradicted"
-        found.findings.append(
-            Finding(name=name, text=f"{what} {text}", amount=top_up.amount, ids=ids, **place)
+        found.contradictions.append(
+            Contradiction(name=name, text=f"{what} {text}", amount=top_up.amount, ids=ids, **place)
         )
 
     if slot is None and top_up.slot_id is not None:
@@ -535,7 +543,11 @@ def judge_top_up(
                 contradict("top-up-without-movement", "is posted, and no transaction moved it")
         return found
     first, *more = movements
-    if top_up.state != "posted" and not found.findings and (sight is None or sight.at_pin(first)):
+    if (
+        top_up.state != "posted"
+        and not found.contradictions
+        and (sight is None or sight.at_pin(first))
+    ):
         found.stage = "not_posted"
     named = first.withdrawal or top_up.id
     wanted = (top_up.id, top_up.network, top_up.asset, top_up.amount, target)
@@ -545,9 +557,9 @@ def judge_top_up(
     return found
 
 
-def moved_without_top_up(movement: Payment) -> Finding:
+def moved_without_top_up(movement: Payment) -> Contradiction:
     """Money that left a wallet which pays nobody, for nothing that is on record."""
-    return Finding(
+    return Contradiction(
         name="moved-without-top-up",
         text=f"{movement.amount} {movement.asset or 'of an unknown token'} left {movement.wallet}"
         f" to {movement.to}, and no top-up asks for it",

@@ -16,18 +16,22 @@ import httpx
 from seawall.errors import EvidenceError
 from seawall.evidence.chain import (
     BALANCE_OF_SELECTOR,
+    EXECUTED_TOPIC,
     FAILED_TOPIC,
     NATIVE,
     PAID_TOPIC,
     ChainSource,
     Node,
     decoding,
+    executed_item,
     failed_item,
     paid_item,
     transfers_until,
 )
-from seawall.reconciliation.facts import Failure, Holding, Payment, Pin
+from seawall.reconciliation.facts import Execution, Failure, Holding, Payment, Pin
 
+RECIPIENT_KIND = 2
+"""The kind of approval that names a new recipient, as in the reserve's contract."""
 _SPAN_FIRST = 1_000
 _SPAN_MAX = 50_000
 """Blocks that are asked for at once; a node that refuses, or takes too long, is asked for fewer."""
@@ -40,7 +44,8 @@ class Activity:
     """What happened in some blocks, in their order."""
 
     payments: Sequence[Payment]
-    failures: Sequence[Failure]
+    failures: Sequence[Failure] = ()
+    executions: Sequence[Execution] = ()
 
 
 class PinnedNetwork:
@@ -89,7 +94,7 @@ class PinnedNetwork:
                 )
 
     def activity(self, first: int, last: int) -> Iterator[Activity]:
-        """Payments and failures in the blocks from ``first`` to ``last``, a span after another."""
+        """What happened in the blocks from ``first`` to ``last``, a span after another."""
         with decoding(self._source.network):
             if self._source.senders:
                 yield from self._transfers(max(first, self._source.first_block), last)
@@ -140,7 +145,7 @@ class PinnedNetwork:
                 "address": sorted(self._wallet_of),
                 "fromBlock": hex(first),
                 "toBlock": hex(last),
-                "topics": [[PAID_TOPIC, FAILED_TOPIC]],
+                "topics": [[PAID_TOPIC, FAILED_TOPIC, EXECUTED_TOPIC]],
             },
         )
         outside = [log for log in logs if not first <= int(log["blockNumber"], 16) <= last]
@@ -154,44 +159,52 @@ class PinnedNetwork:
         transactions = {each["hash"]: each for each in found}
         payments: list[Payment] = []
         failures: list[Failure] = []
+        executions: list[Execution] = []
         for log in logs:
             transaction = transactions[log["transactionHash"]]
-            number = int(log["blockNumber"], 16)
-            sender, nonce = transaction["from"].lower(), int(transaction["nonce"], 16)
-            tx_hash = str(log["transactionHash"]).lower()
+            of_transaction: dict[str, Any] = {
+                "network": self._source.network,
+                "tx_hash": str(log["transactionHash"]).lower(),
+                "block_number": int(log["blockNumber"], 16),
+                "sender": transaction["from"].lower(),
+                "nonce": int(transaction["nonce"], 16),
+            }
             if log["topics"][0] == FAILED_TOPIC:
                 failed = failed_item(log)
                 failures.append(
-                    Failure(
-                        network=self._source.network,
-                        seq=failed.seq,
-                        withdrawal=failed.withdrawal,
-                        tx_hash=tx_hash,
-                        block_number=number,
-                        sender=sender,
-                        nonce=nonce,
+                    Failure(seq=failed.seq, withdrawal=failed.withdrawal, **of_transaction)
+                )
+                continue
+            wallet = self._wallet_of[log["address"].lower()]
+            payload = bytes.fromhex(transaction["input"].removeprefix("0x"))
+            of_transaction["payload_digest"] = hashlib.sha256(payload).hexdigest()
+            if log["topics"][0] == EXECUTED_TOPIC:
+                done = executed_item(log)
+                moves = done.kind != RECIPIENT_KIND
+                executions.append(
+                    Execution(
+                        wallet=wallet,
+                        approval=done.approval,
+                        to=done.to,
+                        asset=self._asset_of.get(done.token, "") if moves else None,
+                        amount=done.amount,
+                        **of_transaction,
                     )
                 )
                 continue
             item = paid_item(log)
-            payload = bytes.fromhex(transaction["input"].removeprefix("0x"))
             payments.append(
                 Payment(
-                    network=self._source.network,
-                    wallet=self._wallet_of[log["address"].lower()],
+                    wallet=wallet,
                     seq=item.seq,
                     to=item.to,
                     asset=self._asset_of.get(item.token, ""),
                     amount=item.amount,
-                    tx_hash=tx_hash,
-                    block_number=number,
-                    sender=sender,
-                    nonce=nonce,
-                    payload_digest=hashlib.sha256(payload).hexdigest(),
                     withdrawal=item.withdrawal,
+                    **of_transaction,
                 )
             )
-        return Activity(payments=payments, failures=failures)
+        return Activity(payments=payments, failures=failures, executions=executions)
 
     def _transfers(self, first: int, last: int) -> Iterator[Activity]:
         for start in range(first, last + 1, _TRANSFER_SPAN):
@@ -211,6 +224,5 @@ class PinnedNetwork:
                         sender=row["from_address"],
                     )
                     for row in rows
-                ],
-                failures=[],
+                ]
             )

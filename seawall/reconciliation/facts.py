@@ -68,7 +68,7 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopUp:
-    """A refill of a hot wallet as the venue has it on record."""
+    """A refill of a hot wallet, or a sweep out of it, as the venue has it on record."""
 
     id: str
     network: str
@@ -78,6 +78,45 @@ class TopUp:
     state: str
     slot_id: int | None
     from_wallet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """What approvers were asked to sign, as the venue has it on record.
+
+    A transfer out of the reserve ``from_wallet``, or without an ``asset`` that it refills
+    ``to_address`` from then on. ``slot_id`` is of the transaction that carries it out.
+    """
+
+    id: str
+    network: str
+    from_wallet: str
+    to_wallet: str
+    to_address: str
+    amount: int
+    state: str
+    asset: str | None = None
+    slot_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColdTransfer:
+    """What was to come from a cold wallet to its reserve, as the venue has it on record.
+
+    A custodian has made its transaction, so it has no slot; its id is the one in the event.
+    ``tx_hash`` is the transaction that the venue has seen, if it has.
+    """
+
+    id: str
+    network: str
+    from_wallet: str
+    to_wallet: str
+    to_address: str
+    asset: str
+    amount: int
+    state: str
+    tx_hash: str | None = None
+    block_number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +190,26 @@ class Failure:
     nonce: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """What a reserve's contract did because approvers had signed it.
+
+    Without an ``asset`` it refills ``to`` from then on. The rest is as of :class:`Payment`.
+    """
+
+    network: str
+    wallet: str
+    approval: str
+    to: str
+    asset: str | None
+    amount: int
+    tx_hash: str
+    block_number: int
+    sender: str
+    nonce: int
+    payload_digest: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pin:
     """The final block at which a network was read."""
@@ -182,9 +241,10 @@ class Sight:
     statement_until: Instant | None = None
     records_at: Instant | None = None
 
-    def at_pin(self, payment: Payment) -> bool:
+    def at_pin(self, payment: Payment | Execution) -> bool:
         """Whether the venue's records must know ``payment``: it was final before they were read."""
-        if self.records_at is not None and payment.at is not None:
-            return payment.at <= self.records_at
+        at = payment.at if isinstance(payment, Payment) else None
+        if self.records_at is not None and at is not None:
+            return at <= self.records_at
         block = payment.block_number
         return self.pinned is None or block is None or block <= self.pinned

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from seawall.reconciliation.contradictions import Contradiction, ContradictionName, Doubt, ids_of
 from seawall.reconciliation.facts import Failure, Payment, Sight, Signature, Slot, Withdrawal
-from seawall.reconciliation.findings import Doubt, Finding, FindingName, ids_of
 
 
 class Stage(StrEnum):
@@ -26,6 +26,7 @@ class Stage(StrEnum):
     SIGNED = "signed"
     SLOTTED = "slotted"
     RESERVED = "reserved"
+    INSTRUCTED = "instructed"
     FAILED = "failed"
     HELD = "held"
     VOIDED = "voided"
@@ -41,6 +42,7 @@ STAGES: Mapping[Stage, str] = {
     Stage.SIGNED: "signed, not broadcast",
     Stage.SLOTTED: "slotted, not signed",
     Stage.RESERVED: "reserved, waiting",
+    Stage.INSTRUCTED: "with a provider of a rail, not settled",
     Stage.FAILED: "failed on the chain, not settled yet",
     Stage.HELD: "held",
     Stage.VOIDED: "voided",
@@ -49,9 +51,9 @@ STAGES: Mapping[Stage, str] = {
 }
 """What each says, in the order in which people read them."""
 
-STATES = ("posted", "slotted", "unknown", "voided", "reserved")
+STATES = ("posted", "slotted", "instructed", "unknown", "voided", "reserved")
 """States of a withdrawal; where several are alike, payments are taken for theirs in this order."""
-OPEN = frozenset({"reserved", "slotted", "unknown"})
+OPEN = frozenset({"reserved", "slotted", "instructed", "unknown"})
 """States whose amount the ledger still reserves."""
 SLOT_STATES = ("open", "signed", "broadcast", "included", "final")
 _IN_FLIGHT = {
@@ -106,7 +108,7 @@ class Explained:
     """
 
     lines: list[Line] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     newer: Counter[str] = field(default_factory=Counter)
     by_slot: int = 0
@@ -119,7 +121,8 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
         case: What belongs together.
         sights: How far payments were seen, by network; one that was not read is absent, and what
             was posted there is not seen.
-        slots: Whether the venue's slots are known, so that a payment without one is a finding.
+        slots: Whether the venue's slots are known, so that a payment without one contradicts
+            them.
     """
     found = Explained()
     for recorded, seen in _shared(case):
@@ -130,8 +133,8 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
         for each in seen:
             payment = each.payment
             if sights[payment.network].at_pin(payment):
-                found.findings.append(
-                    _finding("paid-without-withdrawal", each, "no withdrawal asks for it")
+                found.contradictions.append(
+                    _contradiction("paid-without-withdrawal", each, "no withdrawal asks for it")
                 )
                 if slots:
                     _compare_slot(each, None, found)
@@ -141,10 +144,10 @@ def explain(case: Case, sights: Mapping[str, Sight], *, slots: bool) -> Explaine
 
 
 def _about(
-    withdrawal: Withdrawal, name: FindingName, text: str, **ids: str | int | None
-) -> Finding:
+    withdrawal: Withdrawal, name: ContradictionName, text: str, **ids: str | int | None
+) -> Contradiction:
     """What is wrong with a withdrawal as it is on record; ``ids`` besides its own."""
-    return Finding(
+    return Contradiction(
         name=name,
         text=text,
         network=withdrawal.network,
@@ -154,7 +157,7 @@ def _about(
     )
 
 
-def number_used_twice(withdrawal: Withdrawal) -> Finding:
+def number_used_twice(withdrawal: Withdrawal) -> Contradiction:
     """A withdrawal that shares its number with another one."""
     return _about(
         withdrawal,
@@ -195,7 +198,7 @@ class _One:
     def explain(self) -> None:
         """Add its line, and what is wrong with it."""
         withdrawal = self.recorded.withdrawal
-        before = len(self.found.findings)
+        before = len(self.found.contradictions)
         first, *more = self.seen or (None,)
         for each in more:
             assert each is not None
@@ -217,13 +220,13 @@ class _One:
                 if at_pin:
                     why = f"it is held: {withdrawal.reason or 'no reason given'}"
                     self._add("held-yet-paid", at_pin[0], why)
-            case "reserved":
-                stage = Stage.RESERVED
+            case "reserved" | "instructed":
+                stage = Stage(withdrawal.state)
                 if at_pin:
                     self._add("paid-while-waiting", at_pin[0], "it waits for its payment")
             case _:
                 stage = self._slotted(at_pin)
-        if len(self.found.findings) > before:
+        if len(self.found.contradictions) > before:
             stage = Stage.CONTRADICTED
         payment = None if first is None else first.payment
         self.found.lines.append(Line(recorded=self.recorded, stage=stage, payment=payment))
@@ -241,7 +244,7 @@ class _One:
             self.found.doubts.append(Doubt(comparison="payouts", text=text))
             return Stage.NOT_SEEN
         slot = self.recorded.slot
-        self.found.findings.append(
+        self.found.contradictions.append(
             _about(
                 withdrawal,
                 "posted-without-payment",
@@ -278,7 +281,7 @@ class _One:
         if not self.slots:
             return Stage.SLOTTED
         if slot is None:
-            self.found.findings.append(
+            self.found.contradictions.append(
                 _about(
                     withdrawal,
                     "slot-missing",
@@ -302,7 +305,7 @@ class _One:
         return stage
 
     def _final_yet_open(self, slot: Slot) -> None:
-        self.found.findings.append(
+        self.found.contradictions.append(
             _about(
                 self.recorded.withdrawal,
                 "final-yet-open",
@@ -326,8 +329,8 @@ class _One:
         if paid.amount != asked.amount:
             self._add("paid-other-amount", seen, f"{asked.amount} was asked for")
 
-    def _add(self, name: FindingName, seen: Seen, why: str) -> None:
-        self.found.findings.append(_finding(name, seen, why, self.recorded.withdrawal))
+    def _add(self, name: ContradictionName, seen: Seen, why: str) -> None:
+        self.found.contradictions.append(_contradiction(name, seen, why, self.recorded.withdrawal))
 
     def _at_pin(self, seen: Seen) -> bool:
         """Whether a payment counts; on another network than it was asked for, it always does."""
@@ -349,14 +352,16 @@ def _compare_slot(seen: Seen, withdrawal: Withdrawal | None, found: Explained) -
     if slot is None or slot.purpose != "payout":
         where = "on no record" if slot is None else f"on record for a {slot.purpose}"
         why = f"nonce {paid.nonce} of {paid.sender} is {where}"
-        found.findings.append(_finding("paid-without-slot", seen, why, withdrawal))
+        found.contradictions.append(_contradiction("paid-without-slot", seen, why, withdrawal))
     elif not _same_transaction(slot, paid):
         why = f"slot {slot.id} is for another transaction with this nonce"
-        found.findings.append(_finding("paid-by-other-transaction", seen, why, withdrawal))
+        found.contradictions.append(
+            _contradiction("paid-by-other-transaction", seen, why, withdrawal)
+        )
     elif withdrawal is not None and not _may_settle(slot, withdrawal):
         own = "no slot" if withdrawal.slot_id is None else f"slot {withdrawal.slot_id}"
         why = f"by slot {slot.id}, and the withdrawal has {own} on record"
-        found.findings.append(_finding("paid-by-other-slot", seen, why, withdrawal))
+        found.contradictions.append(_contradiction("paid-by-other-slot", seen, why, withdrawal))
 
 
 def _may_settle(slot: Slot, withdrawal: Withdrawal) -> bool:
@@ -385,11 +390,11 @@ def _first(seen: Seen | None) -> Payment:
     return seen.payment
 
 
-def _finding(
-    name: FindingName, seen: Seen, why: str, withdrawal: Withdrawal | None = None
-) -> Finding:
+def _contradiction(
+    name: ContradictionName, seen: Seen, why: str, withdrawal: Withdrawal | None = None
+) -> Contradiction:
     paid = seen.payment
-    return Finding(
+    return Contradiction(
         name=name,
         text=f"{paid.amount} {paid.asset or 'of an unknown token'} to {paid.to} on {paid.network}"
         f" were paid: {why}",

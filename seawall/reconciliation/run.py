@@ -5,39 +5,37 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from seawall.conventions.evidence import Port
 from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
-from seawall.reconciliation import books, payouts
-from seawall.reconciliation.books import AssetLine, Lane, Movements, Posted, Wallet, WalletLine
-from seawall.reconciliation.facts import Holding, Payment, Pin, Place, Sight
-from seawall.reconciliation.findings import (
+from seawall.reconciliation import approvals, books, cold, payouts
+from seawall.reconciliation.books import Lane, Movements, Posted, Wallet
+from seawall.reconciliation.contradictions import (
     COMPARISONS,
     Comparison,
+    Contradiction,
+    ContradictionName,
     Doubt,
-    Finding,
-    FindingName,
     Notice,
     NoticeName,
     ids_of,
 )
+from seawall.reconciliation.facts import Approval, ColdTransfer, Execution, Holding, Payment, Place
 from seawall.reconciliation.payouts import OPEN, Case, Explained, Line, Stage
+from seawall.reconciliation.result import ComparisonLine, Reconciliation, Total
 from seawall.reconciliation.sources import Gathered, Gathering, new_spool
 from seawall.reconciliation.spool import Spool
-from seawall.scorecard.outcome import Outcome, combine
+from seawall.scorecard.outcome import Outcome
 
-KEPT_MAX = 10_000
-"""Findings, doubts and notices that are kept one by one; the others are counted."""
 NEEDS: dict[Comparison, tuple[Port, ...]] = {
     "payouts": ("withdrawals", "payouts"),
     "slots": ("withdrawals", "payouts", "numbered_payouts", "signatures"),
     "signatures": ("signatures",),
     "nonces": ("signatures", "numbered_payouts"),
     "top_ups": ("top_ups", "signatures", "balances"),
+    "approvals": ("top_ups", "signatures", "balances"),
     "holdings": ("withdrawals", "payouts", "top_ups", "signatures", "balances", "ledger"),
     "reservations": ("withdrawals", "ledger"),
     "postings": ("withdrawals", "top_ups", "signatures", "balances", "surpluses", "ledger"),
@@ -47,7 +45,7 @@ NEEDS: dict[Comparison, tuple[Port, ...]] = {
 _USES: dict[Comparison, tuple[Port, ...]] = {"holdings": ("surpluses",)}
 """By comparison: what it uses where it is offered."""
 _OF_NETWORKS: frozenset[Comparison] = frozenset(
-    {"payouts", "slots", "nonces", "top_ups", "holdings"}
+    {"payouts", "slots", "nonces", "top_ups", "approvals", "holdings"}
 )
 """What is not proven as long as a network is dark."""
 _NOTED: dict[Stage, NoticeName] = {
@@ -55,86 +53,6 @@ _NOTED: dict[Stage, NoticeName] = {
     Stage.FAILED: "failed",
     Stage.NOT_POSTED: "not-posted",
 }
-Each = TypeVar("Each")
-
-
-@dataclass(kw_only=True)
-class Total:
-    """So many withdrawals or top-ups, and base units."""
-
-    count: int = 0
-    amount: int = 0
-
-    def add(self, amount: int) -> None:
-        """Count one more."""
-        self.count += 1
-        self.amount += amount
-
-
-@dataclass(kw_only=True)
-class Kept(Generic[Each]):
-    """The first :data:`KEPT_MAX` of something, and how many there were in all."""
-
-    each: list[Each] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, found: Each) -> None:
-        """Keep it if there is room."""
-        self.count += 1
-        if len(self.each) < KEPT_MAX:
-            self.each.append(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonLine:
-    """What became of a comparison.
-
-    ``outcome`` is None where the venue does not offer what it needs, so that it is not
-    ``claimed``, or where there was nothing to compare. ``checked`` counts what was compared.
-    """
-
-    name: Comparison
-    claimed: bool
-    outcome: Outcome | None
-    checked: int
-    reason: str
-
-    @property
-    def question(self) -> str:
-        """What it proves."""
-        return COMPARISONS[self.name]
-
-
-@dataclass(kw_only=True)
-class Reconciliation:
-    """What explains a venue's money, and what does not. Amounts are base units."""
-
-    stack: str
-    read_at: float
-    pins: dict[str, Pin]
-    sights: dict[str, Sight]
-    stages: dict[Place, dict[Stage, Total]] = field(default_factory=dict)
-    top_ups: dict[Place, dict[str, Total]] = field(default_factory=dict)
-    assets: list[AssetLine] = field(default_factory=list)
-    wallets: list[WalletLine] = field(default_factory=list)
-    comparisons: list[ComparisonLine] = field(default_factory=list)
-    findings: Kept[Finding] = field(default_factory=Kept)
-    doubts: Kept[Doubt] = field(default_factory=Kept)
-    notices: Kept[Notice] = field(default_factory=Kept)
-
-    @property
-    def outcome(self) -> Outcome:
-        """FAIL if anything contradicts, UNKNOWN if anything claimed is not proven.
-
-        Where payments and withdrawals are not both offered, or there are none, there is no PASS.
-        """
-        claimed = [each.outcome for each in self.comparisons if each.outcome is not None]
-        floor = any(
-            each.name == "payouts" and each.outcome is not None for each in self.comparisons
-        )
-        return combine([*claimed, *([] if floor else [Outcome.UNKNOWN])])
-
-
 _NOTHING = "there was nothing to compare"
 
 
@@ -184,6 +102,8 @@ class _Explaining:
         self._doubtful: dict[Comparison, str] = {}
         self._movements = Movements()
         self._posted = Posted()
+        self._executed: list[Approval] = []
+        self._arrived: list[ColdTransfer] = []
         self._open: Counter[Place] = Counter()
         self._newer: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
@@ -199,6 +119,7 @@ class _Explaining:
 
     def explained(self) -> Reconciliation:
         """The whole of it."""
+        self._spool.tell_sweeps()
         if self._gathered.has("withdrawals"):
             self._payouts()
         if self._claimed("signatures"):
@@ -207,6 +128,9 @@ class _Explaining:
             self._nonces()
         if self._claimed("top_ups"):
             self._top_ups()
+            self._cold_transfers()
+        if self._claimed("approvals"):
+            self._approvals()
         self._books()
         self._dark()
         self._unnamed()
@@ -238,7 +162,7 @@ class _Explaining:
                 self._movements.seen[paid.wallet, paid.asset] += paid.amount
 
     def _add(self, explained: Explained) -> None:
-        self._find(explained.findings)
+        self._find(explained.contradictions)
         self._doubt(explained.doubts)
         self._newer.update(explained.newer)
         for line in explained.lines:
@@ -294,15 +218,15 @@ class _Explaining:
             wrong = books.judge_signature(signature, network, slot)
             self._find([] if wrong is None else [wrong])
         self._find(map(books.past_the_signer, self._spool.unlogged()))
-        twice: tuple[tuple[FindingName, Iterator[tuple[str, str, int, int]], str], ...] = (
+        twice: tuple[tuple[ContradictionName, Iterator[tuple[str, str, int, int]], str], ...] = (
             ("nonce-used-twice", self._spool.slots_twice(), "is of {count} slots"),
             ("signed-twice", self._spool.signed_twice(), "is logged {count} times as signed"),
         )
         for name, found, what in twice:
             for network, address, nonce, count in found:
                 text = f"nonce {nonce} of {address} on {network} {what.format(count=count)}"
-                finding = Finding(name=name, text=text, network=network, ids=ids_of(nonce=nonce))
-                self._find([finding])
+                ids = ids_of(nonce=nonce)
+                self._find([Contradiction(name=name, text=text, network=network, ids=ids)])
 
     def _nonces(self) -> None:
         for (network, wallet), sent in sorted(self._gathered.sent.items()):
@@ -321,7 +245,7 @@ class _Explaining:
             )
             self._checked["nonces"] += 1
             wrong = books.judge_lane(lane)
-            if isinstance(wrong, Finding):
+            if isinstance(wrong, Contradiction):
                 self._find([wrong])
             elif wrong is not None:
                 self._doubt([wrong])
@@ -340,14 +264,16 @@ class _Explaining:
                 sight=sight,
             )
             self._checked["top_ups"] += 1
-            self._find(moved.findings)
+            self._find(moved.contradictions)
             self._doubt(moved.doubts)
             place = (top_up.network, top_up.asset)
             stages = self._found.top_ups.setdefault(place, {})
             stages.setdefault(moved.stage, Total()).add(top_up.amount)
             if top_up.state == "posted":
-                source = top_up.from_wallet or self._policy.reserve_of(top_up.to_wallet)
-                self._posted.topped_up[place] += top_up.amount
+                swept = self._policy.wallets[top_up.to_wallet].wallet_class == "reserve"
+                source = top_up.from_wallet or self._source(top_up.to_wallet, swept=swept)
+                side = self._posted.swept if swept else self._posted.topped_up
+                side[place] += top_up.amount
                 books.move(
                     self._movements.posted,
                     source,
@@ -366,14 +292,67 @@ class _Explaining:
             else:
                 self._newer[movement.network] += 1
 
-    def _moved(self, movement: Payment) -> None:
+    def _cold_transfers(self) -> None:
+        for transfer, movements in self._spool.all_cold_transfers():
+            sight = self._gathered.sights.get(transfer.network)
+            judged = cold.judge_cold(transfer, movements, sight=sight)
+            self._checked["top_ups"] += 1
+            self._find(judged.contradictions)
+            self._doubt(judged.doubts)
+            stages = self._found.top_ups.setdefault((transfer.network, transfer.asset), {})
+            stages.setdefault(judged.stage, Total()).add(transfer.amount)
+            wallets, posted = (transfer.from_wallet, transfer.to_wallet), self._movements.posted
+            if transfer.state == "arrived":
+                self._arrived.append(transfer)
+                books.move(posted, *wallets, transfer.asset, amount=transfer.amount)
+            for movement in movements:
+                self._moved(movement)
+                if transfer.state == "resolved" and movement.asset is not None:
+                    # Booked as from outside, and identified: the ledger has it on both sides.
+                    books.move(posted, *wallets, movement.asset, amount=movement.amount)
+
+    def _source(self, to: str, *, swept: bool) -> str:
+        """Where what came into the wallet ``to`` came from, if the records do not say."""
+        return (self._policy.refilled_by(to) or to) if swept else self._policy.reserve_of(to)
+
+    def _moved(self, movement: Payment | Execution) -> None:
         sight = self._gathered.sights[movement.network]
-        if movement.wallet is None or not sight.at_pin(movement):
+        if movement.wallet is None or movement.asset is None or not sight.at_pin(movement):
             return
         self._movements.seen[movement.wallet, movement.asset] += movement.amount
         target = self._wallet_at.get((movement.network, movement.to))
         if target is not None:
             self._movements.seen[target, movement.asset] -= movement.amount
+
+    # --- what approvers have signed
+    def _approvals(self) -> None:
+        for approval, slot, executions in self._spool.all_approvals():
+            sight = self._gathered.sights.get(approval.network)
+            judged = approvals.judge_approval(approval, slot, executions, sight=sight)
+            self._checked["approvals"] += 1
+            self._find(judged.contradictions)
+            self._doubt(judged.doubts)
+            stages = self._found.approvals.setdefault((approval.network, approval.asset or ""), {})
+            stages.setdefault(judged.stage, Total()).add(approval.amount)
+            if approval.state == "executed":
+                self._executed.append(approval)
+                if approval.asset is not None:
+                    books.move(
+                        self._movements.posted,
+                        approval.from_wallet,
+                        approval.to_wallet,
+                        approval.asset,
+                        amount=approval.amount,
+                    )
+            for done, _ in executions:
+                self._moved(done)
+        for done, slot in self._spool.unapproved():
+            self._checked["approvals"] += 1
+            if self._gathered.sights[done.network].at_pin(done):
+                self._find([approvals.executed_without_approval(done, slot)])
+                self._moved(done)
+            else:
+                self._newer[done.network] += 1
 
     # --- books
     def _books(self) -> None:
@@ -399,6 +378,9 @@ class _Explaining:
             assert gathered.postings is not None
             self._checked["postings"] = len(gathered.postings)
             self._find(books.judge_postings(gathered.postings, gathered.ledger, self._posted))
+            wallets = self._policy.wallets
+            self._find(approvals.judge_transfers(gathered.postings, self._executed, wallets))
+            self._find(cold.judge_cold_postings(gathered.postings, self._arrived, wallets))
         if self._claimed("holdings"):
             self._holdings(booked)
 
@@ -508,7 +490,7 @@ class _Explaining:
                 lacking.append(("signers", ("nonces",), "has sent"))
             holds = name in named.wallets or name in named.contracts
             if wallet.wallet_class == "reserve" and not holds:
-                lacking.append(("wallets", ("top_ups",), "moves"))
+                lacking.append(("wallets", ("top_ups", "approvals"), "moves"))
             for where, comparisons, does in lacking:
                 text = (
                     f"what {name} {does} was not read: networks.{wallet.network}.payouts.{where} of"
@@ -562,10 +544,10 @@ class _Explaining:
             name=name, claimed=lacking is None, outcome=outcome, checked=checked, reason=reason
         )
 
-    def _find(self, findings: Iterable[Finding]) -> None:
-        for each in findings:
+    def _find(self, contradictions: Iterable[Contradiction]) -> None:
+        for each in contradictions:
             self._wrong.setdefault(each.comparison, each.text)
-            self._found.findings.add(each)
+            self._found.contradictions.add(each)
 
     def _doubt(self, doubts: Iterable[Doubt]) -> None:
         for each in doubts:

@@ -34,9 +34,13 @@ from seawall.evidence.ports import (
 )
 from seawall.formats.deployment import Deployment, Source
 from seawall.policy import Policy
+from seawall.reconciliation.approvals import APPROVAL_STATES
 from seawall.reconciliation.books import TOP_UP_STATES
 from seawall.reconciliation.chain import PinnedNetwork
+from seawall.reconciliation.cold import COLD_STATES
 from seawall.reconciliation.facts import (
+    Approval,
+    ColdTransfer,
     Holding,
     LedgerLine,
     Payment,
@@ -57,6 +61,10 @@ from seawall.scorecard.run import FILES
 
 POSTINGS_FILE = "records/ledger_by_posting.csv"
 """Beside the ledger's own file, where a venue's records say by what its balances came about."""
+APPROVALS_FILE = "records/approvals.csv"
+"""Beside the file of top-ups, of a venue whose approvers sign what moves out of a reserve."""
+COLD_FILE = "records/cold_transfers.csv"
+"""Likewise, of a venue whose custodian moves what approvers have signed out of a cold wallet."""
 _RECORDS: tuple[Port, ...] = ("withdrawals", "signatures", "top_ups", "surpluses", "ledger")
 _NODE_S_MAX = 20.0
 _LOOK_EVERY_S = 0.5
@@ -179,7 +187,10 @@ class Gathering:
                 ended_at=time.time(),
             )
             if port == "ledger":
-                self._copy_postings(source)
+                self._copy_beside(source, port, POSTINGS_FILE)
+            if port == "top_ups":
+                for name in (APPROVALS_FILE, COLD_FILE):
+                    self._copy_beside(source, port, name)
         except EvidenceError as error:
             self._found.missing[port] = str(error)
 
@@ -193,24 +204,24 @@ class Gathering:
         except OSError:
             return time.time()  # reading it fails as well, and says why
 
-    def _copy_postings(self, source: Source) -> None:
-        """The ledger by posting, from the folder in which the ledger lies; it may be left out."""
+    def _copy_beside(self, source: Source, port: Port, name: str) -> None:
+        """A file that lies beside that of ``port``, and may be left out."""
         if source.file is None:
             return
-        postings = source.file / Path(POSTINGS_FILE).name
-        if not postings.exists():
+        beside = source_file(source, FILES[port]).with_name(Path(name).name)
+        if not beside.exists():
             return
         try:
-            shutil.copyfile(postings, self._folder / POSTINGS_FILE)
+            shutil.copyfile(beside, self._folder / name)
         except OSError as error:
-            raise EvidenceError(f"{postings} cannot be read: {error.strerror}") from error
+            raise EvidenceError(f"{beside} cannot be read: {error.strerror}") from error
 
     def _load_records(self) -> None:
         spool, found = self._spool, self._found
         network_of = {each.chain_id: name for name, each in self._deployment.networks.items()}
         self._load("withdrawals", lambda: spool.withdrawals(self._withdrawals()))
         self._load("signatures", lambda: self._load_signatures(network_of))
-        self._load("top_ups", lambda: spool.top_ups(self._top_ups()))
+        self._load("top_ups", self._load_top_ups)
         self._load("surpluses", self._load_surpluses)
         self._load("ledger", self._load_ledger)
         if "signatures" in found.missing:
@@ -241,6 +252,27 @@ class Gathering:
             (replace(each, address=each.address.lower()) for each in signatures),
             network_of=network_of,
         )
+
+    def _load_top_ups(self) -> None:
+        self._spool.top_ups(self._top_ups())
+        if (self._folder / APPROVALS_FILE).exists():
+            self._spool.approvals(self._approvals())
+        if (self._folder / COLD_FILE).exists():
+            self._spool.cold_transfers(self._cold_transfers())
+
+    def _cold_transfers(self) -> Iterator[ColdTransfer]:
+        for each in stream_table(self._folder / COLD_FILE, ColdTransfer):
+            _require_state(f"cold transfer {each.id}", each.state, COLD_STATES)
+            for wallet in (each.from_wallet, each.to_wallet):
+                self._require_wallet(wallet, COLD_FILE)
+            yield replace(each, id=each.id.lower(), to_address=each.to_address.lower())
+
+    def _approvals(self) -> Iterator[Approval]:
+        for each in stream_table(self._folder / APPROVALS_FILE, Approval):
+            _require_state(f"approval {each.id}", each.state, APPROVAL_STATES)
+            for wallet in (each.from_wallet, each.to_wallet):
+                self._require_wallet(wallet, APPROVALS_FILE)
+            yield replace(each, id=each.id.lower(), to_address=each.to_address.lower())
 
     def _top_ups(self) -> Iterator[TopUp]:
         for each in self._stream("top_ups", TopUp):
@@ -384,6 +416,7 @@ class Gathering:
                 paying=lambda each: each.wallet is None or each.wallet in contracts,
             )
             self._spool.failures(activity.failures)
+            self._spool.executions(activity.executions)
 
 
 def _require_state(what: str, state: str, known: Collection[str]) -> None:

@@ -18,19 +18,32 @@ from pathlib import Path
 from typing import Any
 
 from seawall.errors import EvidenceError
-from seawall.reconciliation.facts import Failure, Payment, Signature, Slot, TopUp, Withdrawal
+from seawall.reconciliation.facts import (
+    Approval,
+    ColdTransfer,
+    Execution,
+    Failure,
+    Payment,
+    Signature,
+    Slot,
+    TopUp,
+    Withdrawal,
+)
 from seawall.reconciliation.payouts import Case, Recorded, Seen
 
 _SCHEMA = """
     create table withdrawals (key text, number text, network text, state text, slot_id integer,
                               fact text);
     create table slots (id integer, network text, address text, nonce integer, state text,
-                        fact text);
+                        tx_hash text, fact text);
     create table signatures (network text, address text, nonce integer, tx_hash text, fact text);
     create table payments (key text, paying integer, network text, sender text, nonce integer,
                            block integer, fact text);
     create table failures (key text, network text, fact text);
     create table top_ups (slot_id integer, state text, fact text);
+    create table cold_transfers (key text, network text, state text, fact text);
+    create table approvals (id text, network text, state text, slot_id integer, fact text);
+    create table executions (id text, network text, sender text, nonce integer, fact text);
 """
 _INDEXES = """
     create index withdrawals_by_key on withdrawals (key);
@@ -42,6 +55,9 @@ _INDEXES = """
     create index payments_by_nonce on payments (network, sender, nonce);
     create index failures_by_key on failures (key);
     create index top_ups_by_slot on top_ups (slot_id);
+    create index cold_transfers_by_key on cold_transfers (key);
+    create index approvals_by_id on approvals (id);
+    create index executions_by_id on executions (id);
 """
 _SLOT_OF_NONCE = """(select s.fact from slots s where (s.network, s.address, s.nonce)
                      = ({of}.network, {of}.{address}, {of}.nonce) limit 1)"""
@@ -68,10 +84,12 @@ _UNMOVED = """
 _SIGNATURES = f"""
     select g.network, g.fact, {_SLOT_OF_NONCE.format(of="g", address="address")}
     from signatures g order by g.network, g.address, g.nonce"""
+# What was recorded and never signed explains no transaction, nor does the signature of another one.
 _UNLOGGED = """
     select s.fact from slots s where s.state <> 'open' and not exists (
         select 1 from signatures g
-        where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce))
+        where (g.network, g.address, g.nonce) = (s.network, s.address, s.nonce)
+          and g.tx_hash = coalesce(s.tx_hash, g.tx_hash))
     order by s.network, s.address, s.nonce"""
 _SLOTS_TWICE = """
     select network, address, nonce, count(*) from slots
@@ -96,16 +114,51 @@ _TOP_UPS = """
 _MOVEMENTS = """
     select fact from payments
     where paying = 0 and (network, sender, nonce) = (?, ?, ?) order by rowid"""
+# A hot wallet's contract pays its reserve as it pays anybody: what is on record says which it was.
+_SWEPT = """
+    update payments set paying = 0 where paying = 1 and exists (
+        select 1 from slots s join top_ups t on t.slot_id = s.id
+        where (s.network, s.address, s.nonce)
+            = (payments.network, payments.sender, payments.nonce))"""
+# What a custodian moves is known by the id in its event: its nonces are its own.
+_UNARRIVED = """
+    select count(*) from cold_transfers c where (c.network, c.state) = (?, 'arrived')
+    and not exists (select 1 from payments p where p.paying = 0 and p.key = c.key)"""
+_COLD = "select key, fact from cold_transfers order by rowid"
+_FROM_COLD = "select fact from payments where paying = 0 and key = ? order by rowid"
 _UNASKED = """
     select p.fact from payments p where p.paying = 0 and not exists (
         select 1 from slots s join top_ups t on t.slot_id = s.id
         where (s.network, s.address, s.nonce) = (p.network, p.sender, p.nonce))
+    and not exists (select 1 from cold_transfers c where c.key = p.key)
     order by p.rowid"""
+_UNEXECUTED = """
+    select count(*) from approvals a where (a.network, a.state) = (?, 'executed')
+    and not exists (select 1 from executions e where e.id = a.id)"""
+_APPROVALS = """
+    select a.fact, (select s.fact from slots s where s.id = a.slot_id limit 1)
+    from approvals a order by a.rowid"""
+_EXECUTIONS = f"""
+    select e.fact, {_SLOT_OF_NONCE.format(of="e", address="sender")} from executions e
+    where e.id = ? order by e.rowid"""
+_UNAPPROVED = f"""
+    select e.fact, {_SLOT_OF_NONCE.format(of="e", address="sender")} from executions e
+    where not exists (select 1 from approvals a where a.id = e.id) order by e.rowid"""
 _CHUNK = 5_000
 _CACHE_KIB = 32_768
 _NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
-    for kind in (Withdrawal, Slot, Signature, Payment, Failure, TopUp)
+    for kind in (
+        Withdrawal,
+        Slot,
+        Signature,
+        Payment,
+        Failure,
+        TopUp,
+        ColdTransfer,
+        Approval,
+        Execution,
+    )
 }
 
 
@@ -154,7 +207,14 @@ class Spool:
         self._insert(
             "slots",
             facts,
-            lambda each: (each.id, each.network, each.address, each.nonce, each.state),
+            lambda each: (
+                each.id,
+                each.network,
+                each.address,
+                each.nonce,
+                each.state,
+                _lower(each.tx_hash),
+            ),
         )
 
     def signatures(self, facts: Iterable[Signature], *, network_of: dict[int, str]) -> None:
@@ -166,7 +226,7 @@ class Spool:
                 network_of.get(each.chain_id, f"chain {each.chain_id}"),
                 each.address,
                 each.nonce,
-                each.tx_hash,
+                _lower(each.tx_hash),
             ),
         )
 
@@ -202,21 +262,45 @@ class Spool:
         """Add refills on record."""
         self._insert("top_ups", facts, lambda each: (each.slot_id, each.state))
 
+    def cold_transfers(self, facts: Iterable[ColdTransfer]) -> None:
+        """Add what was to come from cold wallets."""
+        self._insert(
+            "cold_transfers",
+            facts,
+            lambda each: (f"id/{each.id.lower()}", each.network, each.state),
+        )
+
+    def approvals(self, facts: Iterable[Approval]) -> None:
+        """Add what approvers were asked to sign."""
+        self._insert(
+            "approvals", facts, lambda each: (each.id, each.network, each.state, each.slot_id)
+        )
+
+    def executions(self, facts: Iterable[Execution]) -> None:
+        """Add what reserves were seen doing because approvers had signed it."""
+        self._insert(
+            "executions", facts, lambda each: (each.approval, each.network, each.sender, each.nonce)
+        )
+
     def forget(self, network: str) -> None:
         """Drop what was seen of a network that could not be read to the end."""
-        for table in ("payments", "failures"):
+        for table in ("payments", "failures", "executions"):
             self._file.execute(f"delete from {table} where network = ?", (network,))
 
     def index(self) -> None:
         """Make it fast to read; facts may still be added."""
         self._file.executescript(_INDEXES)
 
+    def tell_sweeps(self) -> None:
+        """Take what hot wallets paid by slots of sweeps for movements between wallets."""
+        self._file.execute(_SWEPT)
+
     # --- reading them
     def unseen(self, network: str) -> int:
-        """How many withdrawals and top-ups are posted on ``network`` without what moved them."""
+        """How much is posted on ``network`` without what moved it."""
         return sum(
             int(self._file.execute(query, (network,)).fetchone()[0])
-            for query in (_UNPAID, _UNMOVED)
+            for query in (_UNPAID, _UNMOVED, _UNARRIVED, _UNEXECUTED)
         )
 
     def cases(self) -> Iterator[Case]:
@@ -259,7 +343,7 @@ class Spool:
             yield network, _fact(Signature, signature), _optional(Slot, slot)
 
     def unlogged(self) -> Iterator[Slot]:
-        """Slots that are signed and not in the signer's log."""
+        """Slots that are signed, and their transaction is not in the signer's log as signed."""
         return (_fact(Slot, slot) for (slot,) in self._file.execute(_UNLOGGED))
 
     def slots_twice(self) -> Iterator[tuple[str, str, int, int]]:
@@ -279,6 +363,22 @@ class Spool:
         first, recorded = self._file.execute(_LANE, (network, address, sent)).fetchone()
         return first, int(recorded)
 
+    def all_approvals(
+        self,
+    ) -> Iterator[tuple[Approval, Slot | None, list[tuple[Execution, Slot | None]]]]:
+        """Every approval with its slot, and with what was done under its id."""
+        for fact, slot in self._file.execute(_APPROVALS):
+            approval: Approval = _fact(Approval, fact)
+            yield approval, _optional(Slot, slot), self._executions(_EXECUTIONS, approval.id)
+
+    def unapproved(self) -> list[tuple[Execution, Slot | None]]:
+        """What was done under an id that is on no record, with the slot of its nonce."""
+        return self._executions(_UNAPPROVED)
+
+    def _executions(self, query: str, *values: str) -> list[tuple[Execution, Slot | None]]:
+        rows = self._file.execute(query, values)
+        return [(_fact(Execution, fact), _optional(Slot, slot)) for fact, slot in rows]
+
     def all_top_ups(self) -> Iterator[tuple[TopUp, Slot | None, list[Payment]]]:
         """Every top-up with its slot, and with what that slot's transaction moved."""
         for fact, slot_fact in self._file.execute(_TOP_UPS):
@@ -289,6 +389,12 @@ class Spool:
                 else self._file.execute(_MOVEMENTS, (slot.network, slot.address, slot.nonce))
             )
             yield _fact(TopUp, fact), slot, [_fact(Payment, each) for (each,) in moved]
+
+    def all_cold_transfers(self) -> Iterator[tuple[ColdTransfer, list[Payment]]]:
+        """Every cold transfer with what was moved under its id."""
+        for key, fact in self._file.execute(_COLD).fetchall():
+            moved = self._file.execute(_FROM_COLD, (key,))
+            yield _fact(ColdTransfer, fact), [_fact(Payment, each) for (each,) in moved]
 
     def unasked(self) -> Iterator[Payment]:
         """Movements between wallets, or out of them, for which there is no top-up."""
@@ -334,6 +440,10 @@ class Spool:
             self._file.execute("rollback")
             raise
         self._file.execute("commit")
+
+
+def _lower(tx_hash: str | None) -> str | None:
+    return None if tx_hash is None else tx_hash.lower()
 
 
 def _fact(kind: type[Any], text: str) -> Any:

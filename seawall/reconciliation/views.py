@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from seawall.policy import Policy
-from seawall.reconciliation.findings import Doubt, Finding, Notice
+from seawall.reconciliation.contradictions import Contradiction, Doubt, Notice
 from seawall.reconciliation.payouts import STAGES
-from seawall.reconciliation.run import ComparisonLine, Kept, Reconciliation, Total
+from seawall.reconciliation.result import ComparisonLine, Kept, Reconciliation, Total
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report.terminal import STYLE
 
@@ -25,6 +25,7 @@ UNITS = {
 """What the numbers of the document are."""
 _TOP_UP_STAGES = {
     "requested": "requested",
+    "taken_back": "taken back, never signed",
     "open": "slotted, not signed",
     "signed": "signed, not broadcast",
     "broadcast": "broadcast, not final",
@@ -34,15 +35,32 @@ _TOP_UP_STAGES = {
     "final": "moved and posted",
     "not_seen": "posted, its movement could not be seen",
     "contradicted": "contradicted",
+    "approved": "approved, not with the custodian",
+    "sent": "with the custodian, not arrived",
+    "arrived": "moved and posted",
+    "refused": "refused, never moved",
+    "expired": "expired, never sent",
+    "held": "held until people have looked",
+    "resolved": "explained by people",
 }
+_APPROVAL_STAGES = _TOP_UP_STAGES | {
+    "open": "not being carried out",
+    "slotted": "slotted, not signed",
+    "not_posted": "executed and final, not posted yet",
+    "posted": "executed and posted",
+    "final": "executed and posted",
+    "not_seen": "executed on record, that could not be seen",
+}
+NO_ASSET = "(recipient)"
+"""Where an approval moves nothing: it names whom a reserve refills."""
 
 
 def sentence(found: Reconciliation) -> str:
     """Say the outcome in one line."""
     counted = _counted(found.comparisons)
     if found.outcome is Outcome.FAIL:
-        many = "" if found.findings.count == 1 else "s"
-        return f"{found.findings.count} contradiction{many}; {counted}"
+        many = "" if found.contradictions.count == 1 else "s"
+        return f"{found.contradictions.count} contradiction{many}; {counted}"
     if found.outcome is Outcome.UNKNOWN:
         unknown = [each for each in found.comparisons if each.outcome is Outcome.UNKNOWN]
         [payouts] = [each for each in found.comparisons if each.name == "payouts"]
@@ -142,13 +160,24 @@ def document(found: Reconciliation) -> dict[str, Any]:
             for (network, asset), stages in sorted(found.top_ups.items())
             for stage, total in stages.items()
         ],
-        "findings": [_finding(each) for each in found.findings.each],
-        "findings_count": found.findings.count,
+        "approvals": [
+            {
+                "network": network,
+                "asset": asset or None,
+                "stage": stage,
+                "count": total.count,
+                "amount": str(total.amount),
+            }
+            for (network, asset), stages in sorted(found.approvals.items())
+            for stage, total in stages.items()
+        ],
+        "contradictions": [_listed(each) for each in found.contradictions.each],
+        "contradictions_count": found.contradictions.count,
         "doubts": [
             {"comparison": each.comparison, "text": each.text} for each in found.doubts.each
         ],
         "doubts_count": found.doubts.count,
-        "notices": [_finding(each) for each in found.notices.each],
+        "notices": [_listed(each) for each in found.notices.each],
         "notices_count": found.notices.count,
     }
 
@@ -164,7 +193,7 @@ def _comparison(line: ComparisonLine) -> dict[str, Any]:
     }
 
 
-def _finding(each: Finding | Notice) -> dict[str, Any]:
+def _listed(each: Contradiction | Notice) -> dict[str, Any]:
     return {
         "name": each.name,
         "text": each.text,
@@ -194,9 +223,15 @@ def panel(found: Reconciliation, policy: Policy) -> Group:
         shown += [_stages("withdrawals", found.stages, dict(STAGES), policy), Text("")]
     if found.top_ups:
         shown += [_stages("top-ups", found.top_ups, _TOP_UP_STAGES, policy), Text("")]
+    if found.approvals:
+        named = {
+            (network, asset or NO_ASSET): stages
+            for (network, asset), stages in found.approvals.items()
+        }
+        shown += [_stages("approvals", named, _APPROVAL_STAGES, policy), Text("")]
     shown += [_comparisons(found.comparisons), Text("")]
     exceptions = [
-        *_exceptions("FAIL", Outcome.FAIL, found.findings),
+        *_exceptions("FAIL", Outcome.FAIL, found.contradictions),
         *_doubts(found.doubts),
         *_exceptions("look", None, found.notices),
     ]
@@ -311,7 +346,7 @@ def _comparisons(comparisons: Iterable[ComparisonLine]) -> Table:
 
 
 def _exceptions(
-    word: str, outcome: Outcome | None, kept: Kept[Finding] | Kept[Notice]
+    word: str, outcome: Outcome | None, kept: Kept[Contradiction] | Kept[Notice]
 ) -> Iterable[Text]:
     for each in kept.each:
         ids = ", ".join(f"{name} {value}" for name, value in each.ids.items())

@@ -23,6 +23,8 @@ OF_TARGETS: Mapping[DrillTarget, tuple[str, ...]] = {
     "page_max": ("page.failover", "page.protection"),
     "recovery_max": ("recovery.time",),
     "small_withdrawals_completed_min": ("stress.small_completed",),
+    "database_rpo_max": ("database.rpo",),
+    "database_rto_max": ("database.rto",),
 }
 """The checks by which each target of a drill is measured."""
 PLAY_MONEY = "play_money"

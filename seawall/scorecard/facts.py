@@ -18,7 +18,7 @@ from seawall.controls.modes import settling_ms
 from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
-from seawall.policy import PlannedFault, Tier
+from seawall.policy import TIERS, PlannedFault, Tier
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import (
     Arrival,
@@ -205,11 +205,23 @@ class Facts:
 
     @cached_property
     def api_down(self) -> tuple[tuple[Instant, Instant], ...]:
-        """When the venue's api was to be down by a fault of the drill: from its act to its end."""
+        """When the venue's api could serve nobody by a fault of the drill: from its act to its end.
+
+        It was down itself, or the database was away that it has everything from.
+        """
+        api = components.process_target(components.API_PROCESS)
+        return self._away(api, components.DATABASE_TARGET)
+
+    @cached_property
+    def database_down(self) -> tuple[tuple[Instant, Instant], ...]:
+        """When the ledger's database was away by a fault of the drill."""
+        return self._away(components.DATABASE_TARGET)
+
+    def _away(self, *targets: str) -> tuple[tuple[Instant, Instant], ...]:
         return tuple(
             (fault.applied, fault.cleared)
             for fault in self.faults
-            if fault.planned.target == components.process_target(components.API_PROCESS)
+            if fault.planned.target in targets
             and fault.applied is not None
             and fault.cleared is not None
         )
@@ -261,8 +273,12 @@ class Facts:
 
     @cached_property
     def settling_us(self) -> int:
-        """For how long the tier machine may flip after its return to normal."""
-        return settling_ms(self.run.policy) * MILLISECOND
+        """How long the tier machine may flip after the recovery; less if all say it never did."""
+        told = [str((sample.detail or {})["tier"]) for sample in self.status_samples]
+        if self.offers("mode_changes"):
+            told += [tier for tier in TIERS if self.spans_of(tier)]
+        left = not told or set(told) != {"normal"}
+        return settling_ms(self.run.policy, left_normal=left) * MILLISECOND
 
     @cached_property
     def watch_ends(self) -> Instant:
@@ -393,7 +409,7 @@ class Facts:
             for sample in self.samples(probe):
                 detail = sample.detail or {}
                 if "id" in detail:
-                    found[str(detail["id"])] = _demand_of_probe(detail)
+                    found[str(detail["id"])] = Demand.of_probe(detail)
         return found
 
     # --- the venue's records
@@ -526,21 +542,6 @@ class Facts:
                 "which chain/payouts.csv names"
             )
         return seen
-
-
-def _demand_of_probe(detail: Mapping[str, Any]) -> Demand:
-    try:
-        return Demand(
-            id=str(detail["id"]),
-            network=str(detail["network"]),
-            asset=str(detail["asset"]),
-            destination=str(detail["destination"]).lower(),
-            amount=int(detail["amount"]),
-        )
-    except (KeyError, ValueError) as error:
-        raise EvidenceError(
-            f"probes.jsonl does not say what was asked for as {detail['id']}: {error!r}"
-        ) from error
 
 
 def once(make: Callable[[Facts], _Made]) -> Callable[[Facts], _Made]:

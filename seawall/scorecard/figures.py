@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts
-from seawall.scorecard.hot_wallets import hot_at
+from seawall.scorecard.hot_wallets import hot_at, swept_from
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.verdict import Figure
 
@@ -50,7 +50,9 @@ def _coverage(facts: Facts) -> Figure | None:
     added = sum(
         policy.value_micro(top_up.asset, top_up.amount)
         for top_up in facts.run.top_ups
-        if top_up.posted_at is not None and facts.run_starts <= top_up.posted_at <= facts.watch_ends
+        if swept_from(policy, top_up) is None
+        and top_up.posted_at is not None
+        and facts.run_starts <= top_up.posted_at <= facts.watch_ends
     )
     return Figure(
         id="wallet_coverage",
@@ -67,7 +69,9 @@ def _top_up(facts: Facts) -> Figure | None:
     took = [
         top_up.posted_at - top_up.requested_at
         for top_up in facts.run.top_ups
-        if top_up.posted_at is not None and top_up.requested_at >= facts.calm_starts
+        if swept_from(facts.run.policy, top_up) is None
+        and top_up.posted_at is not None
+        and top_up.requested_at >= facts.calm_starts
     ]
     if not took:
         return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seawall.errors import EvidenceError
+from seawall.policy import Policy
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Payout, Slot, Surplus, TopUp
@@ -21,8 +22,8 @@ Pool = tuple[str, str]
 def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     """What each payout wallet held on its chain at ``moment``.
 
-    That is its balance at the end, plus the payouts since, less the top-ups since, by block, and
-    less what came from outside and was booked since.
+    That is its balance at the end, plus the payouts and sweeps since, less the top-ups since, by
+    block, and less what came from outside and was booked since.
 
     Raises :class:`EvidenceError` if the records do not say which wallet made a payout, or in which
     block a top-up came.
@@ -36,7 +37,11 @@ def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
     slots = {slot.id: slot for slot in facts.run.slots}
     for top_up in facts.run.top_ups:
         if top_up.state == "posted" and _mined_at(facts, slots, top_up) >= moment:
-            found[top_up.to_wallet, top_up.asset] -= top_up.amount
+            swept = swept_from(facts.run.policy, top_up)
+            if swept is None:
+                found[top_up.to_wallet, top_up.asset] -= top_up.amount
+            else:
+                found[swept, top_up.asset] += top_up.amount
     for surplus in _surpluses(facts):
         if surplus.booked_at >= moment:
             found[surplus.wallet, surplus.asset] -= surplus.amount
@@ -89,23 +94,34 @@ def moves(facts: Facts) -> list[Move]:
             claimed.setdefault(row.slot_id, Counter())[row.asset] -= row.amount
             if row.state in ("unknown", "voided"):  # voided: it was held before
                 held.setdefault(row.slot_id, Counter())[row.asset] += row.amount
-    found = [
-        Move(at=top_up.posted_at, wallet=top_up.to_wallet, amounts={top_up.asset: top_up.amount})
-        for top_up in facts.run.top_ups
-        if top_up.posted_at is not None
-    ]
+    found = []
+    for top_up in facts.run.top_ups:
+        if swept_from(facts.run.policy, top_up) is None:
+            if top_up.posted_at is not None:
+                amounts = {top_up.asset: top_up.amount}
+                found.append(Move(at=top_up.posted_at, wallet=top_up.to_wallet, amounts=amounts))
+        elif top_up.slot_id is not None:
+            claimed.setdefault(top_up.slot_id, Counter())[top_up.asset] -= top_up.amount
     found += [
         Move(at=surplus.booked_at, wallet=surplus.wallet, amounts={surplus.asset: surplus.amount})
         for surplus in _surpluses(facts)
     ]
     for slot in facts.run.slots:
-        if slot.purpose == "payout" and slot.id in claimed:
+        if slot.purpose in ("payout", "sweep") and slot.id in claimed:
             found.append(
                 Move(at=slot.opened_at, wallet=slot.wallet, amounts=claimed[slot.id], claim=slot)
             )
         if slot.id in held and slot.final_at is not None:
             found.append(Move(at=slot.final_at, wallet=slot.wallet, amounts=held[slot.id]))
     return sorted(found, key=lambda move: (move.at, move.claim is not None))
+
+
+def swept_from(policy: Policy, top_up: TopUp) -> str | None:
+    """The hot wallet that a sweep emptied into its reserve; None for a top-up."""
+    wallet = policy.wallets.get(top_up.to_wallet)
+    if wallet is None or wallet.wallet_class != "reserve":
+        return None
+    return policy.refilled_by(top_up.to_wallet)
 
 
 def _surpluses(facts: Facts) -> list[Surplus]:

@@ -15,6 +15,8 @@ from seawall.scorecard.claims import Claim, claims_of, claims_of_control
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.failover import failover
 from seawall.scorecard.figures import figures
+from seawall.scorecard.lost_database import restoration
+from seawall.scorecard.orders import but_for_orders
 from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Figure, Identity, Moment, Result, Time, Unclaimed, Verdict
@@ -23,6 +25,7 @@ TIMES: dict[str, tuple[str, Callable[[Facts], Budget]]] = {
     "failover_max": ("failover.time", failover),
     "protected_max": ("protection.time", budgets.protection),
     "recovery_max": ("recovery.time", recovery.recovery),
+    "database_rto_max": ("database.rto", restoration),
 }
 """The measured times by the target that gates each, with the check that judges it."""
 
@@ -46,6 +49,7 @@ def judge_facts(facts: Facts, checks: Sequence[Check] | None = None) -> Verdict:
         checks = ALL if control is None else OF_CONTROL[control]
     claims = claimed(facts, checks)
     findings = [(claim.check, _answer(claim, facts)) for claim in claims if claim.made]
+    found = {check.id: finding for check, finding in findings}
     not_claimed = tuple(
         Unclaimed(id=claim.check.id, question=claim.check.question, needs=claim.missing)
         for claim in claims
@@ -59,13 +63,12 @@ def judge_facts(facts: Facts, checks: Sequence[Check] | None = None) -> Verdict:
         ]
     outcome = combine(finding.outcome for _, finding in findings)
     results = tuple(_result(check, finding) for check, finding in findings)
-    answered = {result.id for result in results}
     times = tuple(
         time
         for target, (identity, measure) in TIMES.items()
-        if identity in answered
+        if identity in found
         and _is_target(facts, target)
-        and (time := _time(facts, measure)) is not None
+        and (time := _time(facts, measure, found[identity])) is not None
     )
     return Verdict(
         outcome=outcome,
@@ -125,7 +128,8 @@ def _is_target(facts: Facts, target: str) -> bool:
 def ask(check: Check, facts: Facts) -> Finding:
     """The check's finding; missing evidence and a check that crashes are UNKNOWN."""
     try:
-        return check.answer(facts)
+        finding = check.answer(facts)
+        return but_for_orders(facts, finding) if check.steerable else finding
     except EvidenceError as error:
         return unknown(target="", reason=str(error))
     # A crashed checker is UNKNOWN (Jepsen's rule), and the reason says what crashed.
@@ -164,7 +168,8 @@ def _result(check: Check, finding: Finding) -> Result:
     )
 
 
-def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
+def _time(facts: Facts, measure: Callable[[Facts], Budget], judged: Finding) -> Time | None:
+    """The time of ``measure``, which its check ``judged``; None if there is none to show."""
     try:
         budget = measure(facts)
     # The check of the same name says why, even if the code itself broke.
@@ -174,8 +179,8 @@ def _time(facts: Facts, measure: Callable[[Facts], Budget]) -> Time | None:
         id=budget.id,
         title=budget.title,
         begins=budget.begins,
-        outcome=budget.outcome,
-        reason=budget.reason,
+        outcome=judged.outcome,
+        reason=judged.reason,
         limit_us=budget.limit_us,
         measured_us=budget.measured_us,
         witness_us=budget.witness_us,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import ExitCode
 from seawall.scorecard.producers import PRODUCED_BY, PRODUCERS, Producer
-from seawall.scorecard.run import PORT_OF
+from seawall.scorecard.run import FILES, PORT_OF, PORTS
 
 if TYPE_CHECKING:
     from seawall.policy import Drill, Function
@@ -136,6 +136,9 @@ def violations(
     )
 
 
+_ORDERS = tuple(FILES[name] for name in PORTS["orders"])
+
+
 def every_drill(drill: Drill) -> bool:
     """For a question that every drill asks."""
     del drill
@@ -154,6 +157,7 @@ class Check:
         operation: Of the drill contract; a venue that does not offer it cannot be asked.
         function: Of the policy's tiers; a policy that guarantees it in no tier does not ask.
         play_money: Whether it is tried only where all money is play money.
+        steerable: Whether a person's order could have caused what it finds; then it reads them.
         believes: By producer whose lie alone would make it pass: which lie, and who else might
             notice it.
     """
@@ -171,7 +175,14 @@ class Check:
     operation: str | None = None
     function: Function | None = None
     play_money: bool = False
+    steerable: bool = False
     believes: Mapping[Producer, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let one that orders could steer read them where they are offered."""
+        if self.steerable and "orders" not in self.adapts_to:
+            object.__setattr__(self, "evidence", (*self.evidence, *_ORDERS))
+            object.__setattr__(self, "adapts_to", self.adapts_to | {"orders"})
 
     @property
     def producers(self) -> tuple[Producer, ...]:
@@ -205,6 +216,7 @@ def check(
     adapts_to: tuple[Port, ...] = (),
     numbered: bool = False,
     play_money: bool = False,
+    steerable: bool = False,
     believes: Mapping[Producer, str] | None = None,
 ) -> Callable[[Callable[[Facts], Finding]], Check]:
     """Return a decorator that makes a function the answer of the :class:`Check` ``identity``."""
@@ -222,6 +234,7 @@ def check(
             adapts_to=frozenset(adapts_to),
             numbered=numbered,
             play_money=play_money,
+            steerable=steerable,
             believes=believes or {},
         )
 

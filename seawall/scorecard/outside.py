@@ -17,6 +17,8 @@ from seawall.conventions import components, faults, metrics, signing
 from seawall.scorecard.aws_log import signed_inside
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
 from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s, longest_gap_us
+from seawall.scorecard.lost_database import seen_lost
+from seawall.scorecard.neighbours import booked_and_topped_up, flipped_meanwhile, replaced_meanwhile
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
@@ -481,10 +483,14 @@ def _asset_paused(facts: Facts, fault: FaultSeen) -> Finding:
 
 OUTSIDE: dict[str, Callable[[Facts, FaultSeen], Finding | None]] = {
     faults.ASSET_PAUSED: _asset_paused,
+    faults.CLIENT_FROZEN: flipped_meanwhile,
+    faults.DATABASE_LOST: seen_lost,
+    faults.FEE_SPIKE: replaced_meanwhile,
     faults.KMS_DARK: _kms_dark,
     faults.KMS_THROTTLED: _throttled,
     faults.SIGNING_DENIED: _denied,
     faults.RPC_DARK: _rpc_dark,
+    faults.ONE_WEI: booked_and_topped_up,
     faults.PROCESS_FROZEN: _process,
     faults.PROCESS_KILLED: _process,
 }

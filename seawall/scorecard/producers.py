@@ -24,8 +24,8 @@ PRODUCERS: Mapping[Producer, str] = {
     "game day": "the kit's command that runs the drill: what was run, when, and with which files",
     "generator": "the kit's flood: what it planned and sent, what the venue answered, and what the"
     " venue said in the end",
-    "prober": "the kit's outside observer: what it asked the venue, the nodes, key services and"
-    " endpoints, and what they answered",
+    "prober": "the kit's outside observer: what it asked the venue, the nodes, key services,"
+    " endpoints and the ledger's database server, and what they answered",
     "runner": "the kit's experiment: when the fault was applied, seen and undone by its own"
     " observer",
     "control drill": "the kit's drill of one control: what it asked AWS and the signers, and what"
@@ -61,6 +61,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "top_ups": ("venue",),
     "surpluses": ("venue",),
     "decisions": ("venue",),
+    "orders": ("venue",),
     "ledger": ("venue",),
     "ledger_faults": ("venue",),
     "payouts": ("networks",),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from seawall.controls.modes import QUEUE_AGE, drained_age_ms
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
     CHAINS,
@@ -20,10 +21,8 @@ from seawall.scorecard.budgets import (
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s, once
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
-
-_QUEUE_INDICATOR = "queue_age_s"
 
 
 def drained_at(
@@ -276,17 +275,13 @@ def _relapse(facts: Facts) -> tuple[TierSpan, TierSpan] | None:
 
 def queue_age_us_max(facts: Facts) -> int:
     """The age below which the queue is drained: the exit level of the backlog trigger."""
-    levels = [
-        trigger.exit_below
-        for trigger in facts.run.policy.triggers
-        if trigger.indicator == _QUEUE_INDICATOR
-    ]
-    if not levels:
+    age_ms = drained_age_ms(facts.run.policy)
+    if age_ms is None:
         raise EvidenceError(
-            f"the policy declares no trigger on {_QUEUE_INDICATOR}, so nothing says when "
-            "the queue is drained"
+            f"the policy declares no trigger on {QUEUE_AGE}, so nothing says when the queue is "
+            "drained"
         )
-    return int(min(levels) * SECOND)
+    return age_ms * MILLISECOND
 
 
 def _normal_seen(samples: tuple[ProbeSample, ...], *, after: Instant) -> Sighting | None:

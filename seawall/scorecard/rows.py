@@ -6,12 +6,14 @@ Amounts are integer base units, values integer millionths of the unit of account
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from seawall.conventions.evidence import EVERY_PORT, Port
+from seawall.errors import EvidenceError
 from seawall.scorecard.readers import UNIX_SECONDS_MAX, Instant
 
 UnixSeconds = Annotated[float, Field(ge=0, lt=UNIX_SECONDS_MAX)]
@@ -22,6 +24,10 @@ Key = tuple[str, str, str, int]
 """What a payout and the request for it have in common: network, asset, destination (lower case),
 amount.
 """
+
+
+LOST = "lost"
+"""Of a request that is followed: the venue says that it knows no such one."""
 
 
 class Document(BaseModel):
@@ -207,6 +213,22 @@ class Demand:
     def key(self) -> Key:
         """What its payout must have."""
         return self.network, self.asset, self.destination, self.amount
+
+    @classmethod
+    def of_probe(cls, detail: Mapping[str, Any]) -> Demand:
+        """What a probe asked for. Raises :class:`EvidenceError` if ``detail`` does not say it."""
+        try:
+            return cls(
+                id=str(detail["id"]),
+                network=str(detail["network"]),
+                asset=str(detail["asset"]),
+                destination=str(detail["destination"]).lower(),
+                amount=int(detail["amount"]),
+            )
+        except (KeyError, ValueError) as error:
+            raise EvidenceError(
+                f"probes.jsonl does not say what was asked for as {detail['id']}: {error!r}"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -409,6 +431,30 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a person ordered: in force from ``made_at`` until the earlier of its two ends.
+
+    ``kind``: ``halt`` (nothing is claimed, on ``network`` or on all), ``at_least`` or ``exactly`` a
+    ``tier``. ``ends_at`` is the end that it was made with, ``ended_at`` when ``ended_by`` ended it.
+    """
+
+    id: str
+    kind: str
+    network: str | None
+    tier: str | None
+    operator: str
+    made_at: Instant
+    ends_at: Instant
+    ended_at: Instant | None
+    ended_by: str | None
+
+    @property
+    def end(self) -> Instant:
+        """Since when it is not in force any more."""
+        return self.ends_at if self.ended_at is None else min(self.ends_at, self.ended_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LaneChange:
     """A committed change of a lane's holder or signing region."""
 
@@ -442,7 +488,7 @@ class FlowRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopUp:
-    """A refill of a hot wallet from its reserve."""
+    """A refill of a hot wallet from its reserve, or a sweep back into the reserve."""
 
     id: str
     network: str

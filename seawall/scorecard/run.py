@@ -50,6 +50,7 @@ FILES = {
     "top_ups": "records/topups.csv",
     "surpluses": "records/surpluses.csv",
     "decisions": "records/journal.csv",
+    "orders": "records/orders.csv",
     "ledger": "records/ledger.csv",
     "ledger_faults": "records/ledger_faults.json",
     "payouts": "chain/payouts.csv",
@@ -81,6 +82,7 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "top_ups": ("top_ups",),
     "surpluses": ("surpluses",),
     "decisions": ("decisions",),
+    "orders": ("orders",),
     "metrics": ("metrics",),
     "pages": ("pages",),
 }
@@ -358,6 +360,11 @@ class Run:
         return tuple(
             sorted(self._table("decisions", rows.JournalEntry), key=lambda row: (row.writer, row.n))
         )
+
+    @cached_property
+    def orders(self) -> tuple[rows.Order, ...]:
+        """What people ordered of payouts and tiers, whenever that was."""
+        return self._table("orders", rows.Order)
 
     @cached_property
     def ledger(self) -> tuple[rows.LedgerLine, ...]:

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from seawall.cli import app as command_line
-from seawall.contract_verify import Finding, Limits, Verification, nobodys_address
+from seawall.contract_verify import Limits, OperationResult, Verification, nobodys_address
 from seawall.formats.customers import Account
 from seawall.formats.drill_contract import ContractAdapter, Credentials, VenueAdapter, VenueClient
 from seawall.policy_file import load_policy
@@ -29,7 +29,7 @@ OWN_POOLS: dict[str, object] = {"assets.aster": {"USDX": "usdx-on-aster"}}
 
 async def _verify(
     venue: FakeVenue, *, adapter: VenueAdapter | None = None, read_only: bool = False
-) -> dict[str, Finding]:
+) -> dict[str, OperationResult]:
     account = Account(
         customer=Credentials(customer_id="c-1", credential=KEY),
         balances={("aster", "USDX"): 90_000_000},
@@ -37,7 +37,7 @@ async def _verify(
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(venue.app), base_url="http://venue"
     ) as http:
-        findings = await Verification(
+        results = await Verification(
             client=VenueClient(http, adapter or ContractAdapter()),
             policy=POLICY,
             account=account,
@@ -45,13 +45,13 @@ async def _verify(
             read_only=read_only,
             limits=QUICK,
         ).run()
-    return {finding.operation: finding for finding in findings}
+    return {tried.operation: tried for tried in results}
 
 
 async def test_a_venue_that_keeps_the_contract_works_and_pays_one_small_sum() -> None:
     venue = FakeVenue()
     found = await _verify(venue)
-    assert {name: finding.result for name, finding in found.items()} == {
+    assert {name: tried.result for name, tried in found.items()} == {
         "login": "works",
         "balances": "works",
         "request_withdrawal": "works",
@@ -70,7 +70,7 @@ async def test_a_venue_that_keeps_the_contract_works_and_pays_one_small_sum() ->
 async def test_a_venue_of_ones_own_is_verified_in_its_own_words(tmp_path: Path) -> None:
     venue = FakeVenue(dialect="own")
     found = await _verify(venue, adapter=mapped(tmp_path, OWN_POOLS))
-    assert {name: finding.result for name, finding in found.items()} == {
+    assert {name: tried.result for name, tried in found.items()} == {
         "login": "works",
         "balances": "works",
         "request_withdrawal": "works",
@@ -121,10 +121,10 @@ COMPLAINTS = {
 @pytest.mark.parametrize("vice", VICES)
 async def test_each_vice_is_named_at_the_operation_that_has_it(vice: str) -> None:
     operation, complaint = COMPLAINTS[vice]
-    finding = (await _verify(FakeVenue(vice)))[operation]
-    assert finding.result == "broken"
-    assert complaint in finding.reason
-    assert finding.reason.isprintable()
+    tried = (await _verify(FakeVenue(vice)))[operation]
+    assert tried.result == "broken"
+    assert complaint in tried.reason
+    assert tried.reason.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ async def test_a_venue_of_ones_own_with_a_vice_is_named_too(
     tmp_path: Path, vice: str, operation: str, complaint: str
 ) -> None:
     venue = FakeVenue(vice, dialect="own")
-    finding = (await _verify(venue, adapter=mapped(tmp_path, OWN_POOLS)))[operation]
-    assert finding.result == "broken"
-    assert complaint in finding.reason
+    tried = (await _verify(venue, adapter=mapped(tmp_path, OWN_POOLS)))[operation]
+    assert tried.result == "broken"
+    assert complaint in tried.reason
 
 
 async def test_the_same_number_is_as_good_as_the_word_for_a_repetition(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ async def test_the_same_number_is_as_good_as_the_word_for_a_repetition(tmp_path:
 
 async def test_what_a_venue_says_is_shown_on_one_line_that_no_terminal_obeys() -> None:
     venue = FakeVenue("refuses repetitions", reason="used\x1b[2J\nup")
-    finding = (await _verify(venue))["request_withdrawal"]
-    assert "used?[2J up" in finding.reason
+    tried = (await _verify(venue))["request_withdrawal"]
+    assert "used?[2J up" in tried.reason
 
 
 @pytest.fixture

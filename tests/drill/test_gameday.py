@@ -96,11 +96,12 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     ("sabotage", "command"),
     repetitions(
         [
+            ("rpc-failover", ["drill", "rpc-dark"]),
             ("failover", ["gameday"]),
             ("mode-controller", ["gameday"]),
-            ("rpc-failover", ["drill", "rpc-dark"]),
             ("asset-rest", ["drill", "asset-paused"]),
             ("customer-limits", ["drill", "one-customer"]),
+            ("wal-stream", ["drill", "database-lost"]),
         ],
         keep=1,
     ),

@@ -65,7 +65,8 @@ def test_the_lease_is_what_the_policy_says() -> None:
 @pytest.mark.parametrize(
     ("event", "number"),
     [
-        ("stack.up", signal.SIGINT),
+        ("stack.up", signal.SIGKILL),
+        pytest.param("stack.up", signal.SIGINT, marks=pytest.mark.nightly),
         pytest.param("fault.effective", signal.SIGINT, marks=pytest.mark.nightly),
         pytest.param("fault.effective", signal.SIGTERM, marks=pytest.mark.nightly),
         pytest.param("fault.effective", signal.SIGKILL, marks=pytest.mark.nightly),

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack
 
-import httpx
 import pytest
 
-from seawall.setup.programs import locate
+from tests.testing.anvil import AnvilStarter, anvil_starter
 from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
     database_url,
     founded,
     founded_template,
@@ -22,27 +17,35 @@ from tests.testing.venue_harness import (
     postgres_server,
 )
 
-
-def free_port() -> int:
-    """A loopback port that is free right now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 LONGEST_FILES = (
     "test_stack_lifecycle.py",
+    "test_settler.py",
+    "test_crash_points.py",
+    "test_crash_points_of_signers.py",
+    "test_environments.py",
+    "test_restore.py",
+    "test_held.py",
+    "test_approvals.py",
+    "test_surplus.py",
+    "test_restoration.py",
+    "test_treasury.py",
+    "test_flood.py",
+    "test_stack_failures.py",
+    "test_change_review.py",
+    "test_event_history.py",
+    "test_experiment.py",
     "test_stack.py",
     "test_stack_drift.py",
-    "test_settler.py",
-    "test_change_review.py",
     "test_refused_stack.py",
-    "test_stack_failures.py",
+    "test_operator.py",
+    "test_database_lost.py",
+    "test_reconcile.py",
+    "test_faults_of_signing.py",
+    "test_api.py",
+    "test_second_venue.py",
     "test_sandbox.py",
 )
 """They start first, so that no worker begins a long file when the others have nothing left."""
-
-AnvilStarter = Callable[..., str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,60 +54,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _patient_with_nodes() -> Iterator[None]:
+    """What a test itself asks of a node may take as long as only a hang does.
+
+    Settlers leave a node that does not answer within 1.5 s; beside other workers one
+    that answers may take longer. Processes of the venue keep to their own time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seawall.ethereum.rpc.TIMEOUT_S", HANGS_AFTER_S)
+        yield
+
+
 @pytest.fixture
 def start_anvil() -> Iterator[AnvilStarter]:
-    """Start an anvil and return its URL.
-
-    ``block_time`` is in seconds, or None for a block per transaction.
-    """
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*, chain_id: int = 73311, block_time: int | None = None) -> str:
-        port = free_port()
-        argv = [
-            str(locate("anvil").path),
-            "--port",
-            str(port),
-            "--chain-id",
-            str(chain_id),
-            "--silent",
-        ]
-        argv += [
-            "--slots-in-an-epoch",
-            "1",
-            "--balance",
-            "100000000",
-            "--accounts",
-            "2",
-            "--gas-limit",
-            "60000000",
-        ]
-        argv += ["--block-time", str(block_time)] if block_time else []
-        # A session of its own: npm's anvil is a script that starts the program, and killing the
-        # script would leave it.
-        running.append(
-            subprocess.Popen(
-                argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        )
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                httpx.post(
-                    url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-                )
-            except httpx.TransportError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                return url
-
-    yield start
-    for process in running:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    """Starts an anvil and returns its URL."""
+    with ExitStack() as running:
+        yield anvil_starter(running)
 
 
 __all__ = [

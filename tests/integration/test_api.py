@@ -29,7 +29,14 @@ from seawall.formats.drill_contract import (
     WithdrawalReceipt,
     WithdrawalRequest,
 )
-from tests.testing.venue_harness import Founded, Heartbeat, connected, heartbeat, venue_process
+from tests.testing.venue_harness import (
+    HANGS_AFTER_S,
+    Founded,
+    Heartbeat,
+    connected,
+    heartbeat,
+    venue_process,
+)
 from venue.api.directory import KEYS_VALID_S
 from venue.ledger.chart import payout_routes
 
@@ -66,7 +73,7 @@ async def api(founded: Founded, beating: Heartbeat) -> AsyncIterator[VenueClient
     del beating
     async with (
         venue_process("api", founded.config_path, founded.database),
-        httpx.AsyncClient(base_url=founded.config.api_url, timeout=5) as http,
+        httpx.AsyncClient(base_url=founded.config.api_url, timeout=HANGS_AFTER_S) as http,
     ):
         yield VenueClient(http)
 
@@ -347,7 +354,7 @@ async def test_metrics_are_served_on_a_port_of_their_own_and_hold_nothing_of_cus
     for number in range(3):
         request = TicketRequest(kind=f"made_up_{'x' * number}", text="why?")
         assert isinstance(await api.ticket(_who(1), request), Ticket)
-    async with httpx.AsyncClient(timeout=5) as http:
+    async with httpx.AsyncClient(timeout=HANGS_AFTER_S) as http:
         assert (await http.get(f"{founded.config.api_url}/metrics")).status_code == 404
         port = founded.config.metrics_ports[API_PROCESS]
         shown = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
@@ -397,7 +404,7 @@ async def test_a_swap_moves_claims_between_customer_and_house_with_an_approval(
     founded.config_path.write_text(config.model_dump_json(), encoding="utf-8")
     async with (
         venue_process("api", founded.config_path, founded.database),
-        httpx.AsyncClient(base_url=config.api_url, timeout=5) as http,
+        httpx.AsyncClient(base_url=config.api_url, timeout=HANGS_AFTER_S) as http,
     ):
         client = VenueClient(http)
         request = SwapRequest(

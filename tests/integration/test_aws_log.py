@@ -20,7 +20,7 @@ from infra.audit import looking_up
 from sandbox.identities import Identities, create_identities
 from seawall.aws import session_of_profile
 from seawall.conventions.local_aws import ACCOUNT_ID
-from seawall.evidence.aws_log import export_aws_log
+from seawall.evidence.aws_log import AwsLogReading
 from seawall.formats.deployment import Deployment
 from seawall.keys import access
 from seawall.policy_file import load_policy
@@ -143,7 +143,7 @@ def deployment_of(account: Account, folder: Path, signers: dict[str, str]) -> De
         principals=str(principals),
         outputs=str(outputs),
         signers={region: {"url": url, "operations_per_s": 100} for region, url in signers.items()},
-        aws_log={"within_s": 60, "settled_s": 2.5},
+        aws_log={"within_s": 60, "settled_s": 2.0},
     )
 
 
@@ -158,14 +158,13 @@ def test_the_log_of_both_regions_is_waited_for_and_names_wallet_and_role(
     with ExitStack() as stack:
         signers = {region: stack.enter_context(signer(account, region)) for region in REGIONS}
         ended_at = int(time.time())
-        export_aws_log(
+        reading = AwsLogReading(
             deployment_of(account, tmp_path, signers),
             POLICY_IN_FORCE,
             started_at=started_at,
-            wait=True,
-            into=tmp_path,
             report=lines.append,
         )
+        reading.finish(wait=True, into=tmp_path)
 
     assert lines == []
     rows = read_table(tmp_path / "aws" / "sign_calls.csv", SignCall)

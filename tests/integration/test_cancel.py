@@ -224,7 +224,8 @@ async def test_the_records_say_which_reservation_was_taken_back(
     (first,) = await bench.reserve(1)
     await bench.reserve(1)
     await bench.cancel(first)
-    await export_records(bench.founded.database.auditor, into=tmp_path / "records")
+    database = bench.founded.database
+    await export_records(database.auditor, database.sign_log.auditor, into=tmp_path / "records")
     with (tmp_path / "records" / "flow.csv").open(encoding="utf-8", newline="") as file:
         reserved, kept, voided = csv.DictReader(file)
     assert [row["kind"] for row in (reserved, kept, voided)] == ["reserved", "reserved", "voided"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seawall.ethereum.rpc import AsyncRpcClient, ReceiptDisputedError, ViewLostError
-from seawall.ethereum.values import word
+from tests.testing.anvil import mined
 
 pytestmark = pytest.mark.integration
 
@@ -22,11 +22,11 @@ async def test_a_view_is_of_its_block_although_the_chain_goes_on_and_lost_once_i
     """The node takes a block's hash for balances, nonces and calls (EIP-1898)."""
     async with AsyncRpcClient("aster", (start_anvil(),)) as rpc:
         payment = {"from": FUNDED, "to": OTHER, "value": "0x5"}
-        tx_hash = await rpc.ask(word, "eth_sendTransaction", payment)
+        tx_hash = await mined(rpc, payment)
         for _ in range(3):
             await rpc.call("evm_mine")
         view = await rpc.view()
-        await rpc.call("eth_sendTransaction", payment)
+        await mined(rpc, payment)
         receipt = await view.receipt(tx_hash)
 
         assert receipt is not None
@@ -45,8 +45,7 @@ async def test_a_view_is_of_its_block_although_the_chain_goes_on_and_lost_once_i
 async def test_a_receipt_of_a_dropped_block_is_disputed(start_anvil: Callable[..., str]) -> None:
     async with AsyncRpcClient("aster", (start_anvil(),)) as rpc:
         payment = {"from": FUNDED, "to": OTHER, "value": "0x5"}
-        tx_hash = await rpc.ask(word, "eth_sendTransaction", payment)
-        receipt = await rpc.receipt(tx_hash)
+        receipt = await rpc.receipt(await mined(rpc, payment))
         await rpc.call("anvil_reorg", 1, [])
         for _ in range(3):
             await rpc.call("evm_mine")

@@ -301,6 +301,7 @@ def test_the_review_of_a_replaced_key_says_what_it_is_worth(
     assert f"{WALLET}: at most {money(maximum(WALLET), 'USD')}, now unknown" in said
 
 
+@pytest.mark.nightly  # another refusal of the same review stays
 def test_taking_a_stack_out_of_protection_is_refused_before_anything_is_lost(run: Any) -> None:
     """The committed configuration is disposable.
 

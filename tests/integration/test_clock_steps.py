@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpx
 import pytest
 import yaml
 
+from seawall.controls.heartbeat import BEAT_EVERY_MS
+from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS
+from seawall.conventions import metrics
+from seawall.conventions.components import MODE_CONTROLLER_STANDBY_PROCESS
 from seawall.policy_file import load_policy
 from tests.testing.stepping_clock import REAL_COMMIT_US, install_stepping_clock, set_clock
 from tests.testing.venue_harness import (
@@ -31,6 +36,7 @@ def _quicken(founded: Founded) -> None:
     tree = yaml.safe_load(POLICY.with_name("production.yaml").read_text(encoding="utf-8"))
     tree["indicators"]["drawdown_velocity"]["window"] = "900ms"
     tree["limits"]["window"] = "2700ms"
+    del tree["drills"]["one-customer"]  # within so short a window its storm would hardly be limited
     for tier, dwell in (("stressed", "900ms"), ("protected", f"{DWELL_US // 1_000}ms")):
         tree["tiers"][tier] |= {"exit_after": "450ms", "dwell_min": dwell}
     tree["probing"] |= {"every": "90ms", "gap_max": "900ms", "answer_within": "90ms"}
@@ -44,6 +50,24 @@ async def _tier_is(connection: Connection, wanted: str) -> None:
     async with asyncio.timeout(HANGS_AFTER_S):
         while await connection.fetchval("select tier from mode") != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def _shows_the_mode(founded: Founded, process: str) -> None:
+    """Until ``process`` serves the committed mode: it has then read the database's clock."""
+    url = f"http://127.0.0.1:{founded.config.metrics_ports[process]}/metrics"
+    async with asyncio.timeout(HANGS_AFTER_S), httpx.AsyncClient(trust_env=False) as http:
+        while f"\n{metrics.MODE_EPOCH} " not in (await http.get(url)).text:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def _decides(connection: Connection, *, beats: int) -> None:
+    """Until the mode controller has renewed its lease so often, which it does after a decision."""
+    renewed = "select renewed_at from mode_controller_lease"
+    seen = {await connection.fetchval(renewed)}
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while len(seen) <= beats:
+            await asyncio.sleep(0.02)
+            seen.add(await connection.fetchval(renewed))
 
 
 @pytest.mark.parametrize("step_s", [3_600, -3_600])
@@ -60,7 +84,7 @@ async def test_a_step_neither_ends_protected_mode_early_nor_prolongs_it(
             venue_process("mode_controller", founded.config_path, founded.database),
             venue_process("mode_controller", founded.config_path, founded.database, "--standby"),
         ):
-            await asyncio.sleep(1.5)  # the standby has read the clock before it is set
+            await _shows_the_mode(founded, MODE_CONTROLLER_STANDBY_PROCESS)
             await commit_flow(api, half)
             await _tier_is(owner, "protected")
             await set_clock(owner, ahead_s=step_s)
@@ -75,14 +99,18 @@ async def test_a_step_neither_ends_protected_mode_early_nor_prolongs_it(
 
 
 async def test_a_step_makes_no_waiting_withdrawal_old(founded: Founded) -> None:
-    """One that was asked for a second ago has waited for a second: no promise is at risk."""
+    """One that was asked for a moment ago has waited for a moment: no promise is at risk.
+
+    The mode controller has looked at ages since: it does so more often than it renews its lease.
+    """
+    assert MODE_CONTROLLER_AGES_EVERY_MS < BEAT_EVERY_MS
     async with connected(founded.database.owner) as owner:
         await install_stepping_clock(owner)
     async with (
         connected(founded.database.owner) as owner,
         venue_process("mode_controller", founded.config_path, founded.database),
     ):
-        await asyncio.sleep(0.5)
+        await _decides(owner, beats=3)
         await owner.execute(
             """insert into withdrawals (id, customer_id, bucket, source_network, network, asset,
                 amount, value_micro, size, destination, state)
@@ -90,5 +118,5 @@ async def test_a_step_makes_no_waiting_withdrawal_old(founded: Founded) -> None:
                        '0x' || repeat('ab', 20), 'reserved')"""
         )
         await set_clock(owner, ahead_s=3_600)
-        await asyncio.sleep(1)  # the mode controller decides at least every 20 ms
+        await _decides(owner, beats=3)
         assert await owner.fetchval("select count(*) from mode_log") == 0

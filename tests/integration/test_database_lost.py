@@ -28,7 +28,7 @@ from tests.testing.cluster_harness import (
     until_open,
 )
 from tests.testing.settler_harness import Venue, Wanted, venue_bench
-from tests.testing.venue_harness import connected, heartbeat
+from tests.testing.venue_harness import connected, heartbeat, sign_log_url
 from venue.backups.base import take_backup
 from venue.backups.bucket import BackupBucket
 from venue.backups.role import ROLE, create_role
@@ -124,9 +124,12 @@ class Loaded:
 
 @pytest.fixture
 async def loaded(
-    tmp_path: Path, start_anvil: Callable[..., str], bucket: BackupBucket
+    tmp_path: Path, start_anvil: Callable[..., str], bucket: BackupBucket, database_url: str
 ) -> AsyncIterator[Loaded]:
-    """A venue with one settler, and with the role that copies its database."""
+    """A venue with one settler, and with the role that copies its database.
+
+    The sign log is on another server, which is not lost.
+    """
     make_cluster_files(tmp_path / "pg")
     with (
         socket_folder() as socket,
@@ -134,7 +137,7 @@ async def loaded(
     ):
         await until_open(server)
         async with (
-            venue_bench(server.url(), tmp_path, start_anvil) as venue,
+            venue_bench(server.url(), tmp_path, start_anvil, sign_log_url(database_url)) as venue,
             connected(server.url()) as client,
         ):
             await create_role(client, server.url(ROLE))
@@ -161,6 +164,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_paid_twice(loaded: Lo
             kept = {row["id"] for row in await owner.fetch("select id from withdrawals")}
             done = await catch_up(
                 owner,
+                loaded.venue.sign_log,
                 config=loaded.venue.config,
                 policy=loaded.venue.policy,
                 reason="The test lost the database.",
@@ -193,6 +197,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_paid_twice(loaded: Lo
     )
 
 
+@pytest.mark.nightly  # the sabotaged drill lists it, too
 async def test_without_the_stream_the_loss_is_listed_withdrawal_by_withdrawal(
     loaded: Loaded,
 ) -> None:
@@ -214,6 +219,7 @@ async def test_without_the_stream_the_loss_is_listed_withdrawal_by_withdrawal(
             with pytest.raises(LossError) as raised:
                 await catch_up(
                     owner,
+                    loaded.venue.sign_log,
                     config=loaded.venue.config,
                     policy=loaded.venue.policy,
                     reason="The test lost the database.",

@@ -15,6 +15,7 @@ import pytest
 from seawall.ethereum.keys import address_of_private_key, keccak256
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.policy_file import load_policy
+from tests.testing.approvers import approver_addresses
 from tests.testing.settler_harness import DEPLOYER
 from tests.testing.venue_harness import POLICY
 from venue.chain.deploy import DEPLOYER_KEY_VARIABLE, GAS_MONEY_WEI
@@ -44,7 +45,15 @@ async def test_every_wallet_holds_its_target_where_its_money_lies(
     }
     plan, out = tmp_path / "plan.json", tmp_path / "deployed.json"
     plan.write_text(
-        json.dumps({"policy": str(POLICY), "networks": networks, "wallets": keys}), encoding="utf-8"
+        json.dumps(
+            {
+                "policy": str(POLICY),
+                "networks": networks,
+                "wallets": keys,
+                "approvers": approver_addresses(policy),
+            }
+        ),
+        encoding="utf-8",
     )
     argv = [sys.executable, "-m", "venue.chain.deploy", "--plan", str(plan), "--out", str(out)]
     environment = os.environ | {DEPLOYER_KEY_VARIABLE: DEPLOYER}

@@ -25,6 +25,8 @@ from tests.testing.fault_harness import (
     running,
     wait_for,
 )
+from tests.testing.nightly import repetitions
+from tests.testing.venue_harness import HANGS_AFTER_S
 
 __all__ = ["harness"]
 pytestmark = pytest.mark.integration
@@ -129,6 +131,7 @@ def test_the_dark_region_runs_by_plain_chaos_run(harness: FaultHarness, tmp_path
     assert not harness.hangs()
 
 
+@pytest.mark.nightly  # a game day runs it
 def test_the_control_experiment_is_sound_as_a_game_day_runs_it(
     harness: FaultHarness, tmp_path: Path
 ) -> None:
@@ -188,7 +191,7 @@ def test_an_unsteady_start_is_no_success_and_breaks_nothing(
     assert harness.timeline("chaos") == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", repetitions([signal.SIGKILL, signal.SIGTERM], keep=1))
 def test_ending_the_experiment_rolls_back(
     harness: FaultHarness, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -199,12 +202,12 @@ def test_ending_the_experiment_rolls_back(
     journal = tmp_path / "journal.json"
     with running(*_kit_command(harness, journal), environment=harness.environment) as process:
         wait_for(lambda: harness.toxics, within_s=20)
-        wait_for(lambda: len(harness.timeline("chaos")) >= 2, within_s=5)
+        wait_for(lambda: len(harness.timeline("chaos")) >= 2, within_s=HANGS_AFTER_S)
         os.kill(process.pid, number)
         # The lease alone needs at least two thirds of 3 s.
         wait_for(lambda: not harness.toxics, within_s=1.9)
-        wait_for(journal.exists, within_s=5)
-        wait_for(lambda: journal.read_text().endswith("}"), within_s=5)
+        wait_for(journal.exists, within_s=HANGS_AFTER_S)
+        wait_for(lambda: journal.read_text().endswith("}"), within_s=HANGS_AFTER_S)
     found = _journal(journal)
     assert found["status"] == "interrupted"
     assert found["rollbacks"][0]["status"] == "succeeded"

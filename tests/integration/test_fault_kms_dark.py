@@ -30,6 +30,7 @@ from tests.testing.fault_harness import (
     running,
     wait_for,
 )
+from tests.testing.venue_harness import HANGS_AFTER_S
 
 __all__ = ["harness"]
 pytestmark = pytest.mark.integration
@@ -101,7 +102,7 @@ def test_the_death_of_the_process_that_applied_it_ends_it(harness: FaultHarness)
         assert harness.hangs(), "a living owner keeps its fault beyond one time to live"
         runner.kill()
         wait_for(lambda: not harness.hangs(), within_s=TTL_S + SLACK_S)
-    wait_for(lambda: harness.timeline("lease")[-1]["event"] == "expired", within_s=1)
+    wait_for(lambda: harness.timeline("lease")[-1]["event"] == "expired", within_s=HANGS_AFTER_S)
     assert harness.timeline("lease")[-1]["detail"]["undone"] is True
 
 
@@ -117,7 +118,7 @@ def test_the_death_of_the_runner_ends_it_although_the_experiment_lives(
             gameday.kill()  # and not reaped: a zombie is dead
             wait_for(lambda: not harness.hangs(), within_s=TTL_S + SLACK_S)
             assert first_line(experiment) == ""
-            assert experiment.wait(5) == 1
+            assert experiment.wait(HANGS_AFTER_S) == 1
 
 
 @pytest.mark.parametrize("victim", ["holder", "sentinel"])

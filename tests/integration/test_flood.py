@@ -153,6 +153,7 @@ def test_sigterm_ends_all_of_it_before_its_plan_and_marks_it_incomplete(
     assert _processes_of(flood.pid) == []
 
 
+@pytest.mark.nightly  # a flood that is ended early stays
 def test_a_lost_worker_is_reported(tmp_path: Path, venue: str) -> None:
     """Its arrivals are missed, the others go on, and the flood does not end well."""
     flood = _start(tmp_path, venue, seconds=6)

@@ -14,11 +14,13 @@ from tests.testing.venue_harness import (
     POLICY,
     Founded,
     connected,
+    found,
     opening_balances,
     urls_of,
     write_config,
 )
 from venue.genesis.found import found_venue
+from venue.genesis.sign_log import found_sign_log
 from venue.ledger.chart import payout_routes
 
 pytestmark = pytest.mark.integration
@@ -156,17 +158,23 @@ async def test_unbacked_customers_are_refused_and_nothing_is_left_behind(
         assert await owner.fetchval("select to_regclass('public.mode')") is None
 
 
+async def test_a_sign_log_is_founded_in_an_empty_database_alone(founded: Founded) -> None:
+    """Nobody founds a second one over it, or beside a venue's tables."""
+    roles = founded.database.sign_log.roles
+    for url in (founded.database.sign_log.owner, founded.database.owner):
+        async with connected(url) as owner:
+            with pytest.raises(UsageError, match="holds something already"):
+                await found_sign_log(owner, roles)
+
+
 async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
-    """The api cannot write the mode, the settler not the sign log, the signer not a balance.
+    """The api cannot write the mode, the settler offer no slot, the signer not a balance.
 
     The database says no.
     """
     attempts = {
         "api": "update mode set tier = 'normal'",
-        "settler": (
-            "insert into sign_log (chain_id, address, nonce, digest, epoch, region) "
-            "values (1, '', 0, '', 1, '')"
-        ),
+        "settler": "select offer_slot(1, '', 0, 1, '', 1, 1, 1, true)",
         "signer": "update balances set available = 1",
         "mode_controller": "delete from withdrawals",
         "auditor": "insert into journal (writer) values ('x')",
@@ -175,6 +183,26 @@ async def test_each_role_may_do_only_its_own_part(founded: Founded) -> None:
         async with connected(getattr(founded.database, part)) as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+
+
+async def test_nobody_sets_a_table_of_its_own_before_one_of_the_ledger(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Triggers read the first table of a name, and a temporary one would come first.
+
+    Not in a copy of a venue's database: such a copy has the rights of any new one.
+    """
+    venue = await found(database_url, tmp_path / "venue.json", customers=1)
+    databases = (venue.database, venue.database.sign_log)
+    for url in (url for each in databases for url in each.roles.values()):
+        async with connected(url) as connection:
+            for statement in (
+                "create temporary table approvals (id uuid)",
+                "create table public.approval (id uuid)",
+                "create schema mine",
+            ):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement)
 
 
 async def test_the_settler_may_change_only_what_its_arrows_change(founded: Founded) -> None:
@@ -196,12 +224,48 @@ async def test_the_settler_may_change_only_what_its_arrows_change(founded: Found
         await settler.execute("update lanes set next_nonce = next_nonce + 1")
 
 
+async def test_a_float_goes_below_zero_for_what_was_paid_after_all_and_for_nothing_else(
+    founded: Founded,
+) -> None:
+    """Else it would be too high for good: what is promised and cannot be paid raises it again."""
+    hot, available = "customer-aster-hot", "select available from floats where asset = 'USDX'"
+    of_hot = f"{available} and wallet = $1"
+    lower = "select lower_float($1, 'USDX', $2)"
+    change = "update floats set available = $2 where (wallet, asset) = ($1, 'USDX')"
+    async with connected(founded.database.settler) as settler:
+        held = await settler.fetchval(of_hot, hot)
+        with pytest.raises(asyncpg.RaiseError, match="may not pay"):
+            await settler.execute(change, hot, -1)
+        await settler.execute(lower, hot, held + 5)
+        assert await settler.fetchval(of_hot, hot) == -5
+        await settler.execute(lower, hot, -1_000)  # it raises nothing
+        assert await settler.fetchval(of_hot, hot) == -5
+        with pytest.raises(asyncpg.RaiseError, match="may not pay"):
+            await settler.execute(change, hot, -6)
+        await settler.execute(change, hot, -4)
+    async with connected(founded.database.treasury) as treasury:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await treasury.execute(lower, hot, 1)
+
+
+async def test_the_treasury_may_take_top_ups_back_and_say_of_none_that_it_moved(
+    founded: Founded,
+) -> None:
+    async with connected(founded.database.treasury) as treasury:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await treasury.execute("update topups set state = 'posted'")
+        assert await treasury.fetchval("select take_back_topup(gen_random_uuid())") is None
+
+
 async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
     """Not even the owner may replace the settler's copy or the signer's own.
 
     Storing the first ones is no change.
     """
-    async with connected(founded.database.owner) as owner:
+    async with (
+        connected(founded.database.owner) as owner,
+        connected(founded.database.sign_log.owner) as log,
+    ):
         await owner.execute(
             """insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch,
                 purpose, to_address, value, data, gas_limit, max_fee_wei,
@@ -209,16 +273,15 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
                select chain_id, address, 0, 1, 1, 1, 'payout', address, 0, '', 1, 1, 1, sha256(''),
                'open' from lanes limit 1"""
         )
-        await owner.execute(
+        await log.execute(
             """insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
-                priority_fee_wei)
-               select chain_id, address, 0, sha256(''), 1, 'us-east-1', 1, 1 from lanes limit 1"""
+                priority_fee_wei) values (1, '0x', 0, sha256(''), 1, 'us-east-1', 1, 1)"""
         )
         await owner.execute(
             "update slots set state = 'signed', raw = 'a', tx_hash = '0xa', signer_region = "
             "'us-east-1'"
         )
-        await owner.execute(
+        await log.execute(
             "update sign_log set raw = 'a', tx_hash = '0xa', signed_by = 'us-east-1', signed_at "
             "= now()"
         )
@@ -227,17 +290,22 @@ async def test_signed_bytes_are_never_replaced(founded: Founded) -> None:
             """insert into replacements (slot_id, n, max_fee_wei, priority_fee_wei, raw, tx_hash,
                 signer_region) select id, 1, 2, 2, 'a', '0xc', 'us-east-1' from slots"""
         )
-        await owner.execute(
+        await log.execute(
             """insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei,
                 priority_fee_wei, region, raw, tx_hash, signed_by, signed_at)
-               select chain_id, address, 0, 2, 2, '', 'a', '0xc', '', now() from lanes limit 1"""
+               values (1, '0x', 0, 2, 2, '', 'a', '0xc', '', now())"""
         )
-        for table in ("slots", "sign_log", "replacements", "sign_log_replacements"):
+        for table, of in (
+            ("slots", owner),
+            ("sign_log", log),
+            ("replacements", owner),
+            ("sign_log_replacements", log),
+        ):
             for change in ("raw = 'b'", "tx_hash = '0xb'", "raw = null"):
                 with pytest.raises(
                     asyncpg.RaiseError, match=f"{table} keeps the bytes that were signed first"
                 ):
-                    await owner.execute(f"update {table} set {change}")
+                    await of.execute(f"update {table} set {change}")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from seawall.errors import UsageError
 from seawall.ethereum.keys import address_of_private_key, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.drill_contract import Refusal, Withdrawal
+from tests.testing.anvil import mined
 from tests.testing.deployments import make_deployment
 from tests.testing.settler_harness import DEPLOYER, Venue, Wanted, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, venue_process
@@ -56,21 +57,20 @@ async def call(venue: Venue, method: str, *params: Any) -> Any:
         return await rpc.call(method, *params)
 
 
+async def sent(venue: Venue, **transaction: str) -> None:
+    """Send what an unlocked account of aster may; returns once a block has it."""
+    async with AsyncRpcClient("aster", (venue.config.networks["aster"].rpc.primary,)) as rpc:
+        await mined(rpc, transaction)
+
+
 async def pause_token(venue: Venue, *, paused: bool) -> None:
-    """As the issuer of USDX does; returns once a block has it."""
-    tx_hash = await call(
+    """As the issuer of USDX does."""
+    await sent(
         venue,
-        "eth_sendTransaction",
-        {
-            "from": address_of_private_key(to_bytes(DEPLOYER)),
-            "to": venue.config.networks["aster"].tokens["USDX"],
-            "data": "0x" + set_paused(paused=paused).hex(),
-        },
+        **{"from": address_of_private_key(to_bytes(DEPLOYER))},
+        to=venue.config.networks["aster"].tokens["USDX"],
+        data="0x" + set_paused(paused=paused).hex(),
     )
-    async with asyncio.timeout(HANGS_AFTER_S):
-        # a node is polled
-        while await call(venue, "eth_getTransactionReceipt", tx_hash) is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
 
 
 async def hold_one(venue: Venue) -> uuid.UUID:
@@ -208,6 +208,7 @@ async def test_a_paused_token_drains_nothing_and_everything_is_paid_when_it_work
     assert await venue.ledger_sum() == 0
 
 
+@pytest.mark.nightly  # a paused token stays
 async def test_an_issuer_of_a_deployment_file_pauses_its_token_and_lets_it_go_on(
     venue: Venue, tmp_path: Path
 ) -> None:
@@ -259,6 +260,7 @@ async def test_an_issuer_of_a_deployment_file_pauses_its_token_and_lets_it_go_on
             )
 
 
+@pytest.mark.nightly
 async def test_a_bad_destination_alone_is_held_at_once_and_pauses_nobody(venue: Venue) -> None:
     """Nobody else was paid in its transaction, in coins or in a token that works."""
     blocked = "0x" + "bb" * 20
@@ -282,14 +284,11 @@ async def test_a_payment_above_the_cap_is_never_tried_and_keeps_nobody_waiting(
 ) -> None:
     """No window of the signer lets it through; its customer can have it back at once."""
     hot, site = "customer-aster-hot", venue.config.networks["aster"]
-    await call(
+    await sent(
         venue,
-        "eth_sendTransaction",
-        {
-            "from": address_of_private_key(to_bytes(DEPLOYER)),
-            "to": site.tokens["USDX"],
-            "data": "0x" + mint(site.payout_contracts[hot], 10_000_000 * USDX).hex(),
-        },
+        **{"from": address_of_private_key(to_bytes(DEPLOYER))},
+        to=site.tokens["USDX"],
+        data="0x" + mint(site.payout_contracts[hot], 10_000_000 * USDX).hex(),
     )
     await venue.owner.execute(
         "update floats set available = available + $1 where (wallet, asset) = ($2, 'USDX')",
@@ -311,6 +310,7 @@ async def test_a_payment_above_the_cap_is_never_tried_and_keeps_nobody_waiting(
     assert await venue.ledger_sum() == 0
 
 
+@pytest.mark.nightly
 async def test_the_treasury_shows_what_is_held_what_rests_and_what_gas_is_left(
     venue: Venue,
 ) -> None:
@@ -381,6 +381,7 @@ async def test_nothing_leads_out_of_unknown_but_a_number_that_is_used_up(venue: 
             await settler.execute("update balances set available = available + 1")
 
 
+@pytest.mark.nightly  # the simulation does it in every campaign
 async def test_a_settler_that_dies_while_it_cancels_leaves_nothing_undone(venue: Venue) -> None:
     """Its successor continues from the slot; the number is burnt once and the money given back."""
     withdrawal = await hold_one(venue)

@@ -88,7 +88,7 @@ class Bench:
     async def create(self, code: bytes) -> str:
         """Deploy ``code``; its address."""
         address = contract_address(address_of_private_key(DEPLOYER), self.nonces.get(DEPLOYER, 0))
-        assert (await self.send(DEPLOYER, to=None, data=code)).succeeded
+        assert (await self.send(DEPLOYER, to=None, data=code, gas=5_000_000)).succeeded
         return address
 
     async def runtime(self, code: str) -> str:
@@ -315,23 +315,3 @@ async def test_a_full_batch_of_the_worst_recipients_fits_its_gas_limit(bench: Be
     assert len(read_events(worst.logs, contract=bench.contract).failed) == 200
     assert max(full_gas, worst_gas) <= GAS_BASE + GAS_PER_ITEM * 200 - 150_000
     print(f"gas per item: new accounts {full_gas / 200:.0f}, burners {worst_gas / 200:.0f}")
-
-
-async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(bench: Bench) -> None:
-    """One payment to another address reverts the whole batch: no number is used, nothing moves."""
-    hot = item(1).to
-    bench.contract = await bench.create(
-        payout_creation(
-            signer=address_of_private_key(SIGNER),
-            window_seconds=10**6,
-            caps={NATIVE: CAP},
-            only_to=hot,
-        )
-    )
-    assert (await bench.send(DEPLOYER, to=bench.contract, value=CAP)).succeeded
-
-    assert not (await bench.pay(item(1), item(2))).succeeded
-    assert await bench.bits(1, 2) == [False, False]
-    assert await bench.rpc.balance(hot) == 0
-    assert (await bench.pay(item(1), item(3, to=hot))).succeeded
-    assert await bench.rpc.balance(hot) == 2000

@@ -13,9 +13,13 @@ import pytest
 from seawall.ethereum.keys import keccak256, sign_locally
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.deployment import load_deployment
+from seawall.reconciliation.contradictions import COMPARISONS
 from seawall.reconciliation.payouts import Stage
-from seawall.reconciliation.run import Reconciliation, reconcile
+from seawall.reconciliation.result import Reconciliation
+from seawall.reconciliation.run import reconcile
 from seawall.scorecard.outcome import Outcome
+from tests.integration.test_approvals import desk_of
+from tests.testing.anvil import mined
 from tests.testing.deployments import write_deployment
 from tests.testing.settler_harness import STRANGER, Venue, Wanted, until_final, venue_bench
 from venue.chain.transaction import Intent, encode_signed, fees, signing_hash, transaction_hash
@@ -49,8 +53,9 @@ async def venue(
 
 async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
     """As the command does, by the deployment file that a sandbox would write."""
-    auditor = folder / "auditor-url"
+    auditor, sign_log = folder / "auditor-url", folder / "sign-log-url"
     auditor.write_text(venue.database.auditor, encoding="utf-8")
+    sign_log.write_text(venue.database.sign_log.auditor, encoding="utf-8")
     keys = venue.config.signers[venue.policy.regions.primary].keys
     networks = {
         name: {
@@ -75,7 +80,7 @@ async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
     }
     records = {
         "records": "adapters.reference_venue",
-        "settings": {"auditor_url_file": str(auditor)},
+        "settings": {"auditor_url_file": str(auditor), "sign_log_url_file": str(sign_log)},
     }
     deployment = load_deployment(write_deployment(folder, networks=networks, venue=records))
     return await asyncio.to_thread(reconcile, deployment, venue.policy, report=print)
@@ -90,8 +95,8 @@ def stages(found: Reconciliation) -> Counter[Stage]:
 
 
 def names(found: Reconciliation) -> set[str]:
-    """The findings by name."""
-    return {each.name for each in found.findings.each}
+    """The contradictions by name."""
+    return {each.name for each in found.contradictions.each}
 
 
 async def reserve(venue: Venue, wanted: Sequence[Wanted]) -> None:
@@ -124,7 +129,7 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
             ],
         )
         found = await reconciled(venue, tmp_path)
-        assert found.findings.each == []
+        assert found.contradictions.each == []
         assert [each.text for each in found.doubts.each] == []
         assert found.outcome is Outcome.PASS
     await venue.all_posted()
@@ -134,13 +139,48 @@ async def test_everything_is_explained_while_payouts_and_a_top_up_go_on(
 
     found = await reconciled(venue, tmp_path)
 
-    assert (found.findings.each, found.doubts.each) == ([], [])
+    assert (found.contradictions.each, found.doubts.each) == ([], [])
     seen = stages(found)
     assert seen[Stage.FINAL] + seen[Stage.FINAL_LATER] == 1_200
     assert (seen[Stage.HELD], seen[Stage.RESERVED], seen.total()) == (1, 7, 1_208)
-    assert {each.outcome for each in found.comparisons} == {Outcome.PASS}
+    proven = {each.name for each in found.comparisons if each.outcome is Outcome.PASS}
+    assert proven == COMPARISONS.keys() - {"approvals"}  # nobody has asked for any
     [held] = [each for each in found.notices.each if each.name == "held"]
     assert held.ids.keys() == {"withdrawal", "seq", "slot", "tx_hash", "block"}
+
+
+@pytest.mark.nightly  # `make test` has records that were changed
+async def test_what_approvers_have_moved_is_explained_and_nothing_without_its_record(
+    venue: Venue, tmp_path: Path
+) -> None:
+    """By approval, slot, transaction and block. Then its record is changed, and at last gone."""
+    await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 2)
+    async with desk_of(venue.owner, venue.database, venue.policy, venue.config) as desk:
+        asked = await desk.request()
+        for role in ("treasury-lead", "wallet-ops-lead"):
+            await desk.sign(asked["approval"], "approve", by=role)
+        await venue.until("select executed from approval_standing")
+        await desk.request(kind="transfer")
+    await venue.all_posted()
+    assert [await venue.stop(process) for process in venue.settlers] == [0, 0]
+
+    found = await reconciled(venue, tmp_path)
+    assert (found.contradictions.each, found.outcome) == ([], Outcome.PASS)
+    counted = {stage: total.count for stage, total in found.approvals["aster", "AST"].items()}
+    assert counted == {"final": 1, "open": 1}
+
+    past_all_triggers = "set session_replication_role = replica"
+    await venue.owner.execute(
+        f"{past_all_triggers}; update approval_requests set to_address = '{STRANGER}'"
+    )
+    found = await reconciled(venue, tmp_path)
+    assert names(found) == {"approval-differs"}
+    [wrong] = found.contradictions.each
+    assert wrong.ids.keys() == {"approval", "slot", "wallet", "nonce", "tx_hash", "block"}
+    await venue.owner.execute("delete from approval_requests")
+    found = await reconciled(venue, tmp_path)
+    assert names(found) >= {"executed-without-approval", "postings-differ"}
+    assert found.outcome is Outcome.FAIL
 
 
 async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_path: Path) -> None:
@@ -156,7 +196,8 @@ async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_pa
     theft = pay([stolen])
     await call(venue, "anvil_impersonateAccount", key)
     transaction = {"from": key, "to": site.payout_contracts[HOT], "data": "0x" + theft.hex()}
-    await call(venue, "eth_sendTransaction", {**transaction, "gas": hex(1_000_000)})
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await mined(rpc, {**transaction, "gas": hex(1_000_000)})
     await venue.send("aster", "AST", 1, to=RESERVE)
     await until_final(site.rpc.primary)
     found = await reconciled(venue, tmp_path)
@@ -167,7 +208,7 @@ async def test_what_leaves_or_comes_past_the_venue_is_named(venue: Venue, tmp_pa
         "nonce-without-slot",
         "surplus",
     }
-    by_name = {each.name: each for each in found.findings.each}
+    by_name = {each.name: each for each in found.contradictions.each}
     assert by_name["paid-without-withdrawal"].amount == 3
     assert (by_name["surplus"].ids["wallet"], by_name["surplus"].amount) == (RESERVE, 1)
     assert found.outcome is Outcome.FAIL
@@ -192,7 +233,7 @@ async def _signed_instead(venue: Venue) -> str:
     dear = fees(base_fee_wei=10**11, gas_limit=1_000_000)
     by_key = sign_locally(signing_hash(other, dear), secret=keccak256(HOT.encode()))
     raw = encode_signed(other, dear, by_key)
-    await venue.owner.execute(
+    await venue.sign_log.execute(
         """insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei,
                priority_fee_wei, region, raw, tx_hash, signed_by, signed_at)
            select chain_id, address, nonce, $4, $5, region, $6, $7, region, clock_timestamp()
@@ -224,9 +265,9 @@ async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path)
     stolen = await _signed_instead(venue)
     found = await reconciled(venue, tmp_path)
     assert names(found) == {"signed-something-else"}
-    assert [each.ids["tx_hash"] for each in found.findings.each] == [stolen]
+    assert [each.ids["tx_hash"] for each in found.contradictions.each] == [stolen]
     past_all_triggers = "set session_replication_role = replica"
-    await venue.owner.execute(
+    await venue.sign_log.execute(
         f"{past_all_triggers}; delete from sign_log_replacements; delete from sign_log"
     )
     assert names(await reconciled(venue, tmp_path)) == {"signed-past-the-signer"}

@@ -88,6 +88,7 @@ def test_a_program_that_is_tampered_with_makes_nothing(
     }
 
 
+@pytest.mark.nightly  # as above
 @pytest.mark.parametrize(
     ("instead", "said"),
     [
@@ -167,6 +168,7 @@ def test_a_protected_stack_is_not_destroyed(
     assert enabled_keys(harness) == keys
 
 
+@pytest.mark.nightly  # a changed program is refused in `make test`
 def test_what_is_known_only_once_its_key_is_made_is_judged_then(
     harness: EngineHarness, protected: stack.Settings, tmp_path: Path
 ) -> None:

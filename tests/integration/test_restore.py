@@ -19,10 +19,20 @@ from seawall.errors import ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import uint256
 from seawall.formats.drill_contract import Refusal
-from tests.testing.settler_harness import Venue, Wanted, venue_bench
+from tests.testing.anvil import mined
+from tests.testing.nightly import repetitions
+from tests.testing.settler_harness import (
+    STRANGER,
+    Venue,
+    Wanted,
+    ask_sweep,
+    chain_equals_ledger,
+    overfill,
+    venue_bench,
+)
 from tests.testing.venue_harness import connected, heartbeat
 from venue.api.reservations import cancel_withdrawal
-from venue.contracts.calls import generation_in_force, generation_of
+from venue.contracts.calls import generation_in_force, generation_of, packed, set_paused
 from venue.restore import losses
 from venue.restore.catch_up import CaughtUp, LossError, catch_up
 
@@ -76,6 +86,7 @@ async def caught_up(venue: Venue, *, accepted: str | None = None) -> CaughtUp:
     """Catch up as the program does."""
     return await catch_up(
         venue.owner,
+        venue.sign_log,
         config=venue.config,
         policy=venue.policy,
         reason="The test lost the database.",
@@ -135,10 +146,11 @@ TOPPED_UP = "select not exists (select 1 from topups where state <> 'posted')"
 async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """Withdrawals and a top-up that it had not asked for yet; a slot whose signature was lost.
+    """Withdrawals, a top-up and a sweep that it had not asked for; a slot whose signature was lost.
 
     What waited, and what comes, is paid under numbers of the next generation.
     """
+    await overfill(venue, "aster")
     first = await venue.settler("aster")
     await venue.reserve(some(5))
     await venue.all_posted()
@@ -152,6 +164,7 @@ async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
     for provider in venue.providers.values():
         provider.dark = False
     await ask_topup(venue)
+    await ask_sweep(venue, "aster")
     second = await venue.settler("aster")
     await venue.all_posted()
     await venue.until(TOPPED_UP)
@@ -159,7 +172,7 @@ async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
 
     async with restored(venue, postgres_server, tmp_path / "ledger"):
         done = await caught_up(venue)
-        assert done == CaughtUp(generation=1, slots=3, withdrawals=4, topups=1, losses=())
+        assert done == CaughtUp(generation=1, slots=4, withdrawals=4, topups=2, losses=())
         await venue.reserve(some(2))
         third = await venue.settler("aster")
         await venue.all_posted()
@@ -174,6 +187,55 @@ async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
         assert await lacks(venue) == 0
         assert await venue.ledger_sum() == 0
         assert await venue.stop(third) == 0
+
+
+async def test_several_movements_between_two_wallets_are_found(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Two top-ups, the first of them tried twice, and two sweeps; one had been taken back before.
+
+    There is one at a time for who asks for them, and as many as there were on the chain.
+    """
+    await overfill(venue, "aster")
+    await ask_topup(venue)
+    await keep(venue, tmp_path / "ledger")
+    await venue.owner.execute("update topups set state = 'taken_back'")
+    moved = "select not exists (select 1 from topups where state in ('requested', 'slotted'))"
+    await _token_moves(venue, paused=True)
+    first = await venue.settler("aster")
+    await ask_topup(venue)
+    await venue.until(
+        "select exists (select 1 from slots where (purpose, state) = ('topup', 'final'))"
+    )
+    await _token_moves(venue, paused=False)
+    await venue.until(moved)
+    for ask in (ask_topup(venue), ask_sweep(venue, "aster"), ask_sweep(venue, "aster")):
+        await ask
+        await venue.until(moved)
+    assert await venue.stop(first) == 0
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        done = await caught_up(venue)
+        assert (done.topups, done.losses) == (4, ())
+        assert (await caught_up(venue)).topups == 0
+        second = await venue.settler("aster")
+        await venue.until(moved)
+        assert await venue.owner.fetchval("select count(*) from postings where kind = 'topup'") == 2
+        assert await venue.owner.fetchval("select count(*) from postings where kind = 'sweep'") == 2
+        assert await missing(venue) == 0
+        assert await lacks(venue) == 0
+        await venue.reserve(some(1))
+        await venue.all_posted()
+        assert await venue.stop(second) == 0
+
+
+async def _token_moves(venue: Venue, *, paused: bool) -> None:
+    """The issuer of USDX on aster pauses it, or lets it move again."""
+    site = venue.config.networks["aster"]
+    call = {"to": site.tokens["USDX"], "data": "0x" + set_paused(paused=paused).hex()}
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("anvil_impersonateAccount", STRANGER)
+        await mined(rpc, {"from": STRANGER, **call})
 
 
 async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
@@ -239,6 +301,7 @@ async def test_a_ledger_that_lacks_nothing_only_begins_a_generation(venue: Venue
     assert (await caught_up(venue)).generation == 3
 
 
+@pytest.mark.nightly  # a payment that no record knows stops it, too
 async def test_a_key_that_somebody_else_used_stops_the_restore(venue: Venue) -> None:
     """What it did is nothing that the venue does, so nobody knows what else it will do."""
     lane = await venue.owner.fetchrow("select address from lanes where wallet = $1", HOT)
@@ -246,13 +309,12 @@ async def test_a_key_that_somebody_else_used_stops_the_restore(venue: Venue) -> 
     site = venue.config.networks["aster"]
     async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
         await rpc.call("anvil_impersonateAccount", lane["address"])
-        await rpc.call(
-            "eth_sendTransaction", {"from": lane["address"], "to": "0x" + "ab" * 20, "value": "0x1"}
-        )
+        await mined(rpc, {"from": lane["address"], "to": "0x" + "ab" * 20, "value": "0x1"})
     with pytest.raises(ServiceError, match="fields are not those of its hash"):
         await caught_up(venue)
 
 
+@pytest.mark.nightly
 async def test_a_transaction_that_replaced_another_after_the_last_moment_is_found(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -286,6 +348,14 @@ async def test_a_transaction_that_replaced_another_after_the_last_moment_is_foun
         assert await venue.stop(second) == 0
 
 
+async def lose_log(venue: Venue) -> None:
+    """The sign log is lost as well: a new one knows nothing."""
+    await venue.sign_log.execute(
+        "set session_replication_role = replica; truncate sign_log cascade;"
+        " reset session_replication_role"
+    )
+
+
 async def in_no_block(venue: Venue, rpc: AsyncRpcClient) -> bytes:
     """Let the transaction of the one slot that is on its way be in no pool any more; its bytes."""
     row = await venue.owner.fetchrow("select raw, tx_hash from slots where state <> 'final'")
@@ -294,10 +364,72 @@ async def in_no_block(venue: Venue, rpc: AsyncRpcClient) -> bytes:
     return bytes(row["raw"])
 
 
+@pytest.mark.parametrize("stays_signed", repetitions([False, True], keep=1))
+async def test_what_was_signed_and_never_sent_keeps_its_nonce(
+    venue: Venue, postgres_server: PostgresServer, tmp_path: Path, stays_signed: bool
+) -> None:
+    """The signers forget nothing, so it is sent: they sign nothing else for its nonce.
+
+    What they recorded and never signed nobody can send, so people must look; and the ledger is as
+    it was.
+    """
+    await venue.reserve(some(3))
+    await keep(venue, tmp_path / "ledger")
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        await rpc.call("evm_setIntervalMining", 0)
+        first = await venue.settler("aster")
+        await venue.until("select exists (select 1 from slots where state = 'broadcast')")
+        assert await venue.stop(first) == 0
+        late = await in_no_block(venue, rpc)
+        await rpc.call("evm_setIntervalMining", 1)
+    if not stays_signed:
+        await venue.sign_log.execute(
+            "set session_replication_role = replica; update sign_log set raw = null,"
+            " tx_hash = null, signed_by = null, signed_at = null; reset session_replication_role"
+        )
+
+    async with restored(venue, postgres_server, tmp_path / "ledger"):
+        if not stays_signed:
+            with pytest.raises(ServiceError, match=r"nonce 0 of .* was never signed"):
+                await caught_up(venue)
+            assert await venue.owner.fetchval("select max(generation) from generations") == 0
+            return
+        done = await caught_up(venue)
+        assert (done.generation, done.slots, done.withdrawals, done.losses) == (1, 1, 3, ())
+        second = await venue.settler("aster")
+        await venue.reserve(some(2))
+        await venue.all_posted()
+        assert set((await paid_by(venue)).values()) == {1}
+        assert await missing(venue) == await lacks(venue) == 0
+        sent = await venue.owner.fetchrow("select raw, signer_region from slots where nonce = 0")
+        assert sent is not None
+        assert (bytes(sent["raw"]), sent["signer_region"]) == (late, venue.policy.regions.primary)
+        assert await venue.stop(second) == 0
+
+
+async def test_what_a_signer_has_recorded_of_an_open_slot_keeps_its_use(venue: Venue) -> None:
+    """Even if the mark on the slot was lost: nobody would sign anything else for its nonce."""
+    for provider in venue.providers.values():
+        provider.dark = True
+    first = await venue.settler("aster")
+    await venue.reserve(some(3))
+    marked = "select exists (select 1 from slots where offered_epoch is not null)"
+    await venue.until(marked)
+    assert await venue.stop(first) == 0
+    await venue.owner.execute("update slots set offered_epoch = null")
+    await caught_up(venue)
+    assert await venue.owner.fetchval(marked)
+
+
+@pytest.mark.nightly
 async def test_a_late_transaction_takes_the_nonce_of_the_opening(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """The chain has decided: what it did is written, and the generation is opened by another."""
+    """The sign log was lost, too, so another was signed for it. The chain has decided.
+
+    What that did is written, and the generation is opened by another.
+    """
     await venue.reserve(some(3))
     await keep(venue, tmp_path / "ledger")
     site = venue.config.networks["aster"]
@@ -309,6 +441,7 @@ async def test_a_late_transaction_takes_the_nonce_of_the_opening(
         late = await in_no_block(venue, rpc)
 
         async with restored(venue, postgres_server, tmp_path / "ledger"):
+            await lose_log(venue)
             assert (await caught_up(venue)).slots == 0
             second = await venue.settler("aster")
             await venue.until(
@@ -330,11 +463,10 @@ async def test_a_late_transaction_takes_the_nonce_of_the_opening(
             done = await caught_up(venue)
             assert (done.generation, done.withdrawals, done.losses) == (2, 3, ())
             kept = await venue.owner.fetchrow(
-                "select slot_id, slot ->> 'tx_hash' as tx_hash, sign_log ->> 'tx_hash' as signed"
-                " from displaced"
+                "select slot_id, slot ->> 'tx_hash' as tx_hash from displaced"
             )
             assert kept is not None
-            assert tuple(kept) == (opening["id"], opening["tx_hash"], opening["tx_hash"])
+            assert tuple(kept) == (opening["id"], opening["tx_hash"])
             third = await venue.settler("aster")
             await venue.reserve(some(2))
             await venue.all_posted()
@@ -343,6 +475,7 @@ async def test_a_late_transaction_takes_the_nonce_of_the_opening(
             assert await venue.stop(third) == 0
 
 
+@pytest.mark.nightly
 async def test_what_is_on_record_and_too_cheap_is_left_to_the_settler(
     venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +503,10 @@ async def test_what_is_on_record_and_too_cheap_is_left_to_the_settler(
 async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """This ledger never tried it, the lost one has signed it, and nobody has sent it yet."""
+    """This ledger never tried it, the lost one has signed it, and nobody has sent it yet.
+
+    With the sign log it would be sent; that was lost as well.
+    """
     large = Wanted(network="aster", asset="USDX", amount=USDX, size="large")
     (withdrawal,) = await venue.reserve([large])
     await keep(venue, tmp_path / "ledger")
@@ -384,6 +520,7 @@ async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
         await rpc.call("evm_setIntervalMining", 1)
 
     async with restored(venue, postgres_server, tmp_path / "ledger"):
+        await lose_log(venue)
         await caught_up(venue)
         refused = await cancel_withdrawal(venue.owner, venue.policy, 1, withdrawal)
         assert isinstance(refused, Refusal)
@@ -399,3 +536,48 @@ async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
         assert not isinstance(done, Refusal)
         assert done.state == "voided"
         assert await venue.stop(second) == 0
+
+
+@pytest.mark.nightly
+async def test_a_later_generation_is_opened_before_anything_is_paid(venue: Venue) -> None:
+    """What waits gets a number of that generation; top-ups are numbered in it as well."""
+    first = await venue.settler("aster")
+    await venue.reserve(some(5))
+    await venue.all_posted()
+    assert await venue.stop(first) == 0
+    await venue.reserve(some(4))
+    async with venue.owner.transaction():
+        await venue.owner.execute("insert into generations values (3, 'as after a restore')")
+        await venue.owner.execute(
+            f"alter table withdrawals alter column seq restart with {packed(3, 1)}"
+        )
+    await venue.reserve(some(4))
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
+           'customer-aster-hot', 1000000, 'requested', 'test')"""
+    )
+
+    process = await venue.settler("aster")
+    await venue.all_posted()
+    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
+
+    rows = await venue.owner.fetch("select seq from withdrawals order by seq")
+    assert [generation_of(row["seq"]) for row in rows] == [0] * 5 + [3] * 8
+    topup = await venue.owner.fetchval("select seq from topups")
+    nonce = await venue.owner.fetchval(
+        "select s.nonce from slots s join topups t on t.slot_id = s.id"
+    )
+    assert topup == packed(3, nonce)
+    purposes = await venue.owner.fetch(
+        "select purpose, count(*) from slots group by purpose order by purpose"
+    )
+    assert ("generation", 2) in [tuple(row) for row in purposes]
+    site = venue.config.networks["aster"]
+    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
+        for wallet in ("customer-aster-hot", "customer-aster-reserve"):
+            contract = site.contract_of(wallet) or ""
+            assert await rpc.read(contract, generation_in_force(), uint256) == 3
+    await chain_equals_ledger(venue)
+    assert await venue.stop(process) == 0

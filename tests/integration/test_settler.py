@@ -13,10 +13,9 @@ from seawall.conventions import metrics
 from seawall.conventions.components import settler_process
 from seawall.ethereum.keys import keccak256, to_bytes
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.ethereum.values import uint256
-from tests.testing.settler_harness import Venue, Wanted, venue_bench
+from tests.testing.settler_harness import Venue, Wanted, chain_equals_ledger, venue_bench
 from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port, venue_process
-from venue.contracts.calls import cap, generation_in_force, generation_of, packed
+from venue.contracts.calls import cap
 
 pytestmark = pytest.mark.integration
 
@@ -45,26 +44,6 @@ def small(count: int, *, network: str = "aster", destination: str = "") -> list[
         )
         for n in range(count)
     ]
-
-
-async def chain_equals_ledger(venue: Venue) -> None:
-    """Hot and reserve wallets hold on their chain, to the base unit, what the ledger says."""
-    for network, site in venue.config.networks.items():
-        async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
-            for wallet, contract in (
-                *site.payout_contracts.items(),
-                *site.reserve_contracts.items(),
-            ):
-                kind = venue.policy.wallets[wallet].wallet_class
-                for asset in venue.policy.networks[network].assets:
-                    held = await rpc.balance(contract, token=site.tokens.get(asset))
-                    booked = await venue.owner.fetchval(
-                        """select sum(e.amount) from entries e join accounts a on a.id =
-                            e.account_id
-                           where (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, $4)""",
-                        *(venue.policy.wallets[wallet].bucket, network, asset, kind),
-                    )
-                    assert (wallet, asset, held) == (wallet, asset, booked)
 
 
 async def test_accepted_withdrawals_and_top_ups_are_posted_and_ledger_equals_chain(
@@ -158,6 +137,7 @@ async def test_a_batch_over_the_contracts_cap_waits_for_a_later_window_and_is_pa
     assert await venue.ledger_sum() == 0
 
 
+@pytest.mark.nightly  # the contract's cap is tried always
 async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_nonce(
     venue: Venue,
 ) -> None:
@@ -170,18 +150,18 @@ async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_n
     )
     assert lane is not None
     other = (*lane, 10**6)
-    await venue.owner.execute(
+    await venue.sign_log.execute(
         "insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,"
         " priority_fee_wei) values ($1, $2, $3, sha256('other'), 1, 'test', 1, 1)",
         *other,
     )
-    await venue.owner.execute(
+    await venue.sign_log.execute(
         "insert into signed_amounts values ($1, $2, $3, $4, $5)",
         *other,
         venue.config.networks["aster"].tokens["USDX"].lower(),
         300_000 * USDX,
     )
-    await venue.owner.execute("update sign_log set requested_at = now() + interval '2 s'")
+    await venue.sign_log.execute("update sign_log set requested_at = now() + interval '2 s'")
     await venue.settler("aster")
     await venue.reserve(
         [Wanted(network="aster", asset="USDX", amount=100_000 * USDX, size="large")]
@@ -189,7 +169,7 @@ async def test_what_the_signer_has_no_room_for_waits_and_is_paid_with_the_same_n
     await venue.until("select exists (select 1 from slots)")
     await venue.reserve(small(4))
     await asyncio.sleep(2)
-    assert await venue.owner.fetchval("select count(*) from sign_log") == 1
+    assert await venue.sign_log.fetchval("select count(*) from sign_log") == 1
     await venue.all_posted()
 
     nonces = await venue.owner.fetch("select nonce from slots order by nonce")
@@ -223,10 +203,10 @@ async def test_a_settler_killed_anywhere_loses_nothing(
         "select count(*)::int from withdrawals where state = 'posted'"
     ) == 300 + 20 * len(killed_after_s)
     assert await venue.owner.fetchval("select count(distinct nonce) = max(nonce) + 1 from slots")
-    assert await venue.owner.fetchval(
-        "select count(*) = 0 from slots s join sign_log g using (chain_id, address, nonce) "
-        "where (s.digest, s.raw) <> (g.digest, g.raw)"
-    )
+    stored = "select chain_id, address, nonce, digest, raw from {} order by 1, 2, 3"
+    slots = await venue.owner.fetch(stored.format("slots"))
+    logged = await venue.sign_log.fetch(stored.format("sign_log"))
+    assert list(map(tuple, slots)) == list(map(tuple, logged))
     await chain_equals_ledger(venue)
 
 
@@ -272,14 +252,15 @@ async def test_a_dark_primary_is_left_after_two_failures_and_returned_to(venue: 
     assert await venue.owner.fetchval("select max(epoch) from lanes where network = 'aster'") == 4
 
 
-async def test_a_database_that_stands_still_moves_no_signing_to_the_other_region(
+@pytest.mark.nightly  # test_sign_log.py has it stand still, too
+async def test_a_sign_log_that_stands_still_moves_no_signing_to_the_other_region(
     venue: Venue,
 ) -> None:
-    """The sign log is locked for two seconds; the key service was well all the time."""
+    """It is locked for two seconds: nothing is signed. The key service was well all the time."""
     await venue.settler("aster")
     await venue.reserve(small(2))
     await venue.all_posted()
-    async with connected(venue.database.owner) as holder, holder.transaction():
+    async with connected(venue.database.sign_log.owner) as holder, holder.transaction():
         await holder.execute("lock table sign_log in access exclusive mode")
         await venue.reserve(small(4))
         await asyncio.sleep(2)
@@ -341,6 +322,7 @@ async def test_protected_mode_defers_large_ones_and_a_silent_mode_controller_sto
     await venue.all_posted()
 
 
+@pytest.mark.nightly  # the simulation does it in every campaign
 async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_again(
     venue: Venue,
 ) -> None:
@@ -356,7 +338,7 @@ async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_
     for number, wanted in enumerate(([large, *small(2)], [large, *small(2)], [large]), 1):
         await venue.reserve(wanted)
         await venue.until("select count(*) = $1 from slots", number)
-    await venue.until("select exists (select 1 from sign_log)")
+    await venue.until("select exists (select 1 from slots where offered_epoch is not null)")
     await venue.set_mode("protected")
     for provider in venue.providers.values():
         provider.dark = False
@@ -430,50 +412,6 @@ async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
     assert await venue.stop(process) == 0
 
 
-async def test_a_later_generation_is_opened_before_anything_is_paid(venue: Venue) -> None:
-    """What waits gets a number of that generation; top-ups are numbered in it as well."""
-    first = await venue.settler("aster")
-    await venue.reserve(small(5))
-    await venue.all_posted()
-    assert await venue.stop(first) == 0
-    await venue.reserve(small(4))
-    async with venue.owner.transaction():
-        await venue.owner.execute("insert into generations values (3, 'as after a restore')")
-        await venue.owner.execute(
-            f"alter table withdrawals alter column seq restart with {packed(3, 1)}"
-        )
-    await venue.reserve(small(4))
-    await venue.owner.execute(
-        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
-            justification)
-           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
-           'customer-aster-hot', 1000000, 'requested', 'test')"""
-    )
-
-    process = await venue.settler("aster")
-    await venue.all_posted()
-    await venue.until("select not exists (select 1 from topups where state <> 'posted')")
-
-    rows = await venue.owner.fetch("select seq from withdrawals order by seq")
-    assert [generation_of(row["seq"]) for row in rows] == [0] * 5 + [3] * 8
-    topup = await venue.owner.fetchval("select seq from topups")
-    nonce = await venue.owner.fetchval(
-        "select s.nonce from slots s join topups t on t.slot_id = s.id"
-    )
-    assert topup == packed(3, nonce)
-    purposes = await venue.owner.fetch(
-        "select purpose, count(*) from slots group by purpose order by purpose"
-    )
-    assert ("generation", 2) in [tuple(row) for row in purposes]
-    site = venue.config.networks["aster"]
-    async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
-        for wallet in ("customer-aster-hot", "customer-aster-reserve"):
-            contract = site.contract_of(wallet) or ""
-            assert await rpc.read(contract, generation_in_force(), uint256) == 3
-    await chain_equals_ledger(venue)
-    assert await venue.stop(process) == 0
-
-
 def other_port(venue: Venue) -> None:
     """The next settler of aster serves its metrics elsewhere."""
     payload = venue.config_path.read_text(encoding="utf-8")
@@ -481,6 +419,7 @@ def other_port(venue: Venue) -> None:
     venue.config_path.write_text(payload.replace(port, str(free_port())), encoding="utf-8")
 
 
+@pytest.mark.nightly  # that one fences the other is tried always
 async def test_a_second_settler_waits_while_the_first_one_lives(venue: Venue) -> None:
     """They do not take the lanes from each other in turns; the second is ready for its end."""
     first = await venue.settler("aster")
@@ -549,16 +488,17 @@ async def test_a_transaction_that_fees_have_left_behind_is_replaced(venue: Venue
     await venue.all_posted()
 
     rows = await venue.owner.fetch(
-        """select s.mined_hash, r.tx_hash, s.max_fee_wei < r.max_fee_wei as dearer, g.tx_hash as
-                logged, g.raw = r.raw as same_bytes
-           from slots s join replacements r on r.slot_id = s.id
-           join sign_log_replacements g using (chain_id, address, nonce) order by s.nonce"""
+        """select s.mined_hash, r.tx_hash, r.raw, s.max_fee_wei < r.max_fee_wei as dearer
+           from slots s join replacements r on r.slot_id = s.id order by s.nonce"""
+    )
+    logged = await venue.sign_log.fetch(
+        "select tx_hash, raw from sign_log_replacements order by nonce"
     )
     assert len(rows) == 2
+    assert [tuple(row) for row in logged] == [(row["tx_hash"], row["raw"]) for row in rows]
     for row in rows:
-        assert row["mined_hash"] == row["tx_hash"] == row["logged"]
+        assert row["mined_hash"] == row["tx_hash"]
         assert row["dearer"]
-        assert row["same_bytes"]
     assert (
         await venue.owner.fetchval("select count(*) from withdrawals where state = 'posted'") == 6
     )
@@ -567,6 +507,7 @@ async def test_a_transaction_that_fees_have_left_behind_is_replaced(venue: Venue
     await rpc.__aexit__()
 
 
+@pytest.mark.nightly  # the simulation does it in every campaign
 async def test_a_replacement_that_was_never_signed_is_the_one_that_is_asked_for_again(
     venue: Venue,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The signing service: one digest per nonce, stored bytes, nothing under an old epoch."""
+"""The signing service: one digest per nonce for ever, stored bytes, no new one in an old epoch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from seawall.keys.proofs import proof_text
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import HANGS_AFTER_S, POLICY, Founded
 from venue.chain.transaction import MAX_FEE_CEILING_WEI
+from venue.contracts import approvals
+from venue.contracts.approvals import Approval, Kind
 from venue.contracts.calls import NATIVE, Item, cancel, pay
 from venue.database import Connection, Pool, open_pool
 from venue.signer.bulkhead import Bulkhead
-from venue.signer.logs import ProofLog, SignLog
+from venue.signer.logs import ProofLog, SignLog, open_log_pool
 from venue.signer.protocol import ProveRequest, SigningRefusedError, SignRequest
 from venue.signer.service import GAS_LIMIT_MAX, SignerMetrics, SigningService
 
@@ -104,10 +106,14 @@ class LateKeys:
 
 @dataclass(kw_only=True)
 class Desk:
-    """A signing service of each region over one log, and the lane that fences them."""
+    """A signing service of each region over one log, and the lane that fences them.
+
+    ``owner`` owns the venue's database, ``log`` is the signers' own, as its owner.
+    """
 
     address: str
     owner: Pool
+    log: Pool
     providers: dict[str, LateKeys]
     services: dict[str, SigningService] = field(default_factory=dict)
 
@@ -122,20 +128,29 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
     from seawall.ethereum.keys import address_of_private_key
 
     address = address_of_private_key(SECRET)
-    owner = await open_pool(founded.database.owner, name="owner", size=2)
+    owner, log = [
+        await open_pool(url, name="owner", size=2)
+        for url in (founded.database.owner, founded.database.sign_log.owner)
+    ]
     await owner.execute("update lanes set address = $1 where wallet = $2", address, WALLET)
     await open_slot(owner, request_for(address))
     desk = Desk(
-        address=address, owner=owner, providers={region: LateKeys() for region in ("one", "two")}
+        address=address,
+        owner=owner,
+        log=log,
+        providers={region: LateKeys() for region in ("one", "two")},
     )
     pools = []
     for region, provider in desk.providers.items():
-        pool = await open_pool(founded.database.signer, name=region, size=3)
-        pools.append(pool)
+        both = [
+            await open_log_pool(url, name=region, size=3)
+            for url in (founded.database.signer, founded.database.sign_log.signer)
+        ]
+        pools += both
         desk.services[region] = SigningService(
             region=region,
-            log=SignLog(pool=pool, region=region, caps={WALLET: CAPS}),
-            proofs=ProofLog(pool=pool, region=region),
+            log=SignLog(records=both[0], log=both[1], region=region, caps={WALLET: CAPS}),
+            proofs=ProofLog(pool=both[0], region=region),
             provider=provider,
             bulkhead=Bulkhead.of_policy(load_policy(POLICY), [WALLET], operations_per_s=1_000),
             chains={WALLET: CHAIN},
@@ -145,7 +160,7 @@ async def desk(founded: Founded) -> AsyncIterator[Desk]:
             metrics=SignerMetrics(region=region),
         )
     yield desk
-    for pool in (*pools, owner):
+    for pool in (*pools, owner, log):
         await pool.close()
 
 
@@ -259,7 +274,7 @@ async def test_a_request_without_the_lane_is_refused(
         await desk.services["one"].sign(request_for(desk.address, **change))
 
     assert caught.value.code == code
-    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+    assert await desk.log.fetchval("select count(*) from sign_log") == 0
 
 
 async def test_a_stranger_cannot_take_up_a_nonce_that_is_to_come(desk: Desk) -> None:
@@ -278,7 +293,7 @@ async def test_a_slot_of_an_old_mode_is_not_signed_unless_it_may_be_out_already(
     with pytest.raises(SigningRefusedError) as caught:
         await desk.services["one"].sign(request_for(desk.address))
     assert caught.value.code == "stale_mode"
-    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+    assert await desk.log.fetchval("select count(*) from sign_log") == 0
 
     await desk.owner.execute("update slots set admitted_epoch = (select epoch from mode)")
     await desk.services["one"].log.record(request_for(desk.address))
@@ -286,7 +301,7 @@ async def test_a_slot_of_an_old_mode_is_not_signed_unless_it_may_be_out_already(
     assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
 
 
-async def _slots(desk: Desk, *data: str) -> list[SignRequest]:
+async def open_slots(desk: Desk, *data: str) -> list[SignRequest]:
     """Requests of the nonces from 1 on, each with its open slot."""
     requests = [request_for(desk.address, nonce=n, data=each) for n, each in enumerate(data, 1)]
     for request in requests:
@@ -299,18 +314,18 @@ async def test_both_regions_count_together_what_leaves_a_wallet(desk: Desk) -> N
 
     So its nonce is not used up, and nobody behind it waits for ever.
     """
-    first, second, third = await _slots(desk, paying(6), paying(5, seq=2), paying(4, seq=3))
+    first, second, third = await open_slots(desk, paying(6), paying(5, seq=2), paying(4, seq=3))
     await desk.services["one"].sign(first)
     for region in ("two", "one", "two"):
         with pytest.raises(SigningRefusedError, match="would have 11 base units") as caught:
             await desk.services[region].sign(second)
         assert caught.value.code == "over_cap"
-    assert await desk.owner.fetchval("select count(*) from sign_log") == 1
-    assert [await desk.owner.fetchval("select sum(amount) from signed_amounts")] == [6]
+    assert await desk.log.fetchval("select count(*) from sign_log") == 1
+    assert [await desk.log.fetchval("select sum(amount) from signed_amounts")] == [6]
     await desk.services["two"].sign(third)
     assert (await desk.services["one"].sign(first)).region == "one"  # counted once
 
-    await desk.owner.execute(
+    await desk.log.execute(
         "update sign_log set requested_at = requested_at - interval '61 s' where nonce = 1"
     )
     assert (await desk.services["two"].sign(second)).region == "two"
@@ -320,7 +335,7 @@ async def test_both_regions_count_together_what_leaves_a_wallet(desk: Desk) -> N
 
 async def test_two_regions_at_once_do_not_sign_more_than_one(desk: Desk) -> None:
     """Each would have room by itself; whoever comes second sees what the first has recorded."""
-    wanted = await _slots(desk, *[paying(6, seq=seq) for seq in range(3)])
+    wanted = await open_slots(desk, *[paying(6, seq=seq) for seq in range(3)])
     answers = await asyncio.gather(
         *(
             desk.services[("one", "two")[number % 2]].log.record(request)
@@ -330,18 +345,18 @@ async def test_two_regions_at_once_do_not_sign_more_than_one(desk: Desk) -> None
     )
     refused = [each for each in answers if isinstance(each, SigningRefusedError)]
     assert [each.code for each in refused] == ["over_cap"] * 2
-    assert await desk.owner.fetchval("select sum(amount) from signed_amounts") == 6
+    assert await desk.log.fetchval("select sum(amount) from signed_amounts") == 6
 
 
 async def test_a_token_without_a_cap_and_one_transaction_too_many_are_refused(desk: Desk) -> None:
     """A cancellation moves nothing, and counts as a transaction."""
-    (foreign,) = await _slots(desk, paying(1, token=NATIVE))
+    (foreign,) = await open_slots(desk, paying(1, token=NATIVE))
     with pytest.raises(SigningRefusedError, match="its signer signs 0") as caught:
         await desk.services["one"].sign(foreign)
     assert caught.value.code == "over_cap"
 
     await desk.owner.execute("delete from slots")
-    for request in await _slots(desk, *[cancelling(seq) for seq in range(3)]):
+    for request in await open_slots(desk, *[cancelling(seq) for seq in range(3)]):
         await desk.services["one"].sign(request)
     fourth = request_for(desk.address, nonce=4)
     await open_slot(desk.owner, fourth)
@@ -353,7 +368,7 @@ async def test_a_token_without_a_cap_and_one_transaction_too_many_are_refused(de
 async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(desk: Desk) -> None:
     """Even what the venue's records want; a cancellation pays nobody."""
     reserve = replace(desk.services["one"], recipients={WALLET: "0x" + "ee" * 20})
-    own, cancelled = await _slots(desk, paying(1), cancelling(2))
+    own, cancelled = await open_slots(desk, paying(1), cancelling(2))
     await reserve.sign(own)
     await reserve.sign(cancelled)
     other = replace(reserve, recipients={WALLET: "0x" + "ef" * 20})
@@ -364,6 +379,34 @@ async def test_a_reserve_pays_its_own_hot_wallet_and_nobody_else(desk: Desk) -> 
     assert caught.value.code == "bad_request"
 
 
+async def test_a_reserve_hands_in_approvals_and_other_wallets_do_not(desk: Desk) -> None:
+    """What an execution moves is counted; to whom it goes, its contract has approvers decide."""
+    wanted = Approval(
+        kind=Kind.TRANSFER,
+        id=UUID(int=1),
+        from_bucket="customer",
+        to_bucket="treasury",
+        to="0x" + "cd" * 20,
+        token=TOKEN,
+        amount=6,
+        use="a test",
+        not_before=0,
+        expires=1,
+        requester=NATIVE,
+    )
+    executing = "0x" + approvals.execute(wanted).hex()
+    vetoing = "0x" + approvals.veto(wanted.id, bytes(65)).hex()
+    once, again, veto = await open_slots(desk, executing, executing, vetoing)
+    with pytest.raises(SigningRefusedError, match="knows no approvals"):
+        await desk.services["one"].sign(once)
+    reserve = replace(desk.services["one"], recipients={WALLET: "0x" + "ee" * 20})
+    await reserve.sign(once)
+    with pytest.raises(SigningRefusedError, match="have 12 base units") as caught:
+        await reserve.sign(again)
+    assert caught.value.code == "over_cap"
+    await reserve.sign(veto)
+
+
 async def test_a_slow_database_is_not_taken_for_a_dark_region(desk: Desk) -> None:
     """Somebody holds the lane: the signer says in time that its provider is not to blame."""
     async with desk.owner.acquire() as holder, holder.transaction():
@@ -371,44 +414,29 @@ async def test_a_slow_database_is_not_taken_for_a_dark_region(desk: Desk) -> Non
         async with asyncio.timeout(HANGS_AFTER_S):
             with pytest.raises(SigningRefusedError) as caught:
                 await desk.services["one"].sign(request_for(desk.address))
-    assert caught.value.code == "log_unavailable"
+    assert caught.value.code == "records_unavailable"
     assert desk.providers["one"].asked == 0
     assert (await desk.services["one"].sign(request_for(desk.address))).region == "one"
 
 
-async def test_what_a_signer_has_recorded_keeps_its_use(desk: Desk, founded: Founded) -> None:
-    """The settler may use an open nonce for something else, but not once a signer knows of it."""
-    settler = await open_pool(founded.database.settler, name="settler", size=1)
-    other_use = "update slots set data = '\\x00', digest = sha256('other')"
-    await desk.services["one"].log.record(request_for(desk.address))
-    with pytest.raises(Exception, match="keeps its use"):
-        await settler.execute(other_use)
-    await desk.owner.execute("alter table sign_log disable trigger all")
-    await desk.owner.execute("delete from sign_log")
-    await settler.execute(other_use)
-    await settler.close()
-
-
-async def test_a_signature_that_comes_after_the_failover_is_thrown_away(desk: Desk) -> None:
-    """The epoch is checked again before the bytes are stored.
-
-    The standby then signs the same nonce and digest.
-    """
+async def test_a_signature_that_comes_after_the_failover_is_the_one_that_is_kept(
+    desk: Desk,
+) -> None:
+    """Its digest was recorded under the lane's epoch; the standby returns it and signs none."""
     desk.providers["one"].meanwhile = desk.raise_epoch
-    with pytest.raises(SigningRefusedError) as caught:
-        await desk.services["one"].sign(request_for(desk.address))
-    assert caught.value.code == "stale_epoch"
-    assert await desk.owner.fetchval("select raw is null from sign_log")
+    late = await desk.services["one"].sign(request_for(desk.address))
+    assert late.region == "one"
 
     signed = await desk.services["two"].sign(request_for(desk.address, epoch=2))
-    assert signed.region == "two"
+    assert signed == late
+    assert desk.providers["two"].asked == 0
 
 
 async def test_a_signature_that_cannot_be_kept_in_time_is_no_dark_region(
     desk: Desk, founded: Founded
 ) -> None:
     """The settler hears within its 600 ms that the log is slow, and asks again."""
-    holder = await open_pool(founded.database.owner, name="holder", size=1)
+    holder = await open_pool(founded.database.sign_log.owner, name="holder", size=1)
     async with holder.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
@@ -464,7 +492,7 @@ async def test_a_proof_of_key_control_is_logged_and_recovers_to_the_address_of_t
         proof_of(),
     )
     assert row["signature"] == proven.signature
-    assert await desk.owner.fetchval("select count(*) from sign_log") == 0
+    assert await desk.log.fetchval("select count(*) from sign_log") == 0
 
 
 @pytest.mark.parametrize(
@@ -484,21 +512,34 @@ async def test_no_other_text_is_signed_and_no_other_wallet(
 
 
 async def test_the_signers_database_role_can_do_nothing_else(desk: Desk, founded: Founded) -> None:
-    """It cannot move money, change a lane, or rewrite a digest."""
-    pool = await open_pool(founded.database.signer, name="signer", size=1)
-    for statement in (
-        "update lanes set epoch = 9",
-        "insert into floats values ('x', 'x', 'x', 1)",
-        "update sign_log set digest = ''",
-        "update sign_log set requested_at = now()",
-        "delete from signed_amounts",
-        "delete from sign_log",
-        "update proof_log set text = ''",
-        "delete from proof_signatures",
-        "select * from balances",
-        "select * from slots",
-        "select * from mode",
+    """It cannot move money, change a lane or a slot, or write a digest past its functions."""
+    for url, statements in (
+        (
+            founded.database.signer,
+            (
+                "update lanes set epoch = 9",
+                "insert into floats values ('x', 'x', 'x', 1)",
+                "update slots set offered_epoch = 1",
+                "update proof_log set text = ''",
+                "delete from proof_signatures",
+                "select * from balances",
+                "select * from slots",
+                "select * from mode",
+            ),
+        ),
+        (
+            founded.database.sign_log.signer,
+            (
+                "insert into sign_log (nonce) values (1)",
+                "update sign_log set digest = ''",
+                "update sign_log set requested_at = now()",
+                "delete from signed_amounts",
+                "delete from sign_log",
+            ),
+        ),
     ):
-        with pytest.raises(Exception, match="permission denied"):
-            await pool.execute(statement)
-    await pool.close()
+        pool = await open_pool(url, name="signer", size=1)
+        for statement in statements:
+            with pytest.raises(Exception, match="permission denied"):
+                await pool.execute(statement)
+        await pool.close()

@@ -7,6 +7,7 @@ must be equal. Without this the campaigns would prove something about a world of
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from random import Random
 from uuid import UUID
 
@@ -14,12 +15,31 @@ import pytest
 
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.ethereum.values import uint256
 from tests.integration.test_payout_contract import CAP, REJECTS, SIGNER, Bench
+from tests.integration.test_reserve_contract import (
+    ADDRESSES,
+    BUCKET,
+    CHAIN_ID,
+    DELAY_S,
+    FAST_CAP,
+    KEYS,
+    REVIEW_S,
+    Reserve,
+    creation,
+    lanes,
+)
 from tests.simulation.chain import Block, Chain, Contract, Payment, Pool, State
 from tests.simulation.chain import Transaction as Sent
+from tests.simulation.reserve import EXECUTED_EVENT, ReserveState, Rules, Stage
+from tests.simulation.reserve import Lane as ApprovalLane
 from tests.simulation.trace import Trace
+from tests.testing.approvers import all_signed, signed
 from tests.testing.conformance import Pair, pair_of
+from tests.testing.nightly import repetitions
 from tests.testing.venue_harness import Founded, connected
+from venue.contracts import approvals
+from venue.contracts.approvals import Approval, Kind, review_message, veto_message
 from venue.contracts.calls import (
     NATIVE,
     Item,
@@ -40,18 +60,22 @@ pytestmark = pytest.mark.integration
 async def pair(founded: Founded) -> AsyncIterator[Pair]:
     """A founded venue on PostgreSQL, and the same rows in a simulated store."""
     async with connected(founded.database.owner) as owner:
-        pool = await open_pool(founded.database.owner, name="conformance", size=4)
+        pool, log = [
+            await open_pool(url, name="conformance", size=4)
+            for url in (founded.database.owner, founded.database.sign_log.owner)
+        ]
         try:
-            yield await pair_of(founded, owner, pool)
+            yield await pair_of(founded, owner, pool, log)
         finally:
             pool.terminate()
+            log.terminate()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", repetitions(range(12), keep=3))
 async def test_a_random_sequence_of_steps_has_the_same_effects_on_both(
     pair: Pair, seed: int
 ) -> None:
-    await pair.random_steps(Random(seed), count=120)
+    await pair.random_steps(Random(seed), count=160)
     # The sequence meets what it is about: slots go all their way.
     assert pair.effects["claim"] > 1
     assert pair.effects["post"] > 0
@@ -132,6 +156,117 @@ async def test_the_simulated_contract_answers_a_random_sequence_as_the_real_one(
             assert held == chain.tip.state.held[token, bench.contract], turn
 
 
+@pytest.fixture
+async def reserve(start_anvil: Callable[..., str]) -> AsyncIterator[Reserve]:
+    """A reserve contract on a node, with coins and tokens."""
+    async with AsyncRpcClient("aster", (start_anvil(chain_id=CHAIN_ID),)) as rpc:
+        made = Reserve(rpc=rpc)
+        made.token = await made.create(token_creation(symbol="USDX", decimals=6))
+        made.contract = await made.create(creation(made.token))
+        await made.send(_DEPLOYER, to=made.contract, value=2 * CAP)
+        await made.send(_DEPLOYER, to=made.token, data=mint(made.contract, 2 * CAP))
+        yield made
+
+
+def _rules(token: str) -> Rules:
+    """As the reserve of test_reserve_contract.py is deployed."""
+    declared = lanes(token)
+    routine, fast = [
+        ApprovalLane(
+            approvers=frozenset(each.approvers),
+            needed=each.needed,
+            delay_s=each.delay_s,
+            window_s=each.window_s,
+            caps=dict(each.caps),
+        )
+        for each in (declared["routine"], declared["fast"])
+    ]
+    return Rules(bucket=BUCKET, lanes=(routine, fast), review_within_s=REVIEW_S)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_the_simulated_reserve_answers_a_random_sequence_as_the_real_one(
+    reserve: Reserve, seed: int
+) -> None:
+    """Too few signatures, strangers', twice, too early, above a lane's cap, vetoed, reviewed."""
+    random, signer = Random(seed), address_of_private_key(SIGNER)
+    chain = Chain(
+        contracts={
+            reserve.contract: Contract(
+                address=reserve.contract,
+                signer=signer,
+                caps={},
+                window_s=10**12,
+                approving=_rules(reserve.token),
+            )
+        },
+        state=State(held={(token, reserve.contract): 2 * CAP for token in (NATIVE, reserve.token)}),
+        random=random,
+        trace=Trace(now=lambda: 0.0),
+        pools=[Pool()],
+        chain_id=CHAIN_ID,
+    )
+    known: list[Approval] = []
+    succeeded = 0
+    for turn in range(40):
+        if random.random() < 0.2:
+            await reserve.wait(DELAY_S)
+        data = await _about_approvals(reserve, known, random)
+        real = await reserve.does(data)
+        block = await reserve.rpc.call("eth_getBlockByNumber", hex(real.block_number), False)
+        time_s = int(block["timestamp"], 16)
+        simulated = _simulated(chain, data, sender=signer, turn=turn, time_s=time_s)
+        (receipt,) = simulated.receipts.values()
+        assert real.succeeded == (receipt["status"] == "0x1"), turn
+        succeeded += real.succeeded
+        executed = [log for log in real.logs if log["topics"][0] == EXECUTED_EVENT]
+        assert [(log["topics"], log["data"]) for log in executed] == [
+            (list(log["topics"]), log["data"]) for log in receipt["logs"]
+        ], turn
+        state = chain.tip.state.reserves.get(reserve.contract, ReserveState())
+        for each in known:
+            found = state.known.get(each.id.int)
+            assert await reserve.state(each) == (0 if found is None else int(found.stage)), turn
+            ready_at = await reserve.rpc.read(
+                reserve.contract, approvals.ready_at(each.id), uint256
+            )
+            assert found is None or found.stage is Stage.VETOED or ready_at == found.ready_s, turn
+        for token in (NATIVE, reserve.token):
+            held = await reserve.rpc.balance(
+                reserve.contract, token=None if token == NATIVE else token
+            )
+            assert held == chain.tip.state.held[token, reserve.contract], turn
+    assert succeeded > 5
+
+
+async def _about_approvals(reserve: Reserve, known: list[Approval], random: Random) -> bytes:
+    """Calldata about an approval, mostly about one that was proposed before."""
+    kind = random.choice((Kind.TRANSFER, Kind.FAST_TRANSFER))
+    if not known or random.random() < 0.35:
+        token = random.choice((NATIVE, reserve.token))
+        amount = random.choice((1, FAST_CAP // 3, FAST_CAP, CAP, 3 * CAP))
+        wanted = await reserve.approval(kind, token=token, amount=amount)
+        if random.random() < 0.1:
+            wanted = replace(wanted, from_bucket="another")
+        if random.random() < 0.1:
+            wanted = replace(wanted, requester=random.choice(ADDRESSES))
+        known.append(wanted)
+        keys = KEYS[:2] if kind is Kind.TRANSFER else KEYS[1:3]
+        return reserve.proposal(wanted, keys[: random.choice((1, 2, 2, 2, 2))])
+    wanted = random.choice(known[-4:])
+    draw = random.random()
+    if draw < 0.65:
+        return approvals.execute(wanted)
+    if draw < 0.75:
+        message = veto_message(wanted.id)
+        return approvals.veto(wanted.id, signed(message, reserve.home, random.choice(KEYS)))
+    if draw < 0.95:
+        message = review_message(wanted.id, "as agreed")
+        signatures = all_signed(message, reserve.home, KEYS[: random.choice((1, 2))])
+        return approvals.review(wanted.id, "as agreed", signatures)
+    return reserve.proposal(wanted)
+
+
 _DEPLOYER = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 
 
@@ -143,7 +278,9 @@ def _item(random: Random, bench: Bench, seq: int, refusing: str) -> Item:
     return Item(seq=seq, id=UUID(int=seq), to=to, token=token, amount=amount)
 
 
-def _simulated(chain: Chain, data: bytes, *, sender: str, turn: int) -> Block:
+def _simulated(
+    chain: Chain, data: bytes, *, sender: str, turn: int, time_s: int | None = None
+) -> Block:
     """A block with this one call, sent as if it were signed."""
     nonce = chain.tip.state.nonces.get(sender, 0)
     (contract,) = chain.contracts
@@ -158,7 +295,7 @@ def _simulated(chain: Chain, data: bytes, *, sender: str, turn: int) -> Block:
         to=contract,
         data=data,
     )
-    return chain.mine(time_s=turn)
+    return chain.mine(time_s=turn if time_s is None else time_s)
 
 
 def test_the_simulated_chain_reads_the_calldata_that_is_really_sent() -> None:

@@ -12,6 +12,8 @@ import pytest
 from seawall.conventions import metrics
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
+from tests.testing.anvil import mined
+from tests.testing.nightly import repetitions
 from tests.testing.settler_harness import STRANGER, Venue, until_final, venue_bench
 from tests.testing.venue_harness import Founded, connected, venue_process
 from venue.contracts.calls import mint
@@ -38,11 +40,11 @@ async def venue(
         site = bench.config.networks["aster"]
         async with AsyncRpcClient("aster", (site.rpc.primary,)) as rpc:
             call = {"to": site.tokens["USDX"], "data": "0x" + mint(STRANGER, 1).hex()}
-            await rpc.call("eth_sendTransaction", {"from": STRANGER, **call})
+            await mined(rpc, {"from": STRANGER, **call})
         yield bench
 
 
-@pytest.mark.parametrize("asset", ["AST", "USDX"])
+@pytest.mark.parametrize("asset", repetitions(["USDX", "AST"], keep=1))
 async def test_one_unit_from_anybody_is_booked_and_stops_no_top_up(
     venue: Venue, asset: str
 ) -> None:
@@ -117,6 +119,7 @@ async def test_what_a_forgotten_top_up_brought_is_not_taken_for_money_from_outsi
         assert await book_surpluses(treasury, book, known) == {(HOT, "AST"): 7}
 
 
+@pytest.mark.nightly
 async def test_two_wallets_of_a_book_do_not_hide_each_other(venue: Venue) -> None:
     """As much more in hot as the reserve lacks is both a surplus and a deficit."""
     site = venue.config.networks["aster"]
@@ -154,7 +157,7 @@ async def test_a_governed_transfer_from_cold_is_of_use_at_once_and_identified_by
         await venue.until("select count(*) = 4 from topups")
         await venue.until("select exists (select 1 from journal where kind = 'deficit')")
         await venue.until("select exists (select 1 from surpluses where asset = $1)", asset)
-        await _identify(venue.owner, asset, kind="cold")
+        await identify(venue.owner, asset, kind="cold")
         place = {"network": "aster", "bucket": "customer", "asset": asset}
         await venue.until_served(0.0, metrics.LEDGER_DEFICIT, **place, wallet=COLD)
         await venue.until_served(0.0, metrics.UNIDENTIFIED, **place)
@@ -172,7 +175,7 @@ async def _balances(owner: Connection, asset: str) -> Mapping[str, int]:
     return {row["kind"]: row["balance"] for row in await owner.fetch(_BALANCES, asset)}
 
 
-async def _identify(owner: Connection, asset: str, *, kind: str) -> None:
+async def identify(owner: Connection, asset: str, *, kind: str) -> None:
     """Post that the only surplus of ``asset`` was of the account ``kind``, as the runbook says."""
     statements = RUNBOOK.read_text(encoding="utf-8").partition("```sql\n")[2].partition("```")[0]
     surplus = await owner.fetchval("select id from surpluses where asset = $1", asset)
@@ -201,7 +204,9 @@ async def _comparing(venue: Venue) -> AsyncIterator[Callable[[], Awaitable[Compa
     ):
 
         async def compared() -> Comparison:
-            found = await reconcile(connection, venue.config, venue.policy, _book(venue), rpc)
+            view = await rpc.view()
+            book = _book(venue)
+            found = await reconcile(connection, venue.config, venue.policy, book, rpc, view=view)
             assert found is not None
             return found
 

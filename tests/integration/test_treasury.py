@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from seawall.controls.sizing import signer_caps
 from seawall.conventions.metrics import LEDGER_DEFICIT
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.journal import chain_breaks
@@ -112,6 +114,7 @@ async def test_money_that_the_chain_lacks_is_recorded_and_stops_its_own_top_ups_
     ]
 
 
+@pytest.mark.nightly
 async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stops_no_customer(
     venue: Venue,
 ) -> None:
@@ -180,6 +183,49 @@ async def test_a_network_that_cannot_be_compared_stops_its_own_top_ups_alone(
     assert [tuple(row) for row in topups] == [("birch", "BIR"), ("birch", "USDX")]
 
 
+async def test_a_top_up_above_lowered_caps_is_taken_back_and_asked_for_anew(
+    founded: Founded,
+) -> None:
+    """Nobody would ever move it, and while it stands no other refills the wallet."""
+    caps = founded.policy.caps
+    lower = {"of_target": Fraction(1, 5)}
+    lowered = founded.policy.model_copy(
+        update={"caps": caps.model_copy(update={"signer": caps.signer.model_copy(update=lower)})}
+    )
+    even = {
+        (wallet, asset): 0
+        for wallet, declared in founded.policy.wallets.items()
+        for asset in declared.holdings
+    }
+    deficits = dict.fromkeys(founded.policy.networks, even)
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            "insert into mode_controller_lease (holder, renewed_at) values ('test', now())"
+        )
+        await owner.execute(
+            "update floats set available = 0 where (wallet, asset) = ($1, 'USDX')", PAYING[0]
+        )
+    async with connected(founded.database.treasury) as treasury:
+        await request_topups(treasury, founded.policy, deficits=deficits)
+        await request_topups(treasury, founded.policy, deficits=deficits)
+        [before] = await treasury.fetch("select * from topups")
+        await request_topups(treasury, lowered, deficits=deficits)
+        await request_topups(treasury, lowered, deficits=deficits)
+        taken_back, asked = await treasury.fetch("select * from topups order by requested_at")
+        kinds = await treasury.fetch("select kind, body->>'topup' from journal order by n")
+
+    most = signer_caps(lowered, PAYING[1]).amounts["USDX"]
+    assert before["amount"] > most
+    assert (taken_back["id"], taken_back["state"]) == (before["id"], "taken_back")
+    assert (asked["state"], asked["amount"]) == ("requested", most)
+    assert [tuple(row) for row in kinds] == [
+        ("topup", str(before["id"])),
+        ("topup taken back", str(before["id"])),
+        ("topup", str(asked["id"])),
+    ]
+
+
+@pytest.mark.nightly
 async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     """Age and depth count what is reserved; what is held for a person is neither old nor deep."""
     async with connected(founded.database.owner) as owner:
@@ -197,6 +243,23 @@ async def test_the_queue_is_what_payouts_can_shorten(founded: Founded) -> None:
     assert depths == {"all": 1, "guaranteed": 1}
     assert all(10 <= age < 60 for age in ages.values())
     assert ages_shown() == {"all": 0, "guaranteed": 0}  # it waits for the issuer
+
+
+async def test_what_a_hot_wallet_holds_too_much_is_shown(founded: Founded) -> None:
+    """In value; what is at or below the level of sweeps is nothing."""
+    async with connected(founded.database.owner) as owner:
+        await owner.execute(
+            "update floats set available = 1000000000000 where (wallet, asset) = ($1, 'USDX')",
+            PAYING[0],
+        )
+        await expose_queue(owner, founded.policy)
+    shown = {
+        (sample.labels["network"], sample.labels["asset"]): sample.value
+        for metric in metrics.HOT_EXCESS.collect()
+        for sample in metric.samples
+    }
+    assert shown.pop(("aster", "USDX")) == 118_000 * 10**6
+    assert set(shown.values()) == {0}
 
 
 def ages_shown() -> dict[str, float]:

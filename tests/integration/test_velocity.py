@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from venue.database import Connection, Pool, open_pool
 from venue.settler.claims import Claims
 from venue.settler.lanes import Lane, Lanes
 from venue.settler.settle import lanes_of
+from venue.settler.topups import claim_topup
 
 pytestmark = pytest.mark.integration
 
@@ -119,8 +121,10 @@ async def test_a_top_up_that_fits_into_no_window_gives_its_nonce_back(desk: Desk
         reserve.wallet,
         hot.wallet,
     )
-    slot = await desk.claims().claim_topup(reserve, base_fee_wei=BASE_FEE_WEI)
+    slot = await claim_topup(desk.claims(), reserve, base_fee_wei=BASE_FEE_WEI)
     assert slot is not None
+    # It may be signed already, so nobody takes it back.
+    assert await desk.owner.fetchval("select take_back_topup(id) from topups") is None
     lowered = desk.claims(lower(desk.founded.policy, "0.2"))
 
     assert await lowered.admit_again(slot)
@@ -128,4 +132,29 @@ async def test_a_top_up_that_fits_into_no_window_gives_its_nonce_back(desk: Desk
     assert slot.purpose == "cancel"
     assert await desk.owner.fetchval("select purpose from slots") == "cancel"
     assert await desk.owner.fetchval("select state from topups") == "requested"
-    assert await lowered.claim_topup(reserve, base_fee_wei=BASE_FEE_WEI) is None
+    assert await claim_topup(lowered, reserve, base_fee_wei=BASE_FEE_WEI) is None
+    assert await desk.owner.fetchval("select take_back_topup(id) from topups")
+    assert await desk.owner.fetchval("select state from topups") == "taken_back"
+
+
+async def test_a_top_up_that_moved_nothing_rests_and_another_asset_does_not(desk: Desk) -> None:
+    """A token that its issuer has paused must not burn gas every few seconds."""
+    hot, reserve = desk.lanes
+    await desk.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           select gen_random_uuid(), 'aster', asset, $1, $2, 1000, 'requested', 'test'
+           from unnest(array['USDX', 'AST']) as asset""",
+        reserve.wallet,
+        hot.wallet,
+    )
+    reserve.topped_up("USDX", moved=False, now_s=asyncio.get_running_loop().time())
+
+    claims = desk.claims()
+    assert await claim_topup(claims, reserve, base_fee_wei=BASE_FEE_WEI) is not None
+    assert await claim_topup(claims, reserve, base_fee_wei=BASE_FEE_WEI) is None
+    claimed = await desk.owner.fetch("select asset from topups where state = 'slotted'")
+    assert [row["asset"] for row in claimed] == ["AST"]
+
+    reserve.topped_up("USDX", moved=False, now_s=asyncio.get_running_loop().time() - 3_600)
+    assert await claim_topup(claims, reserve, base_fee_wei=BASE_FEE_WEI) is not None

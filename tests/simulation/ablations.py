@@ -17,13 +17,13 @@ from unittest import mock
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView
 from tests.simulation.faults import Faults
 from tests.simulation.world import Outcome, Plan, run
-from venue.settler import claims, held, pipeline
+from venue.settler import claims, follower, held
 from venue.settler.claims import Claims
+from venue.settler.driver import Driver
+from venue.settler.follower import Follower
 from venue.settler.lanes import Lane, SlotProgress
 from venue.settler.lease import SettlerLease
-from venue.settler.pipeline import Driver, Follower
 from venue.signer import logs
-from venue.signer.protocol import SigningRefusedError
 
 Patch = Callable[[], contextlib.AbstractContextManager[Any]]
 
@@ -93,43 +93,27 @@ def _lease_unseen() -> contextlib.AbstractContextManager[Any]:
 
 @contextlib.contextmanager
 def _unfenced() -> Iterator[None]:
-    begin = Claims._begin
+    begin = Claims.begin
 
     async def unfenced(self: Claims, connection: Any, lane: Lane) -> Any:
         row = await connection.fetchrow(claims._LANE, lane.chain_id, lane.address)
         anybody = replace(self, holder=row["holder"])
         return await begin(anybody, connection, replace(lane, epoch=row["epoch"]))
 
-    with mock.patch.object(Claims, "_begin", unfenced), _lease_unseen():
+    with mock.patch.object(Claims, "begin", unfenced), _lease_unseen():
         yield
 
 
-@contextlib.contextmanager
-def _signing_unfenced() -> Iterator[None]:
-    async def any_epoch(*_: Any) -> None:
-        """Instead of the signer's look at the lane."""
-
-    with mock.patch.object(logs, "_fence", any_epoch), _lease_unseen():
-        yield
-
-
-def _sign_whatever_the_mode() -> contextlib.AbstractContextManager[Any]:
-    check = logs._check_slot
-
-    async def lenient(connection: Any, request: Any, digest: bytes) -> None:
-        with contextlib.suppress(SigningRefusedError):
-            await check(connection, request, digest)
-
-    return mock.patch.object(logs, "_check_slot", lenient)
-
-
-def _recorded_counts_for_nothing() -> contextlib.AbstractContextManager[Any]:
+def _offered_counts_for_nothing() -> contextlib.AbstractContextManager[Any]:
     """The mode is looked at even for what is recorded already, so that it is admitted again."""
     record = logs.SignLog.record
 
     async def look_again(self: logs.SignLog, request: Any) -> Any:
-        async with self.pool.acquire() as connection:
-            await logs._check_slot(connection, request, request.intent.digest)
+        use = (request.epoch, request.intent.digest, request.gas_limit, *logs._fees(request))
+        offered = await self.records.fetchrow(logs._OFFER, *logs._key(request), *use, True)
+        assert offered is not None
+        if offered["admitted_epoch"] != offered["mode_epoch"]:
+            raise logs._unwanted(request, offered)
         return await record(self, request)
 
     return mock.patch.object(logs.SignLog, "record", look_again)
@@ -212,15 +196,16 @@ ABLATIONS = (
     ),
     Ablation(
         guards="a signature under an old epoch of the lane is refused",
-        patch=_signing_unfenced,
+        without=frozenset({"lane's epoch at the signer"}),
+        patch=_lease_unseen,
         faults=Faults(freeze=0.6, provider_dark=0.25, provider_slow=0.2, signer_kill=0.3),
         caught_by=("I9",),
         seeds_max=200,
     ),
     Ablation(
-        guards="what the signer has recorded keeps its use",
-        without=frozenset({"recorded keeps its use", "use of a nonce"}),
-        patch=_recorded_counts_for_nothing,
+        guards="what was offered to a signer keeps its use",
+        without=frozenset({"offered keeps its use", "use of a nonce", "offered in any mode"}),
+        patch=_offered_counts_for_nothing,
         faults=Faults(flips=1.5, large=0.6, provider_dark=0.3, signer_kill=0.4),
         caught_by=("I6", "own error"),
         seeds_max=200,
@@ -287,7 +272,7 @@ ABLATIONS = (
     ),
     Ablation(
         guards="a slot of an older mode is not signed before it is admitted again",
-        patch=_sign_whatever_the_mode,
+        without=frozenset({"mode at the signer"}),
         faults=Faults(flips=1.5, large=0.6, provider_dark=0.3, signer_kill=0.4),
         caught_by=("I9",),
         seeds_max=200,
@@ -329,7 +314,7 @@ ABLATIONS = (
     ),
     Ablation(
         guards="a transaction that no block contains is sent again",
-        patch=_replaced(pipeline, "_MISSING_BLOCKS", 10**9),
+        patch=_replaced(follower, "_MISSING_BLOCKS", 10**9),
         faults=Faults(pool_forgets=0.3),
         caught_by=("I12",),
     ),
@@ -351,5 +336,23 @@ ABLATIONS = (
         patch=_replaced(Claims, "claim_held", _nothing_held),
         faults=Faults(refused_destination=0.35),
         caught_by=("I12",),
+    ),
+    Ablation(
+        guards="an approval is carried out once, by one call at a time",
+        without=frozenset({"one call of an approval", "approval once"}),
+        faults=Faults(approvals=0.6),
+        caught_by=("I13", "own error"),
+    ),
+    Ablation(
+        guards="an approval waits for the delay of its lane",
+        without=frozenset({"delay of an approval"}),
+        faults=Faults(approvals=0.6),
+        caught_by=("I13",),
+    ),
+    Ablation(
+        guards="approvals move no more than their lane's cap in a window",
+        without=frozenset({"cap of a lane"}),
+        faults=Faults(approvals=0.6),
+        caught_by=("I13",),
     ),
 )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from seawall.controls.heartbeat import BEAT_EVERY_MS
-from seawall.controls.sizing import top_up
+from seawall.controls.sizing import signer_caps, sweep, top_up
 from seawall.controls.steady import SteadyClock
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import WithdrawalReceipt
 from tests.simulation.loop import nap
 from tests.simulation.nodes import LIES
 from tests.simulation.setting import CUSTOMERS, NETWORK
+from tests.simulation.sql.claiming import payable
 from tests.simulation.sql.reserving import accounts_of
 from venue.api.intake import Reservation
 from venue.api.reservations import cancel_withdrawal, commit_batch
@@ -24,6 +25,7 @@ from venue.database import FAILURES
 from venue.operator.held import decide
 
 if TYPE_CHECKING:
+    from tests.simulation.store import Database
     from tests.simulation.world import World
 
 BLOCK_S = 0.4
@@ -57,6 +59,7 @@ class Actors:
             self._beat(),
             self._flip(),
             self._refill(),
+            self._refill_gas(),
             self._operate(),
             self._cancel(),
             self._strike(),
@@ -176,19 +179,24 @@ class Actors:
             tx.end()
 
     async def _refill(self) -> None:
-        """The treasury: ask for a top-up where one is due."""
+        """The treasury: ask for a top-up or a sweep where one is due."""
         world, it = self.world, self.world.setting
         random = world.stream("treasury")
         while True:
             await nap(0.5)
             tables = world.database.tables
             for asset in sorted(it.tokens):
-                under_way = [
-                    row["amount"]
+                available = tables["floats"][it.hot, asset]["available"]
+                under_way = {
+                    row["from_wallet"]: row
                     for row in tables["topups"].values()
-                    if (row["asset"], row["state"]) != (asset, "posted") and row["asset"] == asset
-                ]
-                if under_way:
+                    if row["asset"] == asset and row["state"] in ("requested", "slotted")
+                }
+                if it.hot in under_way:
+                    await self._take_back(under_way[it.hot], available)
+                elif tables["mode"]["only"]["tier"] == "normal":
+                    await self._sweep(asset, available, UUID(bytes=random.randbytes(16)))
+                if it.reserve in under_way:
                     continue
                 booked = sum(
                     row["amount"]
@@ -196,25 +204,58 @@ class Actors:
                     if row["account"] == (it.bucket, NETWORK, asset, "reserve", None)
                 )
                 amount = top_up(
-                    it.policy,
-                    it.hot,
-                    asset,
-                    available=tables["floats"][it.hot, asset]["available"],
-                    in_flight=0,
-                    reserve=booked,
+                    it.policy, it.hot, asset, available=available, in_flight=0, reserve=booked
                 )
                 if amount is not None:
-                    await self._ask_for(asset, amount, UUID(bytes=random.randbytes(16)))
+                    number = UUID(bytes=random.randbytes(16))
+                    await self._ask_for(asset, amount, number, source=it.reserve, to=it.hot)
 
-    async def _ask_for(self, asset: str, amount: int, number: UUID) -> None:
+    async def _sweep(self, asset: str, available: int, number: UUID) -> None:
+        it = self.world.setting
+        if self.world.faults.tight_cap:
+            return  # its contract would never pay a sweep of the size that the policy gives it
+        amount = sweep(it.policy, it.hot, asset, available=available, waiting=self._waiting(asset))
+        if amount is not None:
+            self.world.trace.reach("sweep")
+            await self._ask_for(asset, amount, number, source=it.hot, to=it.reserve)
+
+    def _waiting(self, asset: str) -> int:
+        """Base units that customers wait for, and the hot wallet could pay."""
+        it, rows = self.world.setting, self.world.database.tables["withdrawals"].values()
+        return payable(rows, NETWORK, it.bucket, signer_caps(it.policy, it.hot).amounts)[asset]
+
+    async def _take_back(self, row: Mapping[str, Any], available: int) -> None:
+        """Take a sweep back that no longer fits beside what customers wait for, unless claimed."""
+        it, database = self.world.setting, self.world.database
+        maximum = it.policy.wallets[it.hot].holdings[row["asset"]].maximum
+        waiting, cap = self._waiting(row["asset"]), signer_caps(it.policy, it.hot).amounts
+        left = available - waiting - row["amount"]
+        fits = row["amount"] <= cap[row["asset"]] - waiting
+        if fits and left >= it.policy.base_units(row["asset"], maximum):
+            return
+        tx = database.transaction()
+        try:
+            newest = await tx.take("topups", row["id"])
+            if newest is not None and newest["state"] == "requested":
+                tx.put("topups", row["id"], newest | {"state": "taken_back"})
+                tx.commit()
+        except FAILURES:  # it is looked at again
+            return
+        finally:
+            tx.end()
+
+    async def _ask_for(
+        self, asset: str, amount: int, number: UUID, *, source: str, to: str
+    ) -> None:
         world, it = self.world, self.world.setting
         tx = world.database.transaction()
         row = {
             "id": number,
+            "n": world.database.number("topups"),
             "network": NETWORK,
             "asset": asset,
-            "from_wallet": it.reserve,
-            "to_wallet": it.hot,
+            "from_wallet": source,
+            "to_wallet": to,
             "amount": amount,
             "state": "requested",
             "slot_id": None,
@@ -223,10 +264,37 @@ class Actors:
             "bucket": it.bucket,
         }
         try:
-            await tx.insert("topups", number, row, (it.hot, asset))
+            await tx.insert("topups", number, row, (to, asset))
             tx.commit()
         finally:
             tx.end()
+
+    async def _refill_gas(self) -> None:
+        """The treasury: now and then a key has little left for its transactions."""
+        world, it = self.world, self.world.setting
+        random = world.stream("gas")
+        while not world.healed:
+            await nap(1 + 4 * random.random())
+            wallet, number = random.choice((it.hot, it.reserve)), UUID(bytes=random.randbytes(16))
+            if any(
+                (row["wallet"], row["state"] != "done") == (wallet, True)
+                for row in world.database.tables["gas_refills"].values()
+            ):
+                continue
+            row = {
+                "id": number,
+                "network": NETWORK,
+                "wallet": wallet,
+                "address": it.address(wallet),
+                "state": "requested",
+                "slot_id": None,
+            }
+            tx = world.database.transaction()
+            try:
+                await tx.insert("gas_refills", number, row, wallet)
+                tx.commit()
+            finally:
+                tx.end()
 
     async def _operate(self) -> None:
         """People decide what is to become of held withdrawals."""
@@ -292,7 +360,9 @@ class Actors:
 
             self._strike_processes(happens, random)
             if happens(faults.database_restart):
-                self._restart_database(random.uniform(0.1, 1.5))
+                self._restart(world.database, "database", random.uniform(0.1, 1.5))
+            if happens(faults.database_restart):
+                self._restart(world.sign_log, "sign log", random.uniform(0.1, 1.5))
             for provider in world.providers.values():
                 if happens(faults.provider_dark):
                     provider.dark = True
@@ -354,12 +424,11 @@ class Actors:
                     each.moods.silent = 1.0
                     self._later(until_s, each.moods, "silent", value=0.0)
 
-    def _restart_database(self, seconds: float) -> None:
-        world = self.world
-        world.trace.reach("fault: database restarts")
-        world.database.down = True
-        world.database.drop_connections()
-        self._later(seconds, world.database, "down", value=False)
+    def _restart(self, database: Database, name: str, seconds: float) -> None:
+        self.world.trace.reach(f"fault: {name} restarts")
+        database.down = True
+        database.drop_connections()
+        self._later(seconds, database, "down", value=False)
 
     def _later(self, seconds: float, what: Any, name: str, *, value: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, setattr, what, name, value)

@@ -36,15 +36,16 @@ LEADS_TO: dict[Step, dict[str, float]] = {
     "move the lanes": _DARK,
     "count a failed signature": _DARK,
     "claim a top-up": {"large": 1.0},
+    "claim a sweep": {"overfull": 1.0, "flips": 0.0},
     "claim a cancellation": _REFUSED,
     "claim a generation": {"restored_before": 1.0},
     "record a generation": {"restored_before": 1.0},
     "record a replacement": _DEAR,
     "store a replacement": _DEAR,
-    "admit again": _DARK | {"flips": 3.0, "large": 0.6},
+    "admit again": {"flips": 6.0, "large": 0.6, "slow_database": 0.5},
     "send again": {"pool_forgets": 0.6},
     "post a cancellation": _REFUSED,
-    "resume an asset": {"asset_paused": 2.0},
+    "resume an asset": {"asset_paused": 8.0, "kill": 0.0, "freeze": 0.0},
     "leave the lease": {"stop": 1.0},
 }
 """Faults that lead to a step that few runs take."""

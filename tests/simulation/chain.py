@@ -15,6 +15,7 @@ from typing import Any
 import rlp
 
 from seawall.ethereum.keys import Signature, event_topic, keccak256, recover_address, selector
+from tests.simulation import reserve
 from tests.simulation.trace import Trace
 from venue.contracts.calls import NATIVE, NUMBER_BITS
 
@@ -116,6 +117,8 @@ class State:
     spent: dict[tuple[str, str, int], int] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     generations: dict[str, int] = field(default_factory=dict)
+    reserves: dict[str, reserve.ReserveState] = field(default_factory=dict)
+    """By contract, of those whose approvers have signed anything."""
 
     def copy(self) -> State:
         """The state that the next block begins with."""
@@ -126,6 +129,7 @@ class State:
             spent=dict(self.spent),
             paused=self.paused,
             generations=dict(self.generations),
+            reserves={address: each.copy() for address, each in self.reserves.items()},
         )
 
 
@@ -143,6 +147,8 @@ class Block:
     transactions: list[Transaction] = field(default_factory=list)
     paid: list[tuple[str, Payment]] = field(default_factory=list)
     """What was paid in it, with the paying contract."""
+    executed: list[reserve.Executed] = field(default_factory=list)
+    """What was carried out in it because approvers had signed it."""
 
     def ancestor(self, number: int) -> Block | None:
         """The block of this branch with that number."""
@@ -156,7 +162,8 @@ class Block:
 class Contract:
     """A payout contract: who may call it, its caps by token, the length of their window.
 
-    ``only_to`` is the only address that it pays; None: any.
+    ``only_to`` is the only address that it pays; None: any. ``approving`` are its rules for
+    anything else, which approvers sign.
     """
 
     address: str
@@ -164,6 +171,7 @@ class Contract:
     caps: dict[str, int]
     window_s: int
     only_to: str | None = None
+    approving: reserve.Rules | None = None
 
 
 @dataclass(kw_only=True)
@@ -205,11 +213,13 @@ class Chain:
 
     Attributes:
         contracts: By address.
+        tank: Address of what refills gas money, which is never scarce here.
         refusing: Addresses that take no payment.
         pools: Of the nodes; the miners take from all of them.
         random: Draws hashes.
         trace: Where blocks are noted.
         without: Names of safeguards that are switched off, for the ablations.
+        chain_id: What signatures of approvers are bound to.
         mined: Called after each new block.
     """
 
@@ -218,8 +228,10 @@ class Chain:
     random: Random
     trace: Trace
     pools: list[Pool]
+    tank: str = ""
     refusing: set[str] = field(default_factory=set)
     without: frozenset[str] = frozenset()
+    chain_id: int = 0
     mined: Callable[[Block], None] = lambda _: None
     base_fee_wei: int = 10**9
     paused: frozenset[str] = frozenset()
@@ -306,14 +318,17 @@ class Chain:
         contract = self.contracts.get(tx.to)
         before = state.copy()
         paid: list[tuple[str, Payment]] = []
-        succeeded = contract is not None and self._call(
-            contract, tx, state, logs, paid, window=block.time_s // contract.window_s
+        done: list[reserve.Executed] = []
+        succeeded = tx.to == self.tank or (
+            contract is not None
+            and self._call(contract, tx, state, logs, paid=paid, done=done, now_s=block.time_s)
         )
         if succeeded:
             block.paid += paid
+            block.executed += done
         else:
             state.held, state.bits, state.spent = before.held, before.bits, before.spent
-            state.generations = before.generations
+            state.generations, state.reserves = before.generations, before.reserves
             logs = []
         block.receipts[tx.hash] = {
             "transactionHash": tx.hash,
@@ -329,9 +344,10 @@ class Chain:
         tx: Transaction,
         state: State,
         logs: list[dict[str, Any]],
-        paid: list[tuple[str, Payment]],
         *,
-        window: int,
+        paid: list[tuple[str, Payment]],
+        done: list[reserve.Executed],
+        now_s: int,
     ) -> bool:
         """Carry out a call of a payout contract; False if it reverts."""
         if tx.sender != contract.signer:
@@ -350,6 +366,19 @@ class Chain:
             state.generations[own] = later
             log((_OPENED, "0x" + word(later)))
             return True
+        if contract.approving is not None and tx.data[:4] in reserve.CALLS:
+            return reserve.Call(
+                address=own,
+                chain_id=self.chain_id,
+                rules=contract.approving,
+                state=state.reserves.setdefault(own, reserve.ReserveState()),
+                now_s=now_s,
+                move=lambda token, to, amount: self.move(state, token, own, to, amount),
+                log=log,
+                done=done,
+                without=self.without,
+            ).run(tx.data)
+        window = now_s // contract.window_s
         return tx.data[:4] == _PAY and all(
             self._pay(contract, item, state, log, paid, window=window)
             for item in payments_of(tx.data)
@@ -411,6 +440,15 @@ class Chain:
         """What a node with this newest block calls finalized."""
         found = tip.ancestor(max(0, tip.number - FINAL_AFTER))
         assert found is not None
+        return found
+
+    def executed_until(self, tip: Block) -> list[tuple[Block, reserve.Executed]]:
+        """Everything that was carried out for approvers on the branch of ``tip``."""
+        found: list[tuple[Block, reserve.Executed]] = []
+        block: Block | None = tip
+        while block is not None:
+            found += [(block, each) for each in block.executed]
+            block = block.parent
         return found
 
     def paid_until(self, tip: Block) -> list[tuple[Block, str, Payment]]:

@@ -55,8 +55,24 @@ EDGES = (
             "requested -> slotted",
             "slotted -> posted",
             "slotted -> requested",
+            "requested -> taken_back",
         )
     ),
+    *(
+        f"approval: {edge}"
+        for edge in (
+            "propose under way",
+            "propose done",
+            "execute under way",
+            "execute done",
+            "execute reverted",
+            "review under way",
+            "review done",
+            "veto under way",
+            "veto done",
+        )
+    ),
+    "sweep",
     "asset rests",
     "asset moves again",
     "settler fenced",
@@ -91,6 +107,7 @@ FAULTS = (
             "settler frozen",
             "settler killed",
             "settler told to stop",
+            "sign log restarts",
             "signer killed",
             "silent endpoint",
             "transaction not passed on",
@@ -101,7 +118,9 @@ FAULTS = (
     "intake: replayed",
     "node: already known",
     "node: nonce too low",
+    "signer: log_unavailable",
     "signer: provider_unavailable",
+    "signer: records_unavailable",
     "signer: stale_epoch",
     "signer: stale_mode",
     "signer: throttled",

@@ -51,6 +51,8 @@ class Faults:
     large: float = 0.0
     tight_cap: float = 0.0
     restored_before: float = 0.0
+    approvals: float = 0.0
+    overfull: float = 0.0
 
 
 HIGHEST = Faults(
@@ -89,6 +91,8 @@ HIGHEST = Faults(
     large=0.6,
     tight_cap=1.0,
     restored_before=1.0,
+    approvals=0.5,
+    overfull=1.0,
 )
 """The rate that a fault has at most."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from seawall.ethereum.keys import selector
+from tests.simulation import reserve
 from tests.simulation.chain import Block, Chain, Pool, Transaction, decoded, word
 from tests.simulation.loop import nap
 from tests.simulation.processes import pass_through
@@ -191,6 +192,10 @@ class Endpoint:
             return "0x" + word(32) + word(len(answers)) + "".join(map(word, answers))
         if data[:4] == _GENERATION:
             return "0x" + word(block.state.generations.get(call["to"], 0))
+        if data[:4] in (reserve.STATE, reserve.READY_AT):
+            known = block.state.reserves.get(call["to"], reserve.ReserveState()).known
+            found = known.get(arguments[0] >> 128, reserve.Known(stage=reserve.Stage.UNUSED))
+            return "0x" + word(found.stage if data[:4] == reserve.STATE else found.ready_s)
         if data[:4] == _CAP:
             contract = self.chain.contracts[call["to"]]
             return "0x" + word(contract.caps.get(f"0x{arguments[0]:040x}", 0))

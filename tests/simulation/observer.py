@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from seawall.invariants import (
     OPEN_STATES,
     Books,
     Claim,
+    Execution,
     Payment,
     Posting,
     UsedNonce,
@@ -20,7 +22,8 @@ from seawall.invariants import (
 )
 from tests.simulation.chain import Block, Chain
 from tests.simulation.chain import Transaction as Sent
-from tests.simulation.setting import NETWORK, Setting
+from tests.simulation.setting import HOUSE, HOUSE_ADDRESS, Setting
+from tests.simulation.sql.approving import standing
 from tests.simulation.store import Database, Stored, Transaction
 from tests.simulation.trace import Trace
 from venue.chain.transaction import Intent
@@ -44,6 +47,7 @@ class Observer:
     acknowledged: list[Hashable] = field(default_factory=list)
     paid_to: dict[Hashable, set[str]] = field(default_factory=lambda: defaultdict(set))
     database: Database = field(init=False)
+    sign_log: Database = field(init=False)
     chain: Chain = field(init=False)
     _claims: list[Claim] = field(default_factory=list)
     _below_floor: list[str] = field(default_factory=list)
@@ -62,6 +66,10 @@ class Observer:
                 if before != after or (table == "slots" and old is not None):
                     self.trace.reach(f"{name}: {before} -> {after}")
                     self.trace.note(key)
+        for key, (_, new) in changes.get("approval_calls", {}).items():
+            assert new is not None
+            self.trace.reach(f"approval: {new['call']} {new['outcome'] or 'under way'}")
+            self.trace.note(key)
         for _, new in changes.get("mode", {}).values():
             assert new is not None
             self._modes.append((self.database.clock(), new["epoch"]))
@@ -72,7 +80,7 @@ class Observer:
             assert new is not None
             self.paid_to[key] |= {new["destination"], new["paid_to"] or new["destination"]}
         self._claimed(tx, changes)
-        self._recorded(tx, changes)
+        self._offered(tx, changes)
 
     def _claimed(self, tx: Transaction, changes: Changes) -> None:
         mode = self.database.tables["mode"]["only"]
@@ -88,33 +96,28 @@ class Observer:
                     in_force=(mode["epoch"], lane["epoch"] if own else -1),
                 )
             )
-            if mode["tier"] == "protected" or new["purpose"] != "payout":
+            if mode["tier"] == "protected" or new["purpose"] not in ("payout", "sweep"):
                 continue
             for (wallet, asset), (_, left) in changes.get("floats", {}).items():
-                floor = self.setting.policy.wallets[wallet].holdings[asset].minimum
+                holding = self.setting.policy.wallets[wallet].holdings[asset]
+                floor = holding.maximum if new["purpose"] == "sweep" else holding.minimum
                 if left is not None and left["available"] < self.setting.policy.base_units(
                     asset, floor
                 ):
                     self._below_floor.append(f"slot {number} left {left['available']} {asset}")
 
-    def _recorded(self, tx: Transaction, changes: Changes) -> None:
-        """A digest: the mode may have flipped while it was being recorded (decision 0029)."""
-        for key, (old, new) in changes.get("sign_log", {}).items():
-            if old is not None or new is None:
+    def _offered(self, tx: Transaction, changes: Changes) -> None:
+        """A slot may be signed: the mode may have flipped meanwhile (decision 0029)."""
+        for old, new in changes.get("slots", {}).values():
+            if old is None or new is None or old["offered_epoch"] == new["offered_epoch"]:
                 continue
-            chain_id, address, nonce = key
-            slot = next(
-                each
-                for each in self.database.tables["slots"].values()
-                if (each["chain_id"], each["address"], each["nonce"]) == key
-            )
             since = max((epoch for at, epoch in self._modes if at <= tx.began_s), default=0)
-            admitted = slot["admitted_epoch"]
-            lane = self.database.tables["lanes"][chain_id, address]
+            admitted = new["admitted_epoch"]
+            lane = self.database.tables["lanes"][new["chain_id"], new["address"]]
             self._claims.append(
                 Claim(
-                    what=f"nonce {nonce} of {address} was recorded to be signed",
-                    epochs=(admitted, new["epoch"]),
+                    what=f"nonce {new['nonce']} of {new['address']} was offered to be signed",
+                    epochs=(admitted, new["offered_epoch"]),
                     in_force=(max(admitted, since), lane["epoch"]),
                 )
             )
@@ -199,7 +202,7 @@ class Observer:
             next_nonces={key[1]: row["next_nonce"] for key, row in tables["lanes"].items()},
             signed={
                 (key[1], key[2]): (row["digest"], row["tx_hash"])
-                for key, row in tables["sign_log"].items()
+                for key, row in self.sign_log.tables["sign_log"].items()
             },
             sent=tuple(self._sent),
             payments=[
@@ -213,6 +216,16 @@ class Observer:
                 if item.to not in own
             ],
             moved=self._moved(chain.tip),
+            executions=self._executions(final),
+            approved={
+                key: (row["to_address"], row["asset"], row["amount"])
+                for key, row in tables["approval_requests"].items()
+            },
+            transferred={
+                row["request_id"]
+                for row in tables["postings"].values()
+                if row["kind"] == "transfer"
+            },
             claims=self._claims,
             below_floor=self._below_floor,
             floats=self._floats(chain.tip) if settled else {},
@@ -222,31 +235,58 @@ class Observer:
         )
 
     def _moved(self, tip: Block) -> dict[str, tuple[int, int]]:
-        """Top-ups by asset: how many moved, and how many there are on record."""
-        hot = self.setting.contract(self.setting.hot)
-        moved = [item.token for _, _, item in self.chain.paid_until(tip) if item.to == hot]
+        """Top-ups and sweeps by asset: how many moved, and how many there are on record."""
+        own = {self.setting.contract(each) for each in (self.setting.hot, self.setting.reserve)}
+        moved = [item.token for _, _, item in self.chain.paid_until(tip) if item.to in own]
         asked = [row["asset"] for row in self.database.tables["topups"].values()]
         return {
             asset: (moved.count(token), asked.count(asset))
             for asset, token in self.setting.tokens.items()
         }
 
-    def _floats(self, tip: Block) -> dict[Hashable, tuple[int, int]]:
-        """What the hot wallet may pay, by float and by ledger, and what it holds on the chain."""
-        tables, hot = self.database.tables, self.setting.hot
-        booked: dict[str, int] = defaultdict(int)
-        for row in tables["entries"].values():
-            bucket, network, asset, kind, _ = row["account"]
-            if (bucket, network, kind) == (self.setting.bucket, NETWORK, "hot"):
-                booked[asset] += row["amount"]
-        found: dict[Hashable, tuple[int, int]] = {}
-        for asset, token in self.setting.tokens.items():
-            true = tip.state.held.get((token, self.setting.contract(hot)), 0)
-            found[f"the float of {hot} in {asset}"] = (
-                tables["floats"][hot, asset]["available"],
-                true,
+    def _executions(self, final: int) -> list[Execution]:
+        """What was carried out because approvers had signed it, on the canonical chain."""
+        rules = self.chain.contracts[self.setting.contract(self.setting.reserve)].approving
+        assets = {token: asset for asset, token in self.setting.tokens.items()}
+        found = []
+        for block, each in self.chain.executed_until(self.chain.tip):
+            assert rules is not None
+            lane = rules.lanes[each.lane]
+            found.append(
+                Execution(
+                    approval=UUID(int=each.approval),
+                    to=each.to,
+                    asset=assets[each.token],
+                    amount=each.amount,
+                    at_s=each.at_s,
+                    may_from_s=each.may_from_s,
+                    window=(each.lane, each.at_s // lane.window_s),
+                    cap=lane.caps[each.token],
+                    final=block.number <= final,
+                )
             )
-            found[f"the ledger's {hot} in {asset}"] = (booked[asset], true)
+        return found
+
+    def _floats(self, tip: Block) -> dict[Hashable, tuple[int, int]]:
+        """What wallets hold by ledger and by the float of the hot one, and on the chain."""
+        tables, it = self.database.tables, self.setting
+        booked: dict[tuple[str, str, str], int] = defaultdict(int)
+        for row in tables["entries"].values():
+            bucket, _, asset, kind, _ = row["account"]
+            booked[bucket, kind, asset] += row["amount"]
+        house = it.policy.wallets[HOUSE].bucket
+        found: dict[Hashable, tuple[int, int]] = {}
+        for asset, token in it.tokens.items():
+            for wallet, bucket, kind, address in (
+                (it.hot, it.bucket, "hot", it.contract(it.hot)),
+                (it.reserve, it.bucket, "reserve", it.contract(it.reserve)),
+                (HOUSE, house, "hot", HOUSE_ADDRESS),
+            ):
+                true = tip.state.held.get((token, address), 0)
+                found[f"the ledger's {wallet} in {asset}"] = (booked[bucket, kind, asset], true)
+                if wallet == it.hot:
+                    said = tables["floats"][wallet, asset]["available"]
+                    found[f"the float of {wallet} in {asset}"] = (said, true)
         return found
 
     def open(self) -> list[str]:
@@ -260,11 +300,33 @@ class Observer:
         found += [
             f"top-up {key} is {row['state']}"
             for key, row in tables["topups"].items()
-            if row["state"] != "posted"
+            if row["state"] not in ("posted", "taken_back")
+        ]
+        found += [
+            f"refill {key} is {row['state']}"
+            for key, row in tables["gas_refills"].items()
+            if row["state"] != "done"
         ]
         found += [
             f"slot {key} (nonce {row['nonce']}, {row['purpose']}) is {row['state']}"
             for key, row in tables["slots"].items()
             if row["state"] != "final"
         ]
+        found += [
+            f"approval {key} is to be handed in: {call}"
+            for key, row in tables["approval_requests"].items()
+            if (call := self._still_due(row)) is not None
+        ]
         return found
+
+    def _still_due(self, request: Stored) -> str | None:
+        """What is due of an approval now, or will be after its delay."""
+        tables, now_s = self.database.tables, self.database.clock()
+        at = standing(
+            request,
+            tables["approval_signatures"].values(),
+            tables["approval_calls"].values(),
+            approved=True,
+        )
+        waits = request["expires"] > now_s and "execute" not in at.done and not at.vetoed
+        return at.due(request, now_s) or ("execute" if waits else None)

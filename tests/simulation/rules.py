@@ -64,10 +64,10 @@ def slots(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
         return
     if signed and old["raw"] is None:
         _unique(tx, "slots", new, ("tx_hash",), "one slot for one transaction")
-    if any(old[column] != new[column] for column in _USE) and "use of a nonce" not in tx.without:
-        key = (old["chain_id"], old["address"], old["nonce"])
-        if old["state"] != "open" or tx.get("sign_log", key) is not None:
-            raise asyncpg.RaiseError("nonce is signed, or may be, and keeps its use")
+    fixed = old["state"] != "open" or old["offered_epoch"] is not None
+    changed = any(old[column] != new[column] for column in _USE)
+    if fixed and changed and "use of a nonce" not in tx.without:
+        raise asyncpg.RaiseError("nonce is signed, or may be, and keeps its use")
     _same_bytes(tx, old, new)
 
 
@@ -161,19 +161,33 @@ def resolutions(tx: Transaction, old: Stored | None, new: Stored | None) -> None
 
 
 def topups(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
-    """One top-up of an asset into a wallet at a time."""
+    """One top-up or sweep of an asset into a wallet at a time."""
     assert new is not None, "nobody may delete a top-up"
-    _check((new["state"] == "requested") == (new["slot_id"] is None), "asked for, or with a slot")
+    waits = new["state"] in ("requested", "taken_back")
+    _check(waits == (new["slot_id"] is None), "asked for, or with a slot")
     _check((new["seq"] is None) == (new["slot_id"] is None), "a number comes with a slot")
     others = [each for each in tx.rows("topups") if each["id"] != new["id"]]
-    if new["state"] != "posted" and any(
-        each["state"] != "posted"
+    if new["state"] in ("requested", "slotted") and any(
+        each["state"] in ("requested", "slotted")
         and (each["to_wallet"], each["asset"]) == (new["to_wallet"], new["asset"])
         for each in others
     ):
         raise asyncpg.UniqueViolationError("topups_one_at_a_time")
     if new["slot_id"] is not None and any(each["slot_id"] == new["slot_id"] for each in others):
         raise asyncpg.UniqueViolationError("topups_slot_id_key")
+
+
+def gas_refills(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
+    """One refill of a key at a time."""
+    assert new is not None, "nobody may delete a refill"
+    _check((new["state"] == "requested") == (new["slot_id"] is None), "asked for, or with a slot")
+    others = [each for each in tx.rows("gas_refills") if each["id"] != new["id"]]
+    if new["state"] != "done" and any(
+        each["state"] != "done" and each["wallet"] == new["wallet"] for each in others
+    ):
+        raise asyncpg.UniqueViolationError("gas_refills_one_at_a_time")
+    if new["slot_id"] is not None and any(each["slot_id"] == new["slot_id"] for each in others):
+        raise asyncpg.UniqueViolationError("gas_refills_slot_id_key")
 
 
 def postings(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
@@ -183,13 +197,32 @@ def postings(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
     if "posted once" in tx.without:
         return
     kinds = ("post", "void") if new["kind"] in ("post", "void") else (new["kind"],)
-    of = "topup_id" if new["kind"] == "topup" else "withdrawal_id"
+    of = {"topup": "topup_id", "sweep": "topup_id", "transfer": "request_id"}.get(
+        new["kind"], "withdrawal_id"
+    )
     if new["kind"] != "fund" and any(
-        each["kind"] in kinds and each[of] == new[of]
+        each["kind"] in kinds and each.get(of) == new[of]
         for each in tx.rows("postings")
         if each["id"] != new["id"]
     ):
         raise asyncpg.UniqueViolationError(f"a second {new['kind']}")
+
+
+def approval_calls(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
+    """Each call of an approval is done once."""
+    assert new is not None, "nobody may delete a call"
+    _check((new["outcome"] is None) == (new["ended_at"] is None), "a call ends with its outcome")
+    done = new["call"] == "propose" and new["outcome"] == "done"
+    _check((new["ready_at"] is not None) == done, "a proposal that was taken says when it is ready")
+    if new["outcome"] == "done" and "approval once" not in tx.without:
+        for each in tx.rows("approval_calls"):
+            same = (each["request_id"], each["call"], each["outcome"])
+            if each["slot_id"] != new["slot_id"] and same == (
+                new["request_id"],
+                new["call"],
+                "done",
+            ):
+                raise asyncpg.UniqueViolationError("approval_calls_once")
 
 
 def replacements(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
@@ -213,6 +246,12 @@ def not_negative(tx: Transaction, old: Stored | None, new: Stored | None) -> Non
         _check(new is not None and new["available"] >= 0, "available is not negative")
 
 
+def floats(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
+    """Nobody takes what a wallet does not have, but by a function of the owner's."""
+    if not tx.as_owner:
+        not_negative(tx, old, new)
+
+
 def check_balanced(entries: Iterable[Mapping[str, Any]]) -> None:
     """All entries of one posting, which one statement inserts, sum to zero per asset."""
     sums: dict[tuple[str, str], int] = defaultdict(int)
@@ -231,7 +270,9 @@ RULES: Mapping[str, Rule] = {
     "withdrawals": withdrawals,
     "resolutions": resolutions,
     "topups": topups,
+    "gas_refills": gas_refills,
+    "approval_calls": approval_calls,
     "postings": postings,
-    "floats": not_negative,
+    "floats": floats,
     "balances": not_negative,
 }

@@ -14,11 +14,16 @@ from seawall.formats.venue_config import VenueConfig
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.simulation.chain import Contract
+from tests.simulation.reserve import Lane, Rules
 from venue.contracts.calls import NATIVE
 from venue.settler.metrics import SettlerMetrics
 
 NETWORK = "aster"
 CUSTOMERS = 12
+APPROVALS_NEEDED = 2
+HOUSE = "treasury-aster-hot"
+HOUSE_ADDRESS = f"0x{0xE0:040x}"
+"""A wallet of another bucket, without a contract."""
 _POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
 
 
@@ -26,7 +31,8 @@ _POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
 class Setting:
     """The venue of every run, on one network: its payout wallet and the reserve that refills it.
 
-    ``tokens`` are addresses by asset, the coin's included; ``secrets`` are keys by wallet.
+    ``tokens`` are addresses by asset, the coin's included; ``secrets`` are keys by wallet,
+    ``approvers`` keys of who approves what else leaves the reserve, by address.
     """
 
     policy: Policy
@@ -35,6 +41,7 @@ class Setting:
     hot: str
     reserve: str
     bucket: str
+    approvers: dict[str, bytes]
     tokens: dict[str, str]
     metrics: SettlerMetrics
     registry: prometheus_client.CollectorRegistry
@@ -54,6 +61,13 @@ class Setting:
         assert found is not None
         return found
 
+    @property
+    def tank(self) -> str:
+        """Of what refills the gas money of both keys."""
+        found = self.config.networks[NETWORK].gas_tank
+        assert found is not None
+        return found
+
     def held_at_first(self, wallet: str, asset: str) -> int:
         """Base units that the policy wants there."""
         return self.policy.base_units(asset, self.policy.wallets[wallet].holdings[asset].target)
@@ -70,9 +84,29 @@ class Setting:
                 },
                 window_s=window_seconds(self.policy),
                 only_to=self.contract(self.hot) if wallet == self.reserve else None,
+                approving=self._approving() if wallet == self.reserve else None,
             )
             for wallet in (self.hot, self.reserve)
         }
+
+    def lane_cap(self, asset: str, *, fast: bool) -> int:
+        """Base units that approvals of a lane move in one of its windows."""
+        return self.held_at_first(self.reserve, asset) // (400 if fast else 100)
+
+    def _approving(self) -> Rules:
+        """Delays and windows as short as a run is."""
+        approvers = frozenset(self.approvers)
+        lanes = [
+            Lane(
+                approvers=approvers,
+                needed=APPROVALS_NEEDED,
+                delay_s=1 if fast else 3,
+                window_s=5,
+                caps={self.tokens[asset]: self.lane_cap(asset, fast=fast) for asset in self.tokens},
+            )
+            for fast in (False, True)
+        ]
+        return Rules(bucket=self.bucket, lanes=(lanes[0], lanes[1]), review_within_s=4)
 
 
 @functools.cache
@@ -92,6 +126,7 @@ def setting() -> Setting:
         }
         for name, secret in secrets.items()
     }
+    approvers = [keccak256(f"approver {number}".encode()) for number in range(3)]
     regions = (policy.regions.primary, policy.regions.standby)
     nowhere = {"primary": "http://nowhere", "standby": "http://nowhere"}
     token = f"0x{0x70:040x}"
@@ -107,6 +142,7 @@ def setting() -> Setting:
                     "payout_contracts": {hot: f"0x{0xC0:040x}"},
                     "reserve_contracts": {reserve: f"0x{0xD0:040x}"},
                     "tokens": dict.fromkeys(policy.networks[NETWORK].tokens, token),
+                    "gas_tank": f"0x{0xE0:040x}",
                 }
             },
             "signers": {
@@ -137,6 +173,7 @@ def setting() -> Setting:
         hot=hot,
         reserve=reserve,
         bucket=policy.wallets[hot].bucket,
+        approvers={address_of_private_key(secret): secret for secret in approvers},
         tokens={native: NATIVE} | config.networks[NETWORK].tokens,
         metrics=SettlerMetrics(NETWORK, assets=policy.networks[NETWORK].assets, registry=registry),
         registry=registry,

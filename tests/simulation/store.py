@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -64,6 +64,8 @@ def statement(text: str) -> Callable[[Handler], Handler]:
     return register
 
 
+SIGN_LOG_TABLES = ("sign_log", "sign_log_replacements", "signed_amounts")
+"""Those of the signers' own database."""
 TABLES = (
     "lanes",
     "settler_leases",
@@ -71,14 +73,16 @@ TABLES = (
     "slots",
     "slot_events",
     "replacements",
-    "sign_log",
-    "sign_log_replacements",
-    "signed_amounts",
     "withdrawals",
     "attempts",
     "resolutions",
     "asset_pauses",
     "topups",
+    "gas_refills",
+    "approval_requests",
+    "approval_signatures",
+    "approvals",
+    "approval_calls",
     "floats",
     "balances",
     "postings",
@@ -102,6 +106,7 @@ class Database:
         rules: By table, what the schema demands of a change.
         without: Names of safeguards that are switched off, for the ablations.
         committed: Called after each commit with the changed rows, by table, old and new.
+        names: Of its tables.
     """
 
     trace: Trace
@@ -112,9 +117,8 @@ class Database:
     committed: Callable[
         [Transaction, dict[str, dict[Key, tuple[Stored | None, Stored | None]]]], None
     ]
-    tables: dict[str, dict[Key, Stored]] = field(
-        default_factory=lambda: {table: {} for table in TABLES}
-    )
+    names: Sequence[str] = TABLES
+    tables: dict[str, dict[Key, Stored]] = field(init=False)
     down: bool = False
     generation: int = 0
     """Of the ledger: a later one than its contracts pay yet, if it was restored just before."""
@@ -125,6 +129,9 @@ class Database:
     mode_lock: ModeLock = field(default_factory=ModeLock)
     connections: dict[Connection, None] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tables = {table: {} for table in self.names}
 
     def number(self, table: str) -> int:
         """The next number of an identity column; numbers of what is rolled back are lost."""
@@ -169,6 +176,8 @@ class Transaction:
         self.began_s = database.clock()
         self.life = running.get()
         self.over = False
+        self.as_owner = False
+        """Whether a function of the schema's owner is writing, with the owner's rights."""
         self.mode_seen: Stored | None = None
         """The mode when the lock was asked for; only an ablated store looks at it."""
 

@@ -59,11 +59,11 @@ def run_with_foreign_transaction(seed: int) -> tuple[Outcome, list[str], bool]:
     return outcome, states, bool(held)
 
 
-def run_with_restored_database(seed: int) -> tuple[Outcome, int, int]:
-    """The database goes back to a backup of two seconds ago, in the middle of the payouts.
+def run_with_restored_database(seed: int) -> tuple[Outcome, int, int, int]:
+    """The venue's database goes back to a backup of two seconds ago, in the middle of the payouts.
 
-    The outcome, how many slots the backup lacked whose bytes had been sent, and how many were
-    claimed afterwards.
+    The sign log does not. The outcome, how many slots the backup lacked whose bytes had been sent,
+    how many were claimed afterwards, and for how many nonces two intents were sent.
     """
     world = World(seed, Plan(faults=Faults(), lies_alone=True))
     backups: list[Any] = []
@@ -84,4 +84,7 @@ def run_with_restored_database(seed: int) -> tuple[Outcome, int, int]:
 
     world.loop.call_at(1.0, lambda: backups.append(world.database.saved()))
     world.loop.call_at(3.0, restore)
-    return outcome_of(world), len(lost), len(claimed)
+    outcome = outcome_of(world)
+    uses = {(lane, nonce, digest) for lane, nonce, digest, *_ in world.observer._sent}
+    twice = len(uses) - len({use[:2] for use in uses})
+    return outcome, len(lost), len(claimed), twice

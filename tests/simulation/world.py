@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,13 +19,16 @@ from unittest import mock
 import asyncpg
 import httpx
 
+import tests.simulation.sql.approving
 import tests.simulation.sql.claiming
 import tests.simulation.sql.deciding
+import tests.simulation.sql.refilling
 import tests.simulation.sql.reserving
-import tests.simulation.sql.settling  # noqa: F401 - the four register what statements do
+import tests.simulation.sql.settling  # noqa: F401 - the five register what statements do
 from seawall.errors import SeawallError
 from seawall.invariants import Violation
 from tests.simulation.actors import Actors
+from tests.simulation.approvers import Approvers
 from tests.simulation.chain import Chain, Pool, State
 from tests.simulation.faults import Faults, drawn
 from tests.simulation.loop import DeadlockError, VirtualLoop
@@ -36,7 +39,7 @@ from tests.simulation.rules import RULES
 from tests.simulation.setting import CUSTOMERS, NETWORK, Setting, setting
 from tests.simulation.signers import KeyProvider, Signers, SimulatedSigner
 from tests.simulation.sql.settling import account
-from tests.simulation.store import Database
+from tests.simulation.store import SIGN_LOG_TABLES, Database
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from venue import clock, crash_points
@@ -44,7 +47,7 @@ from venue.api import reservations
 from venue.contracts.calls import NATIVE
 from venue.crash_points import Moment, Step
 from venue.process import start_over
-from venue.settler import agreement
+from venue.settler import agreement, approvals
 from venue.settler.lanes import LaneLostError
 from venue.settler.settle import Ports, settle_through
 from venue.signer.bulkhead import Bulkhead
@@ -60,6 +63,8 @@ A batch that reverts rests for 5 s and is halved, and a cap of the contract ends
 _LOOK_S = 15.0
 """Virtual seconds from healing to the end of a run of which safety alone is asked."""
 SETTLERS = ("settler-a", "settler-b")
+_AGAIN_S = 3
+"""As venue.settler.approvals._AGAIN_S, which is longer than a run."""
 _NUMBERS_AHEAD = 16
 """As venue.settler.agreement.NUMBERS_AHEAD, which reads more than a run ever gives out."""
 _TURNS_MAX = 3_000_000
@@ -144,7 +149,16 @@ class World:
             committed=self.observer.committed,
         )
         self.database.generation = 1 if faults.restored_before else 0
-        self.observer.database = self.database
+        self.sign_log = Database(
+            trace=self.trace,
+            weather=self.weather,
+            clock=self.loop.time,
+            rules=RULES,
+            without=self.plan.without,
+            committed=lambda _tx, _changes: None,
+            names=SIGN_LOG_TABLES,
+        )
+        self.observer.database, self.observer.sign_log = self.database, self.sign_log
         it, tables = self.setting, self.database.tables
         for wallet in (it.hot, it.reserve):
             address = it.address(wallet)
@@ -167,6 +181,9 @@ class World:
         state, tables = State(), self.database.tables
         for asset, token in it.tokens.items():
             hot = int(it.held_at_first(it.hot, asset) * part)
+            if self.faults.overfull and not self.faults.tight_cap:  # somebody has sent money
+                maximum = it.policy.wallets[it.hot].holdings[asset].maximum
+                hot += it.policy.base_units(asset, maximum)
             reserve = it.held_at_first(it.reserve, asset)
             state.held[token, it.contract(it.hot)] = hot
             state.held[token, it.contract(it.reserve)] = reserve
@@ -187,11 +204,13 @@ class World:
         pools = [Pool(), Pool()]
         self.chain = Chain(
             contracts=contracts,
+            tank=it.tank,
             state=state,
             random=random,
             trace=self.trace,
             pools=pools,
             without=self.plan.without,
+            chain_id=it.chain_id,
             mined=self._mined,
         )
         self.observer.chain = self.chain
@@ -284,12 +303,17 @@ class World:
 
     def _service(self, region: str) -> SigningService:
         it, wallets = self.setting, (self.setting.hot, self.setting.reserve)
-        pool = cast("Any", self.database.pool())
+        records = cast("Any", self.database.pool())
         operations = 12 if self.faults.throttle else it.policy.signing.operations_per_s
         return SigningService(
             region=region,
-            log=SignLog(pool=pool, region=region, caps=caps_of(it.config, it.policy, wallets)),
-            proofs=ProofLog(pool=pool, region=region),
+            log=SignLog(
+                records=records,
+                log=cast("Any", self.sign_log.pool()),
+                region=region,
+                caps=caps_of(it.config, it.policy, wallets),
+            ),
+            proofs=ProofLog(pool=records, region=region),
             provider=self.providers[region],
             bulkhead=replace(
                 Bulkhead.of_policy(it.policy, wallets, operations_per_s=operations),
@@ -299,6 +323,7 @@ class World:
             addresses={wallet: it.address(wallet) for wallet in wallets},
             contracts={wallet: it.contract(wallet) for wallet in wallets},
             recipients=it.config.recipients(it.policy, wallets),
+            tanks=it.config.tanks(it.policy, wallets),
             metrics=_SIGNER_METRICS.setdefault(region, SignerMetrics(region=region)),
         )
 
@@ -362,26 +387,36 @@ class World:
             life.kill()
             raise KilledError(life.process)
 
+    async def _drained(self, acting: Sequence[asyncio.Task[None]], deadline_s: float) -> list[str]:
+        """Wait until nothing is under way, or until ``deadline_s``; what then still is."""
+        while (left := self.observer.open()) and self.loop.time() < deadline_s:
+            if self.loop.turns > _TURNS_MAX:
+                left.append("the run spins without end")
+                break
+            for task in acting:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.3)
+        return left
+
     async def run(self) -> None:
         """Safety, then liveness."""
         supervisors = [*self.settlers, *(each.supervisor for each in self.signers.signers.values())]
         alive = [asyncio.ensure_future(each.run()) for each in supervisors]
         actors = Actors(world=self)
         acting = [asyncio.ensure_future(each) for each in actors.all()]
+        acting.append(asyncio.ensure_future(Approvers(world=self).act()))
         try:
             await actors.withdraw()
             self.heal()
             deadline = self.loop.time() + (_LOOK_S if self.plan.lies_alone else LIVENESS_S)
-            while (left := self.observer.open()) and self.loop.time() < deadline:
-                if self.loop.turns > _TURNS_MAX:
-                    left.append("the run spins without end")
+            left = await self._drained(acting, deadline)
+            while not left:
+                # A block more, so that what a late transaction may still do is seen.
+                await asyncio.sleep(1)
+                if not self.observer.open():
                     break
-                for task in acting:
-                    if task.done():
-                        task.result()
-                await asyncio.sleep(0.3)
-            # A block more, so that what a late transaction may still do is seen.
-            await asyncio.sleep(0 if left else 1)
+                left = await self._drained(acting, deadline)  # a sweep was asked for meanwhile
             live = not self.plan.lies_alone
             self.observer.look(late=left if live else [], settled=live and not left)
         finally:
@@ -397,7 +432,7 @@ class World:
         self.trace.note("healed")
         self.weather.slow = self.weather.cut = 0.0
         self.weather.commit_lost = self.weather.answer_lost = 0.0
-        self.database.down = False
+        self.database.down = self.sign_log.down = False
         for endpoint in self.endpoints:
             endpoint.moods = Moods()
             endpoint.see(self.chain.tip)
@@ -417,7 +452,7 @@ _SIGNER_METRICS: dict[str, SignerMetrics] = {}
 
 @contextmanager
 def _installed(world: World) -> Iterator[None]:
-    """Crash points, and the two constants and the clock that a run cannot reach otherwise."""
+    """Crash points, and the three constants and the clock that a run cannot reach otherwise."""
 
     def monotonic_us() -> int:
         return int(world.loop.time() * 1_000_000)
@@ -426,6 +461,7 @@ def _installed(world: World) -> Iterator[None]:
     try:
         with (
             mock.patch.object(agreement, "NUMBERS_AHEAD", _NUMBERS_AHEAD),
+            mock.patch.object(approvals, "_AGAIN_S", _AGAIN_S),
             mock.patch.object(clock, "monotonic_us", monotonic_us),
             mock.patch.object(reservations, "monotonic_us", monotonic_us),
         ):

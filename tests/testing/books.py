@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from uuid import UUID
 
 from seawall.invariants import Books, Posting, Withdrawal, violations
@@ -20,7 +20,7 @@ _FAULTS = {
     "what is reserved is not what is open": """
         select network, asset, sum(amount) from (
             select w.network, w.asset, w.amount from withdrawals w
-            where w.state in ('reserved', 'slotted', 'unknown')
+            where w.state in ('reserved', 'slotted', 'instructed', 'unknown')
             union all
             select a.network, a.asset, e.amount
             from entries e join accounts a on a.id = e.account_id where a.kind = 'reserved')
@@ -71,25 +71,35 @@ async def faults(owner: Connection, acknowledged: Collection[UUID] = ()) -> list
     return found
 
 
-async def _books(owner: Connection, acknowledged: Collection[UUID]) -> Books:
+async def withdrawals(owner: Connection) -> dict[Hashable, Withdrawal]:
+    """All that are on record, by id."""
+    return {
+        row["id"]: Withdrawal(
+            state=row["state"],
+            asset=row["asset"],
+            amount=row["amount"],
+            destinations=frozenset({row["destination"]}),
+        )
+        for row in await owner.fetch(_WITHDRAWALS)
+    }
+
+
+async def postings(owner: Connection) -> list[Posting]:
+    """All events of the ledger, with their entries."""
     amounts: dict[tuple[int, str, object], list[tuple[str, str, int]]] = defaultdict(list)
     for row in await owner.fetch(_POSTINGS):
         event = (row["id"], row["kind"], row["event"] or row["id"])
         amounts[event].append((row["network"], row["asset"], row["amount"]))
+    return [
+        Posting(kind=kind, of=event, amounts=tuple(entries))
+        for (_, kind, event), entries in amounts.items()
+    ]
+
+
+async def _books(owner: Connection, acknowledged: Collection[UUID]) -> Books:
     return Books(
-        withdrawals={
-            row["id"]: Withdrawal(
-                state=row["state"],
-                asset=row["asset"],
-                amount=row["amount"],
-                destinations=frozenset({row["destination"]}),
-            )
-            for row in await owner.fetch(_WITHDRAWALS)
-        },
-        postings=[
-            Posting(kind=kind, of=event, amounts=tuple(entries))
-            for (_, kind, event), entries in amounts.items()
-        ],
+        withdrawals=await withdrawals(owner),
+        postings=await postings(owner),
         available={row["what"]: row["available"] for row in await owner.fetch(_AVAILABLE)},
         acknowledged=acknowledged,
     )

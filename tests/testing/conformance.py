@@ -16,14 +16,15 @@ from uuid import UUID
 
 import asyncpg
 
+import tests.simulation.sql.approving
 import tests.simulation.sql.claiming
 import tests.simulation.sql.deciding
-import tests.simulation.sql.settling  # noqa: F401 - the three register what statements do
+import tests.simulation.sql.settling  # noqa: F401 - the four register what statements do
 from seawall.errors import SeawallError
 from tests.simulation.rules import RULES
 from tests.simulation.sql.reserving import accounts_of
 from tests.simulation.sql.settling import account
-from tests.simulation.store import Database, Row, Transaction, statement
+from tests.simulation.store import SIGN_LOG_TABLES, TABLES, Database, Row, Transaction, statement
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from tests.testing.conformance_steps import (
@@ -31,6 +32,7 @@ from tests.testing.conformance_steps import (
     FORCE,
     NETWORK,
     OVERWRITE,
+    PEOPLE,
     Draw,
     Side,
     Step,
@@ -43,6 +45,8 @@ from tests.testing.conformance_steps import (
 from venue.settler.lanes import Lane, Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tests.testing.venue_harness import Founded
     from venue.database import Connection, Pool
 
@@ -58,29 +62,44 @@ _NAMES = {
 _TOPUP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
     values ($1, $2, $3, $4, $5, $6, 'requested', 'test')"""
+_PEOPLE = """
+    insert into operators (name, token_sha256, may, key)
+    select name, sha256(name::bytea), '{see,request,approve}', key
+    from unnest($1::text[], $2::text[]) as p (name, key) on conflict do nothing"""
+_KEYS = {
+    "approval_requests": ("id",),
+    "approvals": ("id",),
+    "approval_signatures": ("request_id", "act", "address"),
+}
+"""By table: its primary key."""
 _COLUMNS = {
     "lanes": "wallet holder epoch signer_region next_nonce",
     "slots": "id nonce epoch mode_epoch admitted_epoch purpose data digest state tx_hash raw"
-    " mined_hash block_number block_hash signer_region gas_limit",
+    " mined_hash block_number block_hash signer_region gas_limit offered_epoch",
     "slot_events": "slot_id state",
     "withdrawals": "id seq state reason slot_id held_because paid_to",
     "attempts": "slot_id withdrawal_id seq",
     "resolutions": "id withdrawal_id seq decision destination actor state slot_id found",
     "asset_pauses": "asset",
     "topups": "id asset amount state slot_id seq",
+    "approval_requests": "id kind asset amount expires",
+    "approval_signatures": "request_id act address signature finding",
+    "approval_calls": "slot_id request_id call outcome ready_at",
     "replacements": "slot_id n max_fee_wei priority_fee_wei raw tx_hash signer_region",
-    "sign_log_replacements": "max_fee_wei priority_fee_wei region raw tx_hash signed_by",
-    "signed_amounts": "token amount",
     "floats": "wallet asset available",
     "mode": "epoch tier",
-    "sign_log": "nonce digest epoch region raw tx_hash signed_by",
 }
-"""What is compared of each table: everything but times."""
+_LOG_COLUMNS = {
+    "sign_log": "nonce digest epoch region max_fee_wei priority_fee_wei raw tx_hash signed_by",
+    "sign_log_replacements": "max_fee_wei priority_fee_wei region raw tx_hash signed_by",
+    "signed_amounts": "token amount",
+}
+"""What is compared of each table of the venue's database and the signers': everything but times."""
 _OF_NETWORK = ("lanes", "floats")
 _ENTRIES = """
-    select p.kind, coalesce(p.withdrawal_id, p.topup_id), a.kind, a.asset, e.amount
+    select p.kind, coalesce(p.withdrawal_id, p.topup_id, p.request_id), a.kind, a.asset, e.amount
     from postings p join entries e on e.posting_id = p.id join accounts a on a.id = e.account_id
-    where p.kind in ('reserve', 'post', 'void', 'topup')"""
+    where p.kind in ('reserve', 'post', 'void', 'topup', 'sweep', 'transfer')"""
 _BALANCES = """
     select a.asset, b.available from balances b join accounts a on a.id = b.account_id
     where a.customer_id = 1 and a.network = 'aster'"""
@@ -164,8 +183,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-async def pair_of(founded: Founded, owner: Connection, pool: Pool) -> Pair:
-    """Both sides of one founded venue."""
+async def pair_of(founded: Founded, owner: Connection, pool: Pool, log: Pool) -> Pair:
+    """Both sides of one founded venue; the pools are its owner's, of both databases.
+
+    Hot wallets may pay more than their maximum, so that sweeps are claimed, too.
+    """
+    await owner.execute("update floats set available = 3 * available")
     database = await _copied(owner)
     policy = founded.policy
     hot = next(
@@ -177,7 +200,7 @@ async def pair_of(founded: Founded, owner: Connection, pool: Pool) -> Pair:
         for name in _NAMES.get(row["kind"], ()):
             accounts.setdefault(row["asset"], {})[name] = row["id"]
     return Pair(
-        real=_real(founded, owner, pool, accounts, hot, reserve),
+        real=_real(founded, owner, pool, log, accounts, hot, reserve),
         simulated=_simulated(founded, database, hot, reserve),
     )
 
@@ -202,12 +225,22 @@ def _real(  # noqa: PLR0917 - each is of another kind
     founded: Founded,
     owner: Connection,
     pool: Pool,
+    log: Pool,
     accounts: dict[str, dict[str, Any]],
     hot: str,
     reserve_wallet: str,
 ) -> Side:
-    async def topup(each: UUID, asset: str, amount: int) -> None:
-        await owner.execute(_TOPUP, each, NETWORK, asset, reserve_wallet, hot, amount)
+    async def topup(each: UUID, asset: str, amount: int, out: bool) -> None:
+        wallets = (hot, reserve_wallet) if out else (reserve_wallet, hot)
+        await owner.execute(_TOPUP, each, NETWORK, asset, *wallets, amount)
+
+    async def write(table: str, row: Mapping[str, Any]) -> None:
+        names = [f"approver {each[-2:]}" for each in PEOPLE]
+        await owner.execute(_PEOPLE, [*names, "ann"], [*PEOPLE, f"0x{0xAA:040x}"])
+        marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+        await owner.execute(
+            f"insert into {table} ({', '.join(row)}) values ({marks})", *row.values()
+        )
 
     async def flip(tier: str) -> None:
         await owner.execute("update mode set epoch = epoch + 1, tier = $1", tier)
@@ -225,17 +258,22 @@ def _real(  # noqa: PLR0917 - each is of another kind
             where = f" where network = '{NETWORK}'" if table in _OF_NETWORK else ""
             query = f"select {', '.join(columns.split())} from {table}{where}"
             found[table] = _sorted(await owner.fetch(query))
+        for table, columns in _LOG_COLUMNS.items():
+            query = f"select {', '.join(columns.split())} from {table}"
+            found[table] = _sorted(await log.fetch(query))
         found["entries"] = _sorted(await owner.fetch(_ENTRIES))
         found["balances"] = _sorted(await owner.fetch(_BALANCES))
         return found
 
     return Side(
         pool=pool,
+        log=log,
         policy=founded.policy,
         lanes=_lanes(founded, hot, reserve_wallet),
         tokens=founded.config.networks[NETWORK].tokens,
         accounts=accounts,
         topup=topup,
+        write=write,
         flip=flip,
         beat=beat,
         rows=rows,
@@ -247,15 +285,20 @@ def _sorted(rows: Any) -> list[tuple[Any, ...]]:
     return sorted((tuple(row) for row in rows), key=repr)
 
 
-async def _copied(owner: Connection) -> Database:
-    """A simulated store with the rows that genesis made."""
-    database = Database(
+def _empty(names: Sequence[str]) -> Database:
+    return Database(
         trace=Trace(now=lambda: 0.0),
         weather=Weather(draw=lambda: 1.0),
         clock=time.monotonic,
         rules=RULES,
         committed=lambda _tx, _changes: None,
+        names=names,
     )
+
+
+async def _copied(owner: Connection) -> Database:
+    """A simulated store with the rows that genesis made."""
+    database = _empty(TABLES)
     tables = database.tables
     for row in await owner.fetch("select * from lanes where network = $1", NETWORK):
         tables["lanes"][row["chain_id"], row["address"]] = dict(row)
@@ -275,16 +318,18 @@ async def _copied(owner: Connection) -> Database:
 
 
 def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: str) -> Side:
-    tables = database.tables
+    tables, log = database.tables, _empty(SIGN_LOG_TABLES)
 
-    async def topup(each: UUID, asset: str, amount: int) -> None:
+    async def topup(each: UUID, asset: str, amount: int, out: bool) -> None:
+        wallets = (hot, reserve_wallet) if out else (reserve_wallet, hot)
         tx = database.transaction()
         row = {
             "id": each,
+            "n": database.number("topups"),
             "network": NETWORK,
             "asset": asset,
-            "from_wallet": reserve_wallet,
-            "to_wallet": hot,
+            "from_wallet": wallets[0],
+            "to_wallet": wallets[1],
             "amount": amount,
             "state": "requested",
             "slot_id": None,
@@ -293,6 +338,16 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
         }
         try:
             await tx.insert("topups", each, row)
+            tx.commit()
+        finally:
+            tx.end()
+
+    async def write(table: str, row: Mapping[str, Any]) -> None:
+        tx = database.transaction()
+        key = tuple(row[name] for name in _KEYS[table])
+        at = len(tables["approval_requests"])
+        try:
+            await tx.insert(table, key if len(key) > 1 else key[0], {**row, "at": at})
             tx.commit()
         finally:
             tx.end()
@@ -313,13 +368,19 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
             )
             for table, columns in _COLUMNS.items()
         }
+        found |= {
+            table: _sorted(
+                [row[name] for name in columns.split()] for row in log.tables[table].values()
+            )
+            for table, columns in _LOG_COLUMNS.items()
+        }
         found["slot_events"] = _sorted(
             (row["slot_id"], row["state"]) for row in tables["slot_events"].values()
         )
         found["entries"] = _sorted(
             (
                 posting["kind"],
-                posting["withdrawal_id"] or posting["topup_id"],
+                posting["withdrawal_id"] or posting["topup_id"] or posting["request_id"],
                 entry["account"][3],
                 entry["account"][2],
                 entry["amount"],
@@ -339,6 +400,7 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
 
     return Side(
         pool=cast("Any", database.pool()),
+        log=cast("Any", log.pool()),
         policy=founded.policy,
         lanes=_lanes(founded, hot, reserve_wallet),
         tokens=founded.config.networks[NETWORK].tokens,
@@ -347,6 +409,7 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
             for asset in founded.policy.networks[NETWORK].assets
         },
         topup=topup,
+        write=write,
         flip=flip,
         beat=beat,
         rows=rows,

@@ -5,7 +5,7 @@ Each is done on one side of a :class:`~tests.testing.conformance.Pair`, by the v
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -21,13 +21,16 @@ from venue.api import reservations
 from venue.api.intake import Reservation
 from venue.api.reservations import cancel_withdrawal, commit_batch
 from venue.chain.transaction import raised
-from venue.contracts.calls import NATIVE
+from venue.contracts.calls import NATIVE, cancel
 from venue.operator import held as held_
 from venue.operator.held import decide
+from venue.settler import approvals as approvals_
 from venue.settler import claims as claims_
 from venue.settler import lease as lease_
 from venue.settler import posting as posting_
+from venue.settler import topups as topups_
 from venue.settler.agreement import given_out
+from venue.settler.approvals import ApprovalPoster, Call, Outcome
 from venue.settler.claims import Claims
 from venue.settler.held import Cancellation, Resolver
 from venue.settler.lanes import Lane, Lanes, Slot, SlotProgress
@@ -54,11 +57,14 @@ class Side:
     """One of the two: the same classes on one kind of store."""
 
     pool: Pool
+    log: Pool
     policy: Policy
     lanes: list[Lane]
     tokens: dict[str, str]
     accounts: dict[str, dict[str, Any]]
-    topup: Callable[[UUID, str, int], Awaitable[None]]
+    topup: Callable[[UUID, str, int, bool], Awaitable[None]]
+    write: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    """Inserts a row about an approval, as the operator api does."""
     flip: Callable[[str], Awaitable[None]]
     beat: Callable[[], Awaitable[None]]
     rows: Callable[[], Awaitable[dict[str, Any]]]
@@ -96,12 +102,11 @@ class Side:
             window_ms=1_000, transactions=10**6, amounts=dict.fromkeys(self.addresses, 10**40)
         )
         caps = {lane.wallet: ample for lane in self.lanes}
-        return SignLog(pool=self.pool, region="here", caps=caps)
+        return SignLog(records=self.pool, log=self.log, region="here", caps=caps)
 
     async def is_recorded(self, slot: Slot) -> bool:
-        """Whether the signer has recorded the nonce of ``slot``."""
-        key = (slot.lane.chain_id, slot.lane.address, slot.nonce)
-        return await self.pool.fetchval(claims_._RECORDED, *key) is True
+        """Whether the signer has recorded the nonce of ``slot``, which it does at once."""
+        return await self.pool.fetchval(claims_._OFFERED, slot.id) is True
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -144,8 +149,65 @@ def reserving(each: UUID, asset: str, amount: int) -> Step:
     return reserve
 
 
-def topping(each: UUID, asset: str, amount: int) -> Step:
-    return lambda side: side.topup(each, asset, amount)
+def topping(each: UUID, asset: str, amount: int, *, out: bool = False) -> Step:
+    return lambda side: side.topup(each, asset, amount, out)
+
+
+PEOPLE = tuple(f"0x{number:040x}" for number in (0xA1, 0xA2))
+"""Addresses of two approvers."""
+LATER = 10**12
+"""A moment that is not yet, for every clock."""
+
+
+def asking(each: UUID, kind: str, asset: str, *, expires: int) -> Step:
+    """A transfer out of the reserve into the hot wallet, which two people have approved."""
+
+    async def ask(side: Side) -> None:
+        hot, reserve = side.lanes
+        native = side.policy.networks[NETWORK].native
+        await side.write(
+            "approval_requests",
+            {
+                "id": each,
+                "kind": kind,
+                "network": NETWORK,
+                "from_wallet": reserve.wallet,
+                "to_wallet": hot.wallet,
+                "from_bucket": "customer",
+                "to_bucket": "customer",
+                "to_class": "hot",
+                "to_address": hot.contract,
+                "asset": asset,
+                "token": NATIVE if asset == native else side.tokens[asset],
+                "amount": 1_000,
+                "use": "test",
+                "not_before": 1,
+                "expires": expires,
+                "operator": "ann",
+                "requester": NATIVE,
+                "needed": 2,
+                "needed_for_review": 2,
+                "digest": bytes(32),
+            },
+        )
+        await side.write("approvals", {"id": each, "actor": "ann", "justification": "test"})
+        for person in PEOPLE:
+            await acting(each, "approve", person)(side)
+
+    return ask
+
+
+def acting(each: UUID, act: str, person: str) -> Step:
+    """What one approver signs about an approval."""
+    row = {
+        "request_id": each,
+        "act": act,
+        "address": person,
+        "operator": f"approver {person[-2:]}",
+        "signature": bytes([int(person, 16)]) * 65,
+        "finding": "as agreed" if act == "review" else None,
+    }
+    return lambda side: side.write("approval_signatures", row)
 
 
 def claiming(kind: str) -> Step:
@@ -154,8 +216,10 @@ def claiming(kind: str) -> Step:
         claims = side.claims
         slot = await {
             "payout": lambda: claims.claim_payouts(payer, base_fee_wei=10**9),
-            "topup": lambda: claims.claim_topup(reserve, base_fee_wei=10**9),
+            "topup": lambda: topups_.claim_topup(claims, reserve, base_fee_wei=10**9),
+            "sweep": lambda: topups_.claim_sweep(claims, payer, base_fee_wei=10**9),
             "cancel": lambda: claims.claim_held(payer, base_fee_wei=10**9),
+            "approval": lambda: claims.claim_approval(reserve, base_fee_wei=10**9),
         }[kind]()
         if slot is not None:
             side.slots[slot.id] = slot
@@ -247,6 +311,8 @@ def _settling(
                 **{name: tuple(seqs) for name, seqs in sorted_.items()}, disputed=()
             )
             return await side.resolver.post(slot, held, found)
+        if slot.purpose == "approval":
+            return await _post_call(side, slot, draws)
         items = await side.poster.items(slot)
         outcomes: dict[str, list[int]] = {name: [] for name in shares}
         for item, draw in zip(items, draws, strict=False):
@@ -255,6 +321,19 @@ def _settling(
         return await side.poster.post(slot, settlement)
 
     return settle
+
+
+async def _post_call(side: Side, slot: Slot, draws: Sequence[str]) -> Any:
+    """Post one of the outcomes that a call about an approval can have."""
+    row = await side.pool.fetchrow(approvals_._CALL_OF_SLOT, slot.id)
+    assert row is not None
+    name = row["call"]
+    call = Call(approval=row["id"], name=name, moves={row["asset"]: row["amount"]})
+    done = draws[0] != "failed"
+    outcome = "done" if done else "vetoed" if name == "execute" else "reverted"
+    ready_at = (1 if draws[1] == "paid" else LATER) if done and name == "propose" else None
+    poster = ApprovalPoster(pool=side.pool)
+    return await poster.post(slot, call, Outcome(outcome=outcome, ready_at=ready_at))
 
 
 _STEPS_OF_SLOT = ("record", "keep", "sign", "broadcast", "include", "post", "admit", "replace")
@@ -279,18 +358,23 @@ class Draw:
         """The next step, by its name."""
         random = self.random
         self.number += 1
-        kinds = ["reserve", "reserve", "claim", "claim", "topup", "flip", "lease", "given out"]
-        kinds += ["cancel", "decide", "decide", "in flight"] + ["slot"] * 14
+        kinds = ["reserve", "reserve", "claim", "claim", "topup", "sweep", "flip", "lease"]
+        kinds += ["given out", "cancel", "decide", "decide", "in flight"] + ["slot"] * 14
+        kinds += ["ask", "act", "approval", "approval", "approval"]
         kind = random.choice(kinds)
         asset = random.choice(("USDX", side.policy.networks[NETWORK].native))
         each = self._withdrawal(rows)
         if kind == "slot" and side.slots:
             open_ = sorted(each for each, slot in side.slots.items() if slot.state != "final")
             return self._of_slot(side, random.choice(open_[:2] or sorted(side.slots)))
+        if kind == "approval":
+            return kind, claiming("approval")
+        if kind in {"ask", "act"}:
+            return self._of_approval(kind, asset, rows)
         if kind == "claim":
-            return kind, claiming(random.choice(("payout", "payout", "topup", "cancel", "cancel")))
-        if kind == "topup":
-            return kind, topping(UUID(int=10_000 + self.number), asset, 7_000_000)
+            return kind, claiming(random.choice(("payout", "payout", "topup", "sweep", "cancel")))
+        if kind in {"topup", "sweep"}:
+            return kind, topping(UUID(int=10_000 + self.number), asset, 7, out=kind == "sweep")
         if kind == "flip":
             tier = random.choice(("normal", "stressed", "protected"))
             return kind, lambda side: side.flip(tier)
@@ -312,6 +396,16 @@ class Draw:
         amount = unit * random.choice((1, 3, 90, 900))
         again = random.random() < 0.2
         return "reserve", reserving(each if again else UUID(int=self.number), asset, amount)
+
+    def _of_approval(self, kind: str, asset: str, rows: Mapping[str, Any]) -> tuple[str, Step]:
+        """Somebody asks for money out of the reserve, or signs something about that."""
+        random, known = self.random, [row[0] for row in rows.get("approval_requests", [])]
+        if kind == "ask" or not known:
+            what = random.choice(("transfer", "fast_transfer"))
+            expires = 5 if random.random() < 0.1 else LATER
+            return "ask", asking(UUID(int=20_000 + self.number), what, asset, expires=expires)
+        act = random.choice(("veto", "review", "review"))
+        return kind, acting(random.choice(known), act, random.choice(PEOPLE))
 
     def _withdrawal(self, rows: Mapping[str, Any]) -> UUID:
         """One that is there, mostly one that is held."""
@@ -400,7 +494,7 @@ async def _old_signature(side: Side, slot: Slot) -> Any:
 
 async def _foreign_digest(side: Side, slot: Slot) -> Any:
     log = side.sign_log
-    return await log.record(_request(replace(slot, data=b"junk"), slot.lane.epoch))
+    return await log.record(_request(replace(slot, data=cancel([])), slot.lane.epoch))
 
 
 async def _unsigned_broadcast(side: Side, slot: Slot) -> Any:
@@ -440,7 +534,7 @@ async def _decision_about_what_is_not_held(side: Side, slot: Slot) -> Any:
 
 
 async def _second_topup(side: Side, slot: Slot) -> Any:
-    return await side.topup(UUID(int=98), "USDX", 1)
+    return await side.topup(UUID(int=98), "USDX", 1, False)
 
 
 async def _claim_what_is_slotted(side: Side, slot: Slot) -> Any:

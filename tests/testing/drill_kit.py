@@ -82,12 +82,15 @@ class GameDay:
     log: Path
 
     @classmethod
-    def start(cls, *arguments: str, log: Path) -> GameDay:
-        """Start ``bin/seawall gameday``, its output in ``log``; returns when it has a manifest."""
+    def start(cls, *arguments: str, log: Path, command: tuple[str, ...] = ("gameday",)) -> GameDay:
+        """Start ``bin/seawall`` with ``command``, its output in ``log``.
+
+        Returns when it has a manifest.
+        """
         before = run_directories()
         with log.open("wb") as output:
             runner = subprocess.Popen(
-                [str(SEAWALL), "gameday", *arguments],
+                [str(SEAWALL), *command, *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -212,15 +212,18 @@ stress:
     birch: {BIR: '2400', USDX: '1200000'}
 backup: {every: 1h, keep: 90d, evidence_keep: 399d}
 approvals:
+  expires_after: 12h
   routine:
     approvers: [treasury-lead, wallet-ops-lead, incident-commander]
     needed: 2
     cooling: 15m
+    window: 24h
     value_max: '2000000'
   emergency:
     approvers: [treasury-lead, incident-commander]
-    needed: 1
+    needed: 2
     cooling: 0s
+    window: 24h
     value_max: '250000'
     review_within: 24h
 limits: {window: 45s, small_withdrawal_value_max: '1000', withdrawal_value_max: '100000',
@@ -298,7 +301,7 @@ tiers:
     exit_after: 9s
     dwell_min: 30s
 treasury: {top_up_below: '0.60', top_up_every: 1500ms, top_up_to: maximum,
-  refill_lead_time: 30s}
+  refill_lead_time: 30s, sweep_above: '1.05', sweep_of_cap: '0.25'}
 roles:
   incident-commander: {email: incident-commander@harbour.example}
   treasury-lead: {email: treasury-lead@harbour.example}
@@ -310,7 +313,8 @@ monitoring: {scrape_every: 3s, evaluate_every: 3s, pending_for: 0s,
 probing: {every: 3s, gap_max: 15s, answer_within: 3s, answered_min: "0.99"}
 targets: {failover_max: 30s, protected_max: 3s, page_max: 15s, recovery_max: 135s,
   small_withdrawal_within: 45s, small_withdrawals_completed_min: '0.99',
-  served_failover_max: 150s, emergency_stop_max: 90s, rpo_max: 6h}
+  rail_failover_max: 30s, served_failover_max: 150s, emergency_stop_max: 90s,
+  database_rpo_max: 0s, database_rto_max: 180s, rpo_max: 6h}
 drills:
   signing-region-dark:
     title: The primary signing region goes dark in a run on the bank

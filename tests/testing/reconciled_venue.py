@@ -20,7 +20,7 @@ from uuid import UUID
 import httpx
 
 from seawall.cache import repository_root
-from seawall.evidence.chain import FAILED_TOPIC, NATIVE, PAID_TOPIC
+from seawall.evidence.chain import EXECUTED_TOPIC, FAILED_TOPIC, NATIVE, PAID_TOPIC
 from seawall.formats.deployment import Deployment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
@@ -32,6 +32,7 @@ QUIET, QUIET_CHAIN_ID, QUIET_BLOCK = "birch", 73312, 7
 """The network on which nothing happens, and its newest block."""
 PINNED, UNTIL = 10, 13
 HOT, RESERVE = "customer-aster-hot", "customer-aster-reserve"
+HOUSE = "treasury-aster-hot"
 HOT_KEY, RESERVE_KEY = "0x" + "a1" * 20, "0x" + "a2" * 20
 _KEYS = {HOT: HOT_KEY, RESERVE: RESERVE_KEY}
 STRANGER = "0x" + "99" * 20
@@ -46,6 +47,11 @@ def withdrawal_id(number: int) -> str:
 def top_up_id(number: int) -> str:
     """Of a top-up."""
     return str(UUID(int=0x7000 + number))
+
+
+def approval_id(number: int) -> str:
+    """Of what approvers were asked to sign."""
+    return str(UUID(int=0xA000 + number))
 
 
 def block_hash(number: int) -> str:
@@ -87,6 +93,8 @@ class ReconciledVenue:
     slots: list[Row] = field(default_factory=list)
     sign_log: list[Row] = field(default_factory=list)
     topups: list[Row] = field(default_factory=list)
+    approvals: list[Row] = field(default_factory=list)
+    cold_transfers: list[Row] = field(default_factory=list)
     surpluses: list[Row] = field(default_factory=list)
     ledger_by_posting: list[Row] = field(default_factory=list)
     ledger_faults: dict[str, int] = field(default_factory=dict)
@@ -105,9 +113,13 @@ class ReconciledVenue:
 
     # --- making it
     def slot(
-        self, number: int, *, nonce: int, state: str, block: int | None, reserve: bool
+        self, number: int, *, nonce: int, state: str, block: int | None, purpose: str = "payout"
     ) -> None:
-        """A slot of the hot wallet, or of its reserve, signed unless it is open."""
+        """A slot of the hot wallet, or for another ``purpose`` of its reserve's.
+
+        Signed unless it is open.
+        """
+        reserve = purpose != "payout"
         key, payload = (RESERVE_KEY if reserve else HOT_KEY), f"payload {number}".encode()
         signed = state != "open"
         self.slots.append(
@@ -118,7 +130,7 @@ class ReconciledVenue:
                 "wallet": RESERVE if reserve else HOT,
                 "address": key,
                 "nonce": nonce,
-                "purpose": "topup" if reserve else "payout",
+                "purpose": purpose,
                 "state": state,
                 "tx_hash": tx_hash(number) if signed else "",
                 "block_number": "" if block is None else block,
@@ -213,6 +225,26 @@ class ReconciledVenue:
             }
         )
 
+    def executed(
+        self, number: int, amount: int, *, block: int, slot: int, to: str | None = None
+    ) -> None:
+        """What a reserve did under an approval; without an ``amount`` it is a new recipient."""
+        receiver = to or self.addresses[HOUSE]
+        self.logs.append(
+            {
+                "address": self.addresses[RESERVE],
+                "topics": [EXECUTED_TOPIC, _topic_of(approval_id(number)), "0x" + _word(receiver)],
+                "data": "0x" + _word(1 if amount else 2) + _word(NATIVE) + _word(amount),
+                "transactionHash": tx_hash(slot),
+                "blockNumber": hex(block),
+            }
+        )
+        if block <= PINNED:
+            self.balances[RESERVE, "AST"] -= amount
+            for name, address in self.addresses.items():
+                if address == receiver:
+                    self.balances[name, "AST"] += amount
+
     def posting(self, posting: str, kind: str, amount: int, asset: str = "AST") -> None:
         """Entries of the bucket that pays customers."""
         self.entry("customer", posting, kind, asset, amount)
@@ -305,8 +337,10 @@ class ReconciledVenue:
         """Write all files below ``folder``; ``changes`` replace parts of the deployment file."""
         records = folder / "files"
         records.mkdir()
-        for name in ("withdrawals", "slots", "sign_log", "topups", "surpluses"):
+        for name in ("withdrawals", "slots", "sign_log", "topups", "approvals", "surpluses"):
             _write(records / f"{name}.csv", getattr(self, name))
+        if self.cold_transfers:
+            _write(records / "cold_transfers.csv", self.cold_transfers)
         _write(records / "lane_log.csv", [{"network": NETWORK}])
         _write(records / "lanes.csv", [{"network": NETWORK}])
         _write(records / "ledger.csv", self.ledger())
@@ -434,7 +468,7 @@ def reconciled_venue() -> ReconciledVenue:
         (5, 4, "signed", None),
         (6, 5, "open", None),
     ):
-        venue.slot(number, nonce=nonce, state=state, block=block, reserve=False)
+        venue.slot(number, nonce=nonce, state=state, block=block)
     for number, amount, state, slot, asset in (
         (1, 1_001, "posted", 1, "AST"),
         (2, 2_002, "posted", 1, "USDX"),
@@ -467,17 +501,18 @@ def reconciled_venue() -> ReconciledVenue:
     # It replaces the transaction of slot 4, with higher fees; two more were asked for in vain.
     venue.sign_log += [dearer, *[dearer | {"tx_hash": ""}] * 2]
     _top_ups(venue)
+    _approvals(venue)
     venue.surpluses.append({"wallet": HOT, "asset": "AST", "amount": 70, "block_number": 6})
     venue.posting("surplus", "hot", 70)
     venue.posting("surplus", "unidentified", -70)
     venue.balances[HOT, "AST"] += 70
-    venue.sent = {HOT_KEY: 2, RESERVE_KEY: 1}
+    venue.sent = {HOT_KEY: 2, RESERVE_KEY: 3}
     return venue
 
 
 def _top_ups(venue: ReconciledVenue) -> None:
-    venue.slot(21, nonce=0, state="final", block=4, reserve=True)
-    venue.slot(22, nonce=1, state="signed", block=None, reserve=True)
+    venue.slot(21, nonce=0, state="final", block=4, purpose="topup")
+    venue.slot(22, nonce=3, state="signed", block=None, purpose="topup")
     for number, amount, state, slot in (
         (1, 500, "posted", 21),
         (2, 600, "slotted", 22),
@@ -499,3 +534,54 @@ def _top_ups(venue: ReconciledVenue) -> None:
     venue.paid(0, 500, block=4, slot=21, of=top_up_id(1), **to_hot)
     venue.posting("topup", "reserve", -500)
     venue.posting("topup", "hot", 500)
+
+
+def _approvals(venue: ReconciledVenue) -> None:
+    """A transfer and a new recipient that are carried out, one on its way, and one that waits."""
+    venue.slot(31, nonce=1, state="final", block=6, purpose="approval")
+    venue.slot(32, nonce=2, state="final", block=7, purpose="approval")
+    venue.slot(33, nonce=4, state="signed", block=None, purpose="approval")
+    for number, amount, state, slot in (
+        (1, 50, "executed", 31),
+        (2, 0, "executed", 32),
+        (3, 60, "slotted", 33),
+        (4, 70, "open", ""),
+    ):
+        venue.approvals.append(
+            {
+                "id": approval_id(number),
+                "network": NETWORK,
+                "from_wallet": RESERVE,
+                "to_wallet": HOUSE if amount else HOT,
+                "to_address": venue.addresses[HOUSE] if amount else STRANGER,
+                "amount": amount,
+                "state": state,
+                "asset": "AST" if amount else "",
+                "slot_id": slot,
+            }
+        )
+    venue.executed(1, 50, block=6, slot=31)
+    venue.executed(2, 0, block=7, slot=32, to=STRANGER)
+    venue.posting("transfer", "reserve", -50)
+    venue.entry("treasury", "transfer", "hot", "AST", 50)
+
+
+def swept(venue: ReconciledVenue) -> None:
+    """The hot wallet gave 90 back to its reserve, by its own contract."""
+    venue.slot(41, nonce=6, state="final", block=7)
+    venue.one("slots", id=41)["purpose"] = "sweep"
+    venue.topups.append(
+        {
+            "id": top_up_id(4),
+            "network": NETWORK,
+            "asset": "AST",
+            "from_wallet": HOT,
+            "to_wallet": RESERVE,
+            "amount": 90,
+            "state": "posted",
+            "slot_id": 41,
+        }
+    )
+    venue.paid(1 << 39, 90, block=7, slot=41, of=top_up_id(4), to=venue.addresses[RESERVE])
+    venue.posting("sweep", "hot", -90)
+    venue.posting("sweep", "reserve", 90)

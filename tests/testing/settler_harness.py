@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from sandbox.parts.chains import BEHIND_S, hurried
 from seawall.conventions.components import TREASURY_PROCESS
 from seawall.conventions.environment import DATABASE_VARIABLE, SIGNER_CREDENTIAL_VARIABLE
 from seawall.errors import ServiceError
@@ -28,6 +29,9 @@ from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.venue_config import VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from tests.testing.anvil import mined
+from tests.testing.approvers import approver_addresses
+from tests.testing.signer_harness import EmulatedKeys, signer_site
 from tests.testing.venue_harness import (
     CREDENTIAL,
     HANGS_AFTER_S,
@@ -37,19 +41,20 @@ from tests.testing.venue_harness import (
     connected,
     free_port,
     heartbeat,
+    make_sign_log,
     opening_balances,
     urls_of,
     write_config,
 )
 from venue.chain.deploy import Plan, PlannedNetwork, deploy
-from venue.contracts.calls import transfer
-from venue.database import Connection, open_pool
+from venue.contracts.calls import mint, transfer
+from venue.database import Connection, Pool
 from venue.genesis.found import found_venue, next_nonces
 from venue.process import serve_http
 from venue.signer.app import application
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.callers import Callers
-from venue.signer.logs import ProofLog, SignLog
+from venue.signer.logs import ProofLog, SignLog, open_log_pool
 from venue.signer.service import SignerMetrics, SigningService
 from venue.signer.velocity import caps_of
 
@@ -119,13 +124,17 @@ class Wanted:
 
 @dataclass(kw_only=True)
 class Venue:
-    """A venue of which everything but the settlers runs."""
+    """A venue of which everything but the settlers runs.
+
+    ``owner`` is a connection to its database, ``sign_log`` one to the signers', as their owners.
+    """
 
     policy: Policy
     config: VenueConfig
     config_path: Path
     database: DatabaseUrls
     owner: Connection
+    sign_log: Connection
     heartbeat: Heartbeat
     providers: dict[str, LocalKeys]
     settlers: list[asyncio.subprocess.Process] = field(default_factory=list)
@@ -160,13 +169,18 @@ class Venue:
             )
 
     async def settler(
-        self, network: str, *, ready: bool = True, **environment: str
+        self, network: str, *, ready: bool = True, order: Path | None = None, **environment: str
     ) -> asyncio.subprocess.Process:
-        """Start a settler and, if it is to be ``ready``, wait until it is."""
+        """Start a settler and, if it is to be ``ready``, wait until it is.
+
+        It dies where ``order`` says (`tests/testing/dying_process.py`).
+        """
+        under = () if order is None else ("tests.testing.dying_process", str(order))
         process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
                 "-m",
+                *under,
                 "venue.settler",
                 "--config",
                 str(self.config_path),
@@ -220,7 +234,7 @@ class Venue:
             call = {"to": site.tokens[asset], "data": "0x" + transfer(holder, amount).hex()}
         async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
             await rpc.call("anvil_impersonateAccount", sender)
-            await rpc.call("eth_sendTransaction", {"from": sender, **call})
+            await mined(rpc, {"from": sender, **call})
         await until_final(site.rpc.primary)
 
     async def served(
@@ -263,16 +277,94 @@ async def until_final(url: str) -> None:
             await asyncio.sleep(0.1)
 
 
+async def chain_equals_ledger(venue: Venue) -> None:
+    """Hot and reserve wallets hold on their chain, to the base unit, what the ledger says."""
+    for network, site in venue.config.networks.items():
+        async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
+            for wallet, contract in (
+                *site.payout_contracts.items(),
+                *site.reserve_contracts.items(),
+            ):
+                kind = venue.policy.wallets[wallet].wallet_class
+                for asset in venue.policy.networks[network].assets:
+                    held = await rpc.balance(contract, token=site.tokens.get(asset))
+                    booked = await venue.owner.fetchval(
+                        """select sum(e.amount) from entries e join accounts a on a.id =
+                            e.account_id
+                           where (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, $4)""",
+                        *(venue.policy.wallets[wallet].bucket, network, asset, kind),
+                    )
+                    assert (wallet, asset, held) == (wallet, asset, booked)
+
+
+_BOOK = """
+    with found as (
+        insert into surpluses (bucket, network, wallet, asset, amount, block_number)
+        select 'customer', $3, $1, $4, $2, 1 + coalesce(max(block_number), 0)
+        from surpluses where wallet = $1 returning id
+    ), posted as (
+        insert into postings (kind, surplus_id) select 'surplus', id from found returning id
+    ), booked as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, a.id, case a.kind when 'hot' then $2::numeric else -$2::numeric end
+        from posted p join accounts a on (a.bucket, a.network, a.asset) = ('customer', $3, $4)
+                                     and a.kind in ('hot', 'unidentified')
+    )
+    update floats set available = available + $2 where (wallet, asset) = ($1, $4)"""
+
+
+async def overfill(venue: Venue, network: str, asset: str = "USDX") -> None:
+    """Money comes from outside, more than the hot wallet is to hold, and is booked."""
+    hot = f"customer-{network}-hot"
+    amount = venue.policy.base_units(asset, venue.policy.wallets[hot].holdings[asset].maximum)
+    site = venue.config.networks[network]
+    contract, token = site.payout_contracts[hot], site.tokens.get(asset)
+    call = (
+        {"to": contract, "value": hex(amount)}
+        if token is None
+        else {"to": token, "data": "0x" + mint(contract, amount).hex()}
+    )
+    async with AsyncRpcClient(network, (site.rpc.primary,)) as rpc:
+        await rpc.call("anvil_impersonateAccount", STRANGER)
+        await mined(rpc, {"from": STRANGER, **call})
+    await venue.owner.execute(_BOOK, hot, amount, network, asset)
+
+
+async def ask_sweep(venue: Venue, network: str, asset: str = "USDX") -> None:
+    """Have the hot wallet give something back."""
+    await venue.owner.execute(
+        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+            justification)
+           values (gen_random_uuid(), $1, $4, $2, $3, 3000000, 'requested', 'test')""",
+        *(network, f"customer-{network}-hot", f"customer-{network}-reserve", asset),
+    )
+
+
 @asynccontextmanager
 async def venue_bench(
-    database_url: str, directory: Path, start_anvil: Callable[..., str]
+    database_url: str,
+    directory: Path,
+    start_anvil: Callable[..., str],
+    log_url: str | None = None,
+    *,
+    keys: EmulatedKeys | None = None,
+    custodian: str | None = None,
 ) -> AsyncIterator[Venue]:
-    """Deploy, found and serve; everything ends with the block."""
+    """Deploy, found and serve; everything ends with the block.
+
+    The sign log is made at ``log_url``, or else beside the venue's database. With ``keys`` at an
+    emulated AWS, the signers are processes that the caller starts, and settlers reach those of the
+    bucket that pays customers without a front. ``custodian`` is the address of the key that the
+    contracts of cold wallets obey.
+    """
     policy = load_policy(POLICY)
     secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
     addresses = {wallet: address_of_private_key(secret) for wallet, secret in secrets.items()}
+    if keys is not None:
+        made = keys.keys[policy.regions.primary]
+        addresses = {wallet: key["address"] for wallet, key in made.items()}
     nodes = {
-        name: start_anvil(chain_id=network.chain_id, block_time=1)
+        name: start_anvil(chain_id=network.chain_id, block_time=1, behind_s=BEHIND_S)
         for name, network in policy.networks.items()
     }
     plan = Plan(
@@ -282,8 +374,11 @@ async def venue_bench(
             for name, url in nodes.items()
         },
         wallets=addresses,
+        approvers=approver_addresses(policy),
+        custodian=custodian,
     )
-    deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
+    with hurried(nodes):
+        deployed = await deploy(plan, secret=to_bytes(DEPLOYER))
     path = directory / "venue.json"
     write_config(path, database_url, policy)
     payload = json.loads(path.read_text(encoding="utf-8"))
@@ -292,8 +387,13 @@ async def venue_bench(
             rpc={"primary": url, "standby": url}, **vars(deployed[name])
         )
         payload["metrics_ports"][f"settler-{name}"] = free_port()
-    for site in payload["signers"].values():
+    payload["approvers"] = approver_addresses(policy)
+    for region, site in payload["signers"].items():
         port = free_port()
+        if keys is not None:
+            site.update(signer_site(keys, policy, region, port))
+            site["url"] = site["buckets"]["customer"]["url"]
+            continue
         site.update(listen_port=port, url=f"http://127.0.0.1:{port}")
         for wallet, key in site["keys"].items():
             key["address"] = addresses[wallet]
@@ -303,7 +403,7 @@ async def venue_bench(
     async with connected(database_url) as owner:
         nonces = await next_nonces(config, policy)
         customers = opening_balances(policy, 3)
-        database = urls_of(database_url)
+        database = urls_of(database_url, log_url)
         await found_venue(
             owner,
             config=config,
@@ -312,22 +412,28 @@ async def venue_bench(
             nonces=nonces,
             roles=database.roles,
         )
+        await make_sign_log(database)
         beating = AsyncExitStack()
         alive = await beating.enter_async_context(heartbeat(database_url))
+        sign_log = await beating.enter_async_context(connected(database.sign_log.owner))
         providers = {region: LocalKeys(secrets=secrets) for region in config.signers}
         serving = []
-        pools = []
-        for region, provider in providers.items():
-            pool = await open_pool(database.signer, name=f"signer-{region}", size=4)
-            pools.append(pool)
+        pools: list[Pool] = []
+        for region, provider in ({} if keys is not None else providers).items():
+            records, log = [
+                await open_log_pool(url, name=f"signer-{region}", size=4)
+                for url in (database.signer, database.sign_log.signer)
+            ]
+            pools += [records, log]
             service = SigningService(
                 region=region,
                 log=SignLog(
-                    pool=pool,
+                    records=records,
+                    log=log,
                     region=region,
                     caps=caps_of(config, policy, config.contracts(policy, secrets)),
                 ),
-                proofs=ProofLog(pool=pool, region=region),
+                proofs=ProofLog(pool=records, region=region),
                 provider=provider,
                 bulkhead=Bulkhead.of_policy(
                     policy, addresses, operations_per_s=policy.signing.operations_per_s
@@ -339,6 +445,7 @@ async def venue_bench(
                 addresses=addresses,
                 contracts=config.contracts(policy, secrets),
                 recipients=config.recipients(policy, secrets),
+                tanks=config.tanks(policy, secrets),
                 metrics=SignerMetrics(region=region),
             )
             port = config.signers[region].listen_port
@@ -350,6 +457,7 @@ async def venue_bench(
             config_path=path,
             database=database,
             owner=owner,
+            sign_log=sign_log,
             heartbeat=alive,
             providers=providers,
         )

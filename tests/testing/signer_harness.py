@@ -22,12 +22,14 @@ from seawall.conventions import environment as environment_names
 from seawall.conventions.local_aws import ACCOUNT_ID, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import load_config
+from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.venue_harness import (
     HANGS_AFTER_S,
     POLICY,
     connected,
     free_port,
+    make_sign_log,
     opening_balances,
     urls_of,
     write_config,
@@ -87,13 +89,47 @@ class Region:
                 await signer.wait()
 
 
-def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str]]:
+Keys = dict[str, dict[str, str]]
+"""By wallet, as a signer's configuration has them: ``key_id``, ``address`` and ``role_arn``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatedKeys:
+    """The sandbox's AWS at ``endpoint``, with identities and the keys of every region."""
+
+    aws: asyncio.subprocess.Process
+    endpoint: str
+    identities: Identities
+    keys: dict[str, Keys]
+
+
+@asynccontextmanager
+async def emulated_keys() -> AsyncIterator[EmulatedKeys]:
+    """An emulated AWS of its own, which ends with the block."""
+    policy, port = load_policy(POLICY), free_port()
+    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(port))
+    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert aws.stdout is not None
+        async with asyncio.timeout(HANGS_AFTER_S):
+            assert await aws.stdout.readline() == b"ready\n"
+        endpoint = f"http://127.0.0.1:{port}"
+        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
+        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
+        yield EmulatedKeys(aws=aws, endpoint=endpoint, identities=identities, keys=keys)
+    finally:
+        aws.kill()
+        await aws.wait()
+
+
+def _make_keys(endpoint: str, identities: Identities) -> dict[str, Keys]:
     """What the stack makes, by hand: a key per wallet and a role that may sign with it.
 
-    Also the fault role, with the policy that the stack gives it.
+    By region, the standby has replicas. Also the fault role, with the policy that the stack gives
+    it.
     """
     policy = load_policy(POLICY)
-    region = policy.regions.primary
+    region, standby = policy.regions.primary, policy.regions.standby
     root = {
         "endpoint_url": endpoint,
         "region_name": region,
@@ -117,26 +153,50 @@ def _make_keys(endpoint: str, identities: Identities) -> dict[str, dict[str, str
         iam.put_role_policy(
             RoleName=fault, PolicyName="drill", PolicyDocument=_document(dict(statement))
         )
-    keys = {}
+    keys: dict[str, Keys] = {region: {}, standby: {}}
     for wallet, declared in policy.signing_wallets().items():
-        signer = identities.signers[region][declared.bucket]
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": signer.arn}}
         key = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
             "KeyMetadata"
         ]
-        name = aws_names.signer_role(policy.venue.name, wallet, region)
-        role = iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=_document(trust), PermissionsBoundary=boundary
-        )["Role"]
-        may = {
-            "Effect": "Allow",
-            "Action": ["kms:Sign", "kms:GetPublicKey"],
-            "Resource": key["Arn"],
-        }
-        iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
         address = address_of_public_key_der(kms.get_public_key(KeyId=key["KeyId"])["PublicKey"])
-        keys[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
+        kms.replicate_key(KeyId=key["KeyId"], ReplicaRegion=standby)
+        for where, made in keys.items():
+            user = identities.signers[where][declared.bucket]
+            trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": user.arn}}
+            name = aws_names.signer_role(policy.venue.name, wallet, where)
+            role = iam.create_role(
+                RoleName=name,
+                AssumeRolePolicyDocument=_document(trust),
+                PermissionsBoundary=boundary,
+            )["Role"]
+            may = {
+                "Effect": "Allow",
+                "Action": ["kms:Sign", "kms:GetPublicKey"],
+                "Resource": key["Arn"].replace(region, where),
+            }
+            iam.put_role_policy(RoleName=name, PolicyName="sign", PolicyDocument=_document(may))
+            made[wallet] = {"key_id": key["KeyId"], "address": address, "role_arn": role["Arn"]}
     return keys
+
+
+def signer_site(found: EmulatedKeys, policy: Policy, region: str, port: int) -> dict[str, Any]:
+    """The signers of a region in a venue's configuration, each bucket's on a port of its own.
+
+    ``port`` is the front's.
+    """
+    ports = {bucket: free_port() for bucket in policy.signing_buckets()}
+    return {
+        "listen_port": port,
+        "buckets": {
+            bucket: {"listen_port": ports[bucket], "url": f"http://127.0.0.1:{ports[bucket]}"}
+            for bucket in ports
+        },
+        "operations_per_s": 100,
+        "url": f"http://127.0.0.1:{port}",
+        "kms_endpoint": found.endpoint,
+        "sts_endpoint": found.endpoint,
+        "keys": found.keys[region],
+    }
 
 
 def _document(statement: dict[str, Any]) -> str:
@@ -147,33 +207,13 @@ def _document(statement: dict[str, Any]) -> str:
 async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
     """The sandbox's AWS with keys and identities, and a venue whose lanes have their addresses."""
     policy = load_policy(POLICY)
-    aws_port, port = free_port(), free_port()
-    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(aws_port))
-    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert aws.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await aws.stdout.readline() == b"ready\n"
-        endpoint = f"http://127.0.0.1:{aws_port}"
-        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
-        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
+    primary = policy.regions.primary
+    async with emulated_keys() as found:
         path = tmp_path / "venue.json"
         write_config(path, database_url, policy)
         payload = json.loads(path.read_text(encoding="utf-8"))
-        ports = {bucket: free_port() for bucket in policy.signing_buckets()}
-        urls_by_bucket = {bucket: f"http://127.0.0.1:{each}" for bucket, each in ports.items()}
-        payload["signers"][policy.regions.primary] = {
-            "listen_port": port,
-            "buckets": {
-                bucket: {"listen_port": ports[bucket], "url": urls_by_bucket[bucket]}
-                for bucket in ports
-            },
-            "operations_per_s": 100,
-            "url": f"http://127.0.0.1:{port}",
-            "kms_endpoint": endpoint,
-            "sts_endpoint": endpoint,
-            "keys": keys,
-        }
+        site = signer_site(found, policy, primary, free_port())
+        payload["signers"][primary] = site
         path.write_text(json.dumps(payload), encoding="utf-8")
         nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
         async with connected(database_url) as owner:
@@ -187,18 +227,20 @@ async def region(database_url: str, tmp_path: Path) -> AsyncIterator[Region]:
                 nonces=nonces,
                 roles=urls.roles,
             )
+        await make_sign_log(urls)
+        urls_by_bucket = {bucket: each["url"] for bucket, each in site["buckets"].items()}
         yield Region(
-            aws=aws,
+            aws=found.aws,
             config_path=path,
-            environment={environment_names.DATABASE_VARIABLE: urls.signer},
+            environment={
+                environment_names.DATABASE_VARIABLE: urls.signer,
+                environment_names.SIGN_LOG_VARIABLE: urls.sign_log.signer,
+            },
             url=urls_by_bucket["customer"],
-            urls=urls_by_bucket | {"": f"http://127.0.0.1:{port}"},
-            address=keys[WALLET]["address"],
+            urls=urls_by_bucket | {"": site["url"]},
+            address=found.keys[primary][WALLET]["address"],
             contract=config.contracts(policy, [WALLET])[WALLET],
             owner_url=database_url,
-            endpoint=endpoint,
-            identities=identities,
+            endpoint=found.endpoint,
+            identities=found.identities,
         )
-    finally:
-        aws.kill()
-        await aws.wait()

@@ -7,6 +7,12 @@ except functions that run as their owner.
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from venue import clock
 from venue.database import Connection
 
 _INSTALL = """
@@ -50,3 +56,16 @@ async def install_stepping_clock(owner: Connection) -> None:
 async def set_clock(owner: Connection, *, ahead_s: float) -> None:
     """Set the database's clock to so many seconds ahead of the real one; negative: behind."""
     await owner.execute(_SET, ahead_s)
+
+
+async def pass_time(
+    owner: Connection, monkeypatch: pytest.MonkeyPatch, *, seconds: float, ahead_s: float = 0.0
+) -> None:
+    """Let so much time pass for the database and for the venue's code in this process, at once.
+
+    The database's clock was ``ahead_s`` before. For once in a test: it counts from now.
+    """
+    passed_ns = round(seconds * 1e9)
+    await set_clock(owner, ahead_s=ahead_s + seconds)
+    later = SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + passed_ns)
+    monkeypatch.setattr(clock, "time", later)

@@ -11,12 +11,12 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from fasteners import InterProcessLock
@@ -27,26 +27,30 @@ from seawall.conventions.components import (
     API_PROCESS,
     MODE_CONTROLLER_PROCESS,
     MODE_CONTROLLER_STANDBY_PROCESS,
+    RAILS_PROCESS,
     TREASURY_PROCESS,
 )
-from seawall.conventions.database import FLOW_CHANNEL
+from seawall.conventions.database import FLOW_CHANNEL, ROLES, SIGN_LOG_ROLES, role_of
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.conventions.signing import fingerprint
-from seawall.formats.venue_config import VenueConfig, load_config
+from seawall.formats.venue_config import Endpoint, VenueConfig, load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from venue.database import Connection, connect
 from venue.genesis.customers import OpeningBalance, targets
 from venue.genesis.found import found_venue
-from venue.genesis.roles import ROLES, role_of
+from venue.genesis.sign_log import found_sign_log
 from venue.ledger.chart import payout_routes
 
 POLICY = Path(__file__).parents[2] / "policies" / "sandbox.yaml"
-CREDENTIAL, PROBERS_CREDENTIAL = "what tests show a signer", "what a prober shows it"
+CREDENTIAL, PROBERS_CREDENTIAL = "what-tests-show-a-signer", "what-a-prober-shows-it"
 HANGS_AFTER_S = 30.0
 """Ends a test that waits for something that never comes; nothing is promised within it."""
 _NUMBERS = itertools.count(1)
-_PORTS = random.SystemRandom()  # nothing that a test shows depends on it
+_SIGN_LOG = "_sign_log"
+"""How the name of the database of a sign log goes on after that of its venue's."""
+_PORTS = range(20_000, 32_000)
+_WORKERS_MAX = 8
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +64,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
         settings.write(
             "\ntrack_commit_timestamp = on\nmax_connections = 60\nshared_buffers = 32MB\n"
+            "fsync = off\n"  # the tests that lose a server have servers of their own
         )
     server.start()
     yield server
@@ -88,11 +93,10 @@ def database_url(new_database: Callable[[], str]) -> str:
 def url_of_role(superuser_url: str, role: str) -> str:
     """The same database as ``role``.
 
-    The server trusts its socket, the password is what genesis gives the role.
+    The server trusts its socket or its port, the password is what genesis gives the role.
     """
     parts = urlsplit(superuser_url)
-    host = parse_qs(parts.query)["host"][0]
-    return f"postgresql://{role}:p%40ss-{role}@{parts.path}?host={host}"
+    return f"postgresql://{role}:p%40ss-{role}@{parts.path}?{parts.query}"
 
 
 @asynccontextmanager
@@ -105,10 +109,23 @@ async def connected(url: str) -> AsyncIterator[Connection]:
         await connection.close()
 
 
+def _ports() -> Iterator[int]:
+    """Those of this process in a ring: no other worker hands them out before they are bound."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS_MAX
+    each = len(_PORTS) // _WORKERS_MAX
+    mine = _PORTS[worker * each : (worker + 1) * each]
+    # Nothing that a test shows depends on where it begins; another run may be on the machine.
+    begin = random.SystemRandom().randrange(each)
+    return itertools.cycle([*mine[begin:], *mine[:begin]])
+
+
+_FREE_PORTS = _ports()
+
+
 def free_port() -> int:
     """A port that was free a moment ago, below those that the kernel gives to connections."""
     while True:
-        port = _PORTS.randrange(20_000, 32_000)
+        port = next(_FREE_PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -216,6 +233,7 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
                 MODE_CONTROLLER_PROCESS,
                 MODE_CONTROLLER_STANDBY_PROCESS,
                 TREASURY_PROCESS,
+                RAILS_PROCESS,
             )
         },
     }
@@ -224,9 +242,24 @@ def write_config(path: Path, database_url: str, policy: Policy) -> VenueConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatabaseUrls:
-    """Where each role finds the database of a test."""
+class SignLogUrls:
+    """Where each role finds the signers' own database."""
 
+    owner: str
+    signer: str
+    auditor: str
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The URL of each role, as genesis takes them."""
+        return {part: getattr(self, part) for part in SIGN_LOG_ROLES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrls:
+    """Where each role finds the databases of a test: the venue's, and ``sign_log``."""
+
+    sign_log: SignLogUrls
     owner: str
     api: str
     settler: str
@@ -235,6 +268,7 @@ class DatabaseUrls:
     treasury: str
     auditor: str
     operator: str
+    rails: str
 
     @property
     def roles(self) -> dict[str, str]:
@@ -242,11 +276,35 @@ class DatabaseUrls:
         return {part: getattr(self, part) for part in ROLES}
 
 
-def urls_of(superuser_url: str) -> DatabaseUrls:
-    """Every role's URL of the database at ``superuser_url``."""
+def sign_log_url(superuser_url: str) -> str:
+    """The superuser's URL of a sign log beside the database at ``superuser_url``."""
+    return superuser_url.replace("?", f"{_SIGN_LOG}?", 1)
+
+
+def urls_of(superuser_url: str, log_url: str | None = None) -> DatabaseUrls:
+    """Every role's URL of the database at ``superuser_url``, and of a sign log.
+
+    That lies at ``log_url``, or else beside it; :func:`make_sign_log` makes it.
+    """
+
+    def of(url: str, parts: tuple[str, ...]) -> dict[str, str]:
+        return {part: url_of_role(url, role_of(part)) for part in parts}
+
+    log = log_url or sign_log_url(superuser_url)
     return DatabaseUrls(
-        owner=superuser_url, **{part: url_of_role(superuser_url, role_of(part)) for part in ROLES}
+        sign_log=SignLogUrls(owner=log, **of(log, SIGN_LOG_ROLES)),
+        owner=superuser_url,
+        **of(superuser_url, ROLES),
     )
+
+
+async def make_sign_log(database: DatabaseUrls) -> None:
+    """Make the database of an empty sign log, beside the venue's or on a server of its own."""
+    name = urlsplit(database.sign_log.owner).path.removeprefix("/")
+    async with connected(database.sign_log.owner.replace(f"/{name}?", "/postgres?", 1)) as owner:
+        await owner.execute(f'create database "{name}"')
+    async with connected(database.sign_log.owner) as owner:
+        await found_sign_log(owner, database.sign_log.roles)
 
 
 def opening_balances(policy: Policy, customers: int) -> list[OpeningBalance]:
@@ -288,10 +346,16 @@ def founded_template(
     return name
 
 
-async def found(url: str, config_path: Path, *, customers: int) -> Founded:
-    """A venue of so many ``customers``, just founded in the empty database at ``url``."""
+async def found(
+    url: str, config_path: Path, *, customers: int, rails: Mapping[str, Endpoint] | None = None
+) -> Founded:
+    """A venue of so many ``customers``, just founded in the empty database at ``url``.
+
+    ``rails`` are the providers' URLs, as :class:`VenueConfig` has them.
+    """
     policy = load_policy(POLICY)
-    config = write_config(config_path, url, policy)
+    config = write_config(config_path, url, policy).model_copy(update={"rails": dict(rails or {})})
+    config.write(config_path)
     nonces = {wallet: 0 for route in payout_routes(policy).values() for wallet in route.lanes}
     database = urls_of(url)
     async with connected(url) as connection:
@@ -303,6 +367,7 @@ async def found(url: str, config_path: Path, *, customers: int) -> Founded:
             nonces=nonces,
             roles=database.roles,
         )
+    await make_sign_log(database)
     return Founded(
         config_path=config_path,
         config=config,
@@ -316,7 +381,8 @@ async def found(url: str, config_path: Path, *, customers: int) -> Founded:
 def founded(postgres_server: PostgresServer, founded_template: str, tmp_path: Path) -> Founded:
     """A venue of 200 customers in a database of its own."""
     name = f"seawall_{next(_NUMBERS)}"
-    postgres_server.psql(f"create database {name} template {founded_template};")
+    for part in ("", _SIGN_LOG):
+        postgres_server.psql(f"create database {name}{part} template {founded_template}{part};")
     url = postgres_server.get_uri(database=name)
     policy = load_policy(POLICY)
     return Founded(

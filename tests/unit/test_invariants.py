@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from seawall.invariants import Books, Claim, Payment, Posting, UsedNonce, Withdrawal, violations
+from seawall.invariants import (
+    Books,
+    Claim,
+    Execution,
+    Payment,
+    Posting,
+    UsedNonce,
+    Withdrawal,
+    violations,
+)
 
 DIGEST, OTHER = b"\x01" * 32, b"\x02" * 32
 
@@ -29,6 +38,17 @@ def _posting(kind: str, of: str, amount: int = 5) -> Posting:
 
 PAID = Payment(destination="0xa", asset="USDX", amount=5, final=True)
 NONCE = UsedNonce(lane="hot", nonce=0, state="final", digest=DIGEST, tx_hash="0x1")
+EXECUTED = Execution(
+    approval="x",
+    to="0xhouse",
+    asset="USDX",
+    amount=3,
+    at_s=10,
+    may_from_s=10,
+    window="fast 2",
+    cap=5,
+    final=True,
+)
 GOOD = Books(
     withdrawals={
         "a": _withdrawal("posted", "0xa"),
@@ -48,6 +68,9 @@ GOOD = Books(
     sent=[("hot", 0, DIGEST, "0x1", True)],
     payments=[PAID],
     moved={"USDX": (1, 1)},
+    executions=[EXECUTED],
+    approved={"x": ("0xhouse", "USDX", 3), "y": ("0xhouse", "USDX", 3)},
+    transferred={"x"},
     claims=[Claim(what="slot 1", epochs=(1, 1), in_force=(1, 1))],
     floats={"hot": (7, 7)},
     acknowledged=["a", "b", "c"],
@@ -140,6 +163,41 @@ SPOILS: list[tuple[str, str, Spoil]] = [
         "I11",
         lambda books: replace(books, acknowledged=["a", "z"]),
     ),
+    (
+        "an approval that is carried out twice",
+        "I13",
+        lambda books: replace(
+            books, executions=[EXECUTED, replace(EXECUTED, window="fast 3", at_s=15)]
+        ),
+    ),
+    (
+        "an approval that is carried out before its delay",
+        "I13",
+        lambda books: replace(books, executions=[replace(EXECUTED, at_s=9)]),
+    ),
+    (
+        "approvals that move more than their lane's cap",
+        "I13",
+        lambda books: replace(
+            books, executions=[EXECUTED, replace(EXECUTED, approval="y")], transferred={"x", "y"}
+        ),
+    ),
+    (
+        "an approval that is carried out as something else",
+        "I13",
+        lambda books: replace(books, executions=[replace(EXECUTED, to="0xthief")]),
+    ),
+    ("a transfer that nobody has approved", "I13", lambda books: replace(books, approved={})),
+    (
+        "a transfer that is posted and not final",
+        "I13",
+        lambda books: replace(books, executions=[replace(EXECUTED, final=False)]),
+    ),
+    (
+        "a transfer that is made and never posted",
+        "I13",
+        lambda books: replace(books, transferred=()),
+    ),
     ("something that never ends", "I12", lambda books: replace(books, late=["slot 1 is open"])),
 ]
 
@@ -171,4 +229,4 @@ def test_a_violation_says_what_was_seen() -> None:
 
 
 def test_every_invariant_has_a_spoil() -> None:
-    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 13)}
+    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 14)}

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from venue.ledger.chart import payout_routes
+from venue.ledger.chart import payout_routes, rail_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,9 @@ class Directory:
     def __init__(
         self, policy: Policy, pool: Pool, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._routes = payout_routes(policy)
+        self._payers = {
+            name: (route.bucket, route.house) for name, route in payout_routes(policy).items()
+        } | {name: (route.bucket, None) for name, route in rail_routes(policy).items()}
         self._pool = pool
         self._clock = clock
         self._customers: dict[bytes, int] = {}
@@ -75,16 +77,16 @@ class Directory:
                     row["id"]
                 )
         for (bucket, network, asset, kind), account in books.items():
-            route = self._routes.get(network)
-            if kind == "reserved" and route is not None and route.bucket == bucket:
+            paying, house = self._payers.get(network, (None, None))
+            if kind == "reserved" and paying == bucket:
                 self._house[network, asset] = HouseAccounts(
                     bucket=bucket,
                     reserved=account,
                     clearing=books[bucket, network, asset, "clearing"],
                     inventory=None
-                    if route.house is None
-                    else books.get((route.house, network, asset, "inventory")),
-                    house=route.house,
+                    if house is None
+                    else books.get((house, network, asset, "inventory")),
+                    house=house,
                 )
 
     async def customer_of(self, api_key: str) -> int | None:
@@ -119,5 +121,5 @@ class Directory:
         return known
 
     def house(self, network: str, asset: str) -> HouseAccounts | None:
-        """The venue's own accounts of an asset on a network; None if it has no such asset there."""
+        """The venue's own accounts of an asset on a network or rail; None if it has none there."""
         return self._house.get((network, asset))

@@ -20,15 +20,17 @@ from seawall.formats.drill_contract import (
     WithdrawalRequest,
     WithdrawalState,
 )
+from seawall.policy import MICRO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from seawall.policy import Policy, Tier
+    from seawall.policy import Policy, Rail, Tier
     from venue.api.directory import Directory
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_ACCOUNT = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}")
 _ZERO_ADDRESS = "0x" + "0" * 40
 
 
@@ -161,15 +163,10 @@ async def reservation_of(
             code="unknown_asset",
             reason=f"{request.asset} is not paid from {source} to {request.network} here.",
         )
-    if not _ADDRESS.fullmatch(request.destination) or request.destination == _ZERO_ADDRESS:
-        return Refusal(
-            code="bad_address", reason="The destination is no address that could be paid."
-        )
-    if request.destination.lower() in own_addresses:
-        return Refusal(
-            code="bad_address",
-            reason="The destination belongs to the venue itself; name an address of yours.",
-        )
+    rail = policy.rails.get(request.network)
+    destination = _destination(rail, own_addresses, request.destination)
+    if isinstance(destination, Refusal):
+        return destination
     amount = int(request.amount)
     if amount < policy.withdrawal_min(request.asset):
         return Refusal(
@@ -183,6 +180,14 @@ async def reservation_of(
     value_micro = policy.value_micro(request.asset, amount)
     if not within_limit(policy, value_micro):
         return Refusal(code="over_limit", reason=f"{_value_limit(policy)}; ask for less.")
+    if rail is not None and rail.pays and value_micro > rail.payout_value_max * MICRO:
+        return Refusal(
+            code="over_limit",
+            reason=(
+                f"One payment over {request.network} may be worth {rail.payout_value_max} "
+                f"{policy.venue.unit_of_account}; ask for less."
+            ),
+        )
     return Reservation(
         id=request.id,
         customer_id=customer_id,
@@ -192,13 +197,35 @@ async def reservation_of(
         asset=request.asset,
         amount=amount,
         value_micro=value_micro,
-        destination=request.destination.lower(),
+        destination=destination,
         customer_account=min(accounts.values()),
         source_account=account,
         source_clearing=paying.clearing,
         clearing=receiving.clearing,
         reserved_account=receiving.reserved,
     )
+
+
+def _destination(rail: Rail | None, own_addresses: frozenset[str], asked: str) -> str | Refusal:
+    """``asked`` as it is kept; over a processor it is an account at a bank."""
+    if rail is not None and rail.kind == "processor":
+        if not _ACCOUNT.fullmatch(asked):
+            return Refusal(
+                code="bad_address",
+                reason="The destination is no account at a bank: two letters, two digits, and "
+                "10 to 30 letters or digits.",
+            )
+        return asked
+    if not _ADDRESS.fullmatch(asked) or asked == _ZERO_ADDRESS:
+        return Refusal(
+            code="bad_address", reason="The destination is no address that could be paid."
+        )
+    if asked.lower() in own_addresses:
+        return Refusal(
+            code="bad_address",
+            reason="The destination belongs to the venue itself; name an address of yours.",
+        )
+    return asked.lower()
 
 
 def decide(

@@ -31,9 +31,14 @@ if TYPE_CHECKING:
 
 Answer = WithdrawalReceipt | Refusal
 
-# The state that a customer is shown: a slotted withdrawal has the state of its slot.
+# The state that a customer is shown: a slotted withdrawal has the state of its slot, and one that
+# is paid over a rail is on its way (broadcast) once its provider has accepted it.
 STATE = """
-    case when w.state <> 'slotted' then w.state
+    case when w.state = 'instructed'
+              then case when exists (select 1 from rail_instructions i
+                                     where i.id = w.instruction_id and i.state = 'recorded')
+                        then 'slotted' else 'broadcast' end
+         when w.state <> 'slotted' then w.state
          when s.state = 'open' then 'slotted'
          when s.state = 'final' then 'included'
          else s.state end"""

@@ -68,6 +68,10 @@ class BackupBucket:
 
     def newest(self) -> BackupName | None:
         """The newest whole backup; None if there is none."""
+        return next(reversed(self.whole()), None)
+
+    def whole(self) -> list[BackupName]:
+        """Every whole backup, the newest last."""
         found = []
         with self._used("list backups"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -78,10 +82,7 @@ class BackupBucket:
                     match each["Key"].removeprefix(PREFIX).split("/"):
                         case [timeline, stamp, file] if file == LAST:
                             found.append((int(timeline, 16), stamp))
-        if not found:
-            return None
-        newest, begun = max(found)
-        return BackupName(timeline=newest, stamp=begun)
+        return [BackupName(timeline=timeline, stamp=stamp) for timeline, stamp in sorted(found)]
 
     def get(self, name: BackupName, file: str, into: Path) -> None:
         """Write one file of the backup ``name`` to ``into``."""

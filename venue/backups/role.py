@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from seawall.conventions.database import COPIES, role_of
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
     from venue.database import Connection
 
-ROLE = "seawall_wal"
+ROLE = role_of(COPIES)
 _GRANTS = (
     f"grant alter system on parameter synchronous_standby_names to {ROLE}",
     f"grant execute on function pg_reload_conf() to {ROLE}",

@@ -6,6 +6,7 @@ Replication"). So what the log lacks, nobody was told.
 
 If the receiver is gone, commits wait, and the venue stands still: that is wanted, and why whoever
 runs this must start it again when it ends. With two receivers on two machines one could be spared.
+Until when the receiver has all is a metric: people are paged when that is too long ago.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from prometheus_client import Gauge
+
+from seawall.conventions import metrics, sabotage
 from seawall.errors import ServiceError
 from seawall.processes.failures import os_failure
 from venue.backups.programs import libpq_environment, program
@@ -41,11 +46,19 @@ SLOT = """
 _STATE = """
     select sync_state from pg_stat_replication
     where application_name = $1 and state = 'streaming'"""
+_POSITIONS = """
+    select pg_current_wal_flush_lsn() - '0/0'::pg_lsn as flushed,
+           (select flush_lsn - '0/0'::pg_lsn from pg_stat_replication
+            where application_name = $1 and state = 'streaming') as received"""
 _DEMANDED = "select current_setting('synchronous_standby_names') = $1"
 _DEMAND = f"alter system set synchronous_standby_names = '{NAME}'"
 _RELOAD = "select pg_reload_conf()"
 
+_MEASURE_EVERY_S = 0.25
+
 _log = logging.getLogger(__name__)
+# With a label, so that it is not served before the receiver had anything.
+_received = Gauge(metrics.WAL_RECEIVED, "Until when the receiver has the log", ["receiver"])
 
 
 def folder_of(into: Path, timeline: int) -> Path:
@@ -70,6 +83,11 @@ async def stream(
 
     Raises :class:`WorldError` if ``into`` cannot be written.
     """
+    if sabotage.sabotaged(sabotage.SABOTAGE_WAL_STREAM):
+        _log.warning("the stream is switched off: commits wait for one disk alone")
+        ready()
+        await stop.wait()
+        return
     receiver = program(programs, "pg_receivewal")
     said = False
 
@@ -128,15 +146,22 @@ async def _receive(
     )
     ended = asyncio.create_task(process.wait())
     stopped = asyncio.create_task(stop.wait())
+    measuring: asyncio.Task[None] | None = None
     try:
         await _demand(connection, ended)
         _log.info("every commit waits until its log is in %s", folder)
         ready()
-        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+        measuring = asyncio.create_task(_measure(connection))
+        await asyncio.wait((ended, stopped, measuring), return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             raise ServiceError(f"pg_receivewal ended with {ended.result()}; commits wait for it")
+        if measuring.done():
+            measuring.result()
     finally:
         stopped.cancel()
+        if measuring is not None:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
         if process.returncode is None:
             process.terminate()
             try:
@@ -165,3 +190,21 @@ async def _demand(connection: Connection, ended: asyncio.Task[int]) -> None:
         raise ServiceError(
             f"pg_receivewal does not stream after {_STREAMING_WITHIN_S:g} s"
         ) from error
+
+
+async def _measure(connection: Connection) -> None:
+    """Note again and again until when the receiver has all that the server had on its disk.
+
+    A position of the server counts as received when the receiver has come that far, and the time at
+    which it was asked for is then known to be covered.
+    """
+    wanted: tuple[int, float] | None = None
+    while True:
+        asked_at = time.time()
+        row = await connection.fetchrow(_POSITIONS, NAME)
+        assert row is not None
+        if wanted is not None and row["received"] is not None and row["received"] >= wanted[0]:
+            _received.labels(NAME).set(wanted[1])
+            wanted = None
+        wanted = wanted or (row["flushed"], asked_at)
+        await asyncio.sleep(_MEASURE_EVERY_S)

@@ -16,6 +16,7 @@ from eth_abi.exceptions import DecodingError
 
 from seawall.controls.sizing import BATCH_ITEMS_MAX
 from seawall.ethereum.keys import event_topic, selector, to_bytes
+from venue.contracts import approvals
 
 NATIVE = "0x" + "00" * 20
 """Token address that stands for the native coin."""
@@ -36,12 +37,16 @@ CANCEL_GAS_PER_ITEM = 30_000
 """Measured over 200 numbers: 24,800. A new word of bits costs 22,100 of that."""
 
 
+REFILL_GAS_LIMIT = 100_000
+"""Gas limit of a `refill`. Measured: 59,000, to a key that had nothing and a window without any."""
 OPEN_GAS_LIMIT = 60_000
 """Gas limit of an `open_generation`. Measured: 45,000, with a new storage slot and an event."""
 NUMBER_BITS = 40
 """Bits of a sequence number that are the number within its generation, as in payout.vy."""
+_SWEEPS = 1 << (NUMBER_BITS - 1)
+"""Numbers of sweeps begin here: those of withdrawals, which their contract has too, are below."""
 Number = tuple[int, UUID]
-"""A sequence number, and the withdrawal or top-up whose number it is."""
+"""A sequence number, and the withdrawal, top-up or sweep whose number it is."""
 
 
 def packed(generation: int, number: int) -> int:
@@ -52,6 +57,18 @@ def packed(generation: int, number: int) -> int:
     if number >> NUMBER_BITS:
         raise ValueError(f"{number} is no number of a generation")
     return generation << NUMBER_BITS | number
+
+
+def sweep_number(generation: int, number: int) -> int:
+    """The sequence number of sweep ``number`` in a generation of the ledger. Raises ValueError."""
+    if not 0 <= number < _SWEEPS:
+        raise ValueError(f"{number} is no number of a sweep")
+    return packed(generation, _SWEEPS + number)
+
+
+def is_sweep(seq: int) -> bool:
+    """Whether ``seq`` is the number of a sweep, in the contract of a hot wallet."""
+    return bool(seq & _SWEEPS)
 
 
 def generation_of(seq: int) -> int:
@@ -92,6 +109,8 @@ _PAY = selector("pay((uint256,bytes16,address,address,uint256)[])")
 _CANCEL = selector("cancel((uint256,bytes16)[])")
 _OPEN_GENERATION = selector("open_generation(uint256)")
 _GENERATION = selector("generation()")
+_REFILL = selector("refill(address)")
+_REFILLABLE = selector("refillable(address)")
 _PAID_MANY = selector("paid_many(uint256[])")
 _CAP = selector("cap(address)")
 _METHOD_BYTES = 4
@@ -134,11 +153,17 @@ def cancel_gas_limit(items: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a call of the contract does: pay ``items``, cancel ``numbers``, or open a generation."""
+    """What a call of the contract does.
+
+    It pays ``items``, cancels ``numbers``, opens a ``generation``, does something with an
+    ``approval``, or, of the contract that pays for gas, has the key ``refilled``.
+    """
 
     items: tuple[Item, ...] = ()
     numbers: tuple[Number, ...] = ()
     generation: int | None = None
+    approval: approvals.Called | None = None
+    refilled: str | None = None
 
 
 def read_call(data: bytes) -> Call:
@@ -158,7 +183,28 @@ def read_call(data: bytes) -> Call:
     if method == _OPEN_GENERATION:
         (generation,) = _decoded(("uint256",), arguments)
         return Call(generation=generation)
+    if (key := refilled(data)) is not None:
+        return Call(refilled=key)
+    if (approval := approvals.read(data)) is not None:
+        return Call(approval=approval)
     raise ValueError(f"0x{method.hex()} is no call that the venue makes")
+
+
+def refill(key: str) -> bytes:
+    """Calldata that has the address of a key refilled, of the contract that pays for gas."""
+    return _REFILL + encode(("address",), (key,))
+
+
+def refilled(data: bytes) -> str | None:
+    """Whose key a call has refilled, if it is written as :func:`refill` writes it; else None."""
+    if len(data) != len(_REFILL) + _WORD or not data.startswith(_REFILL + bytes(_PADDING)):
+        return None
+    return "0x" + data[len(_REFILL) + _PADDING :].hex()
+
+
+def refillable(key: str) -> bytes:
+    """Calldata that reads what a refill would pay to a key now, in wei."""
+    return _REFILLABLE + encode(("address",), (key,))
 
 
 def open_generation(generation: int) -> bytes:
@@ -172,13 +218,15 @@ def generation_in_force() -> bytes:
 
 
 def payments(data: bytes) -> list[Item]:
-    """The payments that a call asks its contract for; only a `pay` asks for any.
+    """The numbered payments that a call asks its contract for; only a `pay` asks for any.
 
     Calls are read in the one layout in which they are written here. Others that the contract might
     take as well are not read, so that both always see the same payments.
 
-    Raises ValueError for any call that is not `pay`, `cancel` or `open_generation` in that layout.
+    Raises ValueError for any call that the venue does not make, or not in that layout.
     """
+    if approvals.read(data) is not None or refilled(data) is not None:
+        return []
     method, words = data[:_METHOD_BYTES], data[_METHOD_BYTES:]
     if method == _OPEN_GENERATION and len(words) == _WORD:
         return []
@@ -217,8 +265,12 @@ def outflow(data: bytes) -> dict[str, int]:
     Raises ValueError as :func:`payments`.
     """
     moved: dict[str, int] = {}
-    for item in payments(data):
-        moved[item.token] = moved.get(item.token, 0) + item.amount
+    leaving: list[Item | approvals.Movement] = [*payments(data)]
+    called = approvals.read(data)
+    if called is not None and called.moves is not None:
+        leaving.append(called.moves)
+    for each in leaving:
+        moved[each.token] = moved.get(each.token, 0) + each.amount
     return moved
 
 
@@ -251,6 +303,11 @@ def mint(to: str, amount: int) -> bytes:
 def set_paused(*, paused: bool) -> bytes:
     """Calldata with which the issuer stops all transfers of a token, or allows them again."""
     return _SET_PAUSED + encode(("bool",), (paused,))
+
+
+def paid_filter(identity: UUID) -> list[str | None]:
+    """Topics of the ``Paid`` events that name ``identity``, as ``eth_getLogs`` takes them."""
+    return [_PAID, None, f"0x{identity.hex:0<64}"]
 
 
 def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
-from venue.ledger.chart import Book, books, payout_routes
+from venue.ledger.chart import Book, books, payout_routes, rail_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from seawall.policy import Policy
     from venue.database import Connection
 
+_AT = {side: f"at_{side}" for side in SIDES}
 _SCHEMA = Path(__file__).parent.parent / "schema.sql"
 
 # Every customer gets an account for every asset of every network: the api never has to open one.
@@ -61,6 +63,8 @@ _OPENING = """
 _FILL_OPENING = """
     insert into opening
     select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::numeric[])"""
+_PROVIDER = "insert into rail_providers (rail, side, name) values ($1, $2, $3)"
+_FUNDS = "insert into rail_funds (rail, side, asset, available) values ($1, $2, $3, $4)"
 _FLOAT = "insert into floats (wallet, network, asset, available) values ($1, $2, $3, $4)"
 
 
@@ -112,6 +116,7 @@ async def found_venue(
         await _lanes(connection, config, policy, nonces)
         await _open_accounts(connection, policy, customers)
         await _fund(connection, policy)
+        await _fund_rails(connection, config, policy)
     await connection.execute("analyze")
 
 
@@ -167,6 +172,23 @@ async def _open_accounts(
     await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(accounts), strict=True)))
     await connection.execute("analyze accounts")
     await connection.execute(_BALANCES)
+
+
+async def _fund_rails(connection: Connection, config: VenueConfig, policy: Policy) -> None:
+    """Open the accounts of each rail that is connected, with what lies at its two providers."""
+    for name, route in rail_routes(policy).items():
+        if name not in config.rails:
+            continue
+        for side in SIDES:
+            await connection.execute(_PROVIDER, name, side, getattr(policy.rails[name], side))
+        for asset, amount in route.funding.items():
+            kinds = ["reserved", "clearing", "own", *_AT.values()]
+            opened = [[value] * len(kinds) for value in (route.bucket, name, asset)]
+            await connection.execute(_HOUSE_ACCOUNTS, *opened, kinds)
+            held = dict.fromkeys(_AT.values(), amount) | {"own": -amount * len(_AT)}
+            await _post_funding(connection, route.bucket, name, asset, held)
+            for side in SIDES:
+                await connection.execute(_FUNDS, name, side, asset, amount)
 
 
 def _counterparts(policy: Policy) -> list[tuple[Book, str]]:

@@ -5,25 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from seawall.conventions.database import ROLES, role_of
 from seawall.errors import UsageError
 from seawall.formats.documents import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from venue.database import Connection
 
-ROLES = ("api", "settler", "signer", "mode_controller", "treasury", "auditor", "operator")
 
-
-def role_of(part: str) -> str:
-    """Name of the database role of ``part``."""
-    return f"seawall_{part}"
-
-
-def read_roles(path: Path) -> dict[str, str]:
-    """The database URL by role, read from the file at ``path``.
+def read_roles(path: Path, parts: Sequence[str] = ROLES) -> dict[str, str]:
+    """The database URL by role, read from the file at ``path``, for exactly ``parts``.
 
     Raises :class:`UsageError` if other users may read the file, or if it is malformed.
     """
@@ -37,21 +31,21 @@ def read_roles(path: Path) -> dict[str, str]:
     urls = read_json(path)
     if (
         not isinstance(urls, dict)
-        or set(urls) != set(ROLES)
+        or set(urls) != set(parts)
         or not all(isinstance(url, str) for url in urls.values())
     ):
-        raise UsageError(f"{path} must give one database URL for each of {', '.join(ROLES)}")
+        raise UsageError(f"{path} must give one database URL for each of {', '.join(parts)}")
     return urls
 
 
 async def create_roles(connection: Connection, urls: Mapping[str, str]) -> None:
-    """Create each role, or set its password if the cluster has it already.
+    """Create the role of each URL, or set its password if the cluster has it already.
 
     Raises :class:`UsageError` for a URL that names another role, because the grants of the schema
     would not apply to it.
     """
-    for part in ROLES:
-        url = urlsplit(urls[part])
+    for part, each in urls.items():
+        url = urlsplit(each)
         if unquote(url.username or "") != role_of(part):
             raise UsageError(f"the database URL of {part} must use the role {role_of(part)}")
         exists = await connection.fetchval(

@@ -3,7 +3,8 @@
 Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved,
 clearing) is negative. The house's inventory is what the venue owes to the bucket that trades, so it
 is negative too, and a swap exchanges two claims. What a bucket holds that neither pays nor trades
-is balanced by its account ``own``: what the venue owes to itself. What came from senders whom the
+is balanced by its account ``own``: what the venue owes to itself. So is what it keeps at the two
+providers of a rail (``at_primary``, ``at_standby``). What came from senders whom the
 venue does not know is balanced by the bucket's account ``unidentified``, which is negative, too.
 """
 
@@ -12,10 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seawall.policy import MICRO
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seawall.policy import Policy
+    from seawall.policy import Policy, RailKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,72 @@ class PayoutRoute:
     def lanes(self) -> tuple[str, str]:
         """The wallets whose keys sign on this network."""
         return self.hot, self.reserve
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdRoute:
+    """Where the money of a cold wallet goes: to the reserve of its bucket and network, and no more.
+
+    ``assets`` are those that both hold.
+    """
+
+    network: str
+    bucket: str
+    cold: str
+    reserve: str
+    assets: tuple[str, ...]
+
+    @property
+    def book_key(self) -> tuple[str, str]:
+        """(network, bucket) of the book of both."""
+        return self.network, self.bucket
+
+
+def cold_routes(policy: Policy) -> list[ColdRoute]:
+    """One route per reserve with a cold wallet; none if the policy names no custodian."""
+    found = []
+    for name, wallet in policy.wallets.items():
+        cold = policy.cold_of(name) if wallet.wallet_class == "reserve" else None
+        if cold is not None and policy.custody is not None:
+            held = policy.wallets[cold].holdings
+            assets = tuple(asset for asset in wallet.holdings if asset in held)
+            route = ColdRoute(
+                network=wallet.network, bucket=wallet.bucket, cold=cold, reserve=name, assets=assets
+            )
+            found.append(route)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class RailRoute:
+    """How withdrawals over a rail are paid: by ``bucket``, in any of ``assets``.
+
+    ``funding`` is what it keeps at each of the two providers, in base units by asset.
+    ``value_micro_max`` is the largest payout, in millionths of the unit of account.
+    """
+
+    rail: str
+    kind: RailKind
+    bucket: str
+    funding: Mapping[str, int]
+    value_micro_max: int
+
+
+def rail_routes(policy: Policy) -> dict[str, RailRoute]:
+    """One route per rail that pays withdrawals; its bucket is that of the first wallet."""
+    bucket = next((wallet.bucket for wallet in policy.payout_wallets().values()), None)
+    if bucket is None:
+        return {}
+    return {
+        name: RailRoute(
+            rail=name,
+            kind=rail.kind,
+            bucket=bucket,
+            funding={asset: policy.base_units(asset, each) for asset, each in rail.funding.items()},
+            value_micro_max=int(rail.payout_value_max * MICRO),
+        )
+        for name, rail in policy.paying_rails().items()
+    }
 
 
 def payout_routes(policy: Policy) -> dict[str, PayoutRoute]:

@@ -47,9 +47,11 @@ _START = """
         order by id desc limit 1), 0)"""
 # A withdrawal that is `unknown` waits for a person, not for the queue: one refused payment must not
 # keep the venue stressed for ever. One of an asset that its issuer has paused waits for the issuer:
-# no tier would pay it, and the other assets' customers must not suffer from it.
+# no tier would pay it, and the other assets' customers must not suffer from it. Nor would any pay
+# what waits for the providers of a rail.
 _OPEN = """from withdrawals where state in ('reserved', 'slotted')
-           and (network, asset) not in (select network, asset from asset_pauses)"""
+           and (network, asset) not in (select network, asset from asset_pauses)
+           and network not in (select rail from rail_providers)"""
 _AGES = f"""
     select (extract(epoch from (select min(queued_at) {_OPEN})) * 1000000)::bigint as oldest_us,
            (extract(epoch from (select min(queued_at) {_OPEN} and size = any($1::text[])))

@@ -45,6 +45,7 @@ def _parse() -> argparse.Namespace:
     enrolling.add_argument(
         "--may", required=True, help=f"rights, with commas between them: {', '.join(RIGHTS)}"
     )
+    enrolling.add_argument("--key", help="address of the key with which they approve")
     revoking = commands.add_parser("revoke", help="take an operator's token back, for good")
     revoking.add_argument("name")
     listing = commands.add_parser("held", help="list what is held, oldest first")
@@ -86,10 +87,11 @@ async def _list(connection: Connection, *, as_json: bool) -> None:
 
 
 async def _serve(config: Path, port: int, stop: asyncio.Event) -> None:
-    policy = load_config(config).load_policy()
+    site = load_config(config)
     pool = await open_pool(database_url(), name=OPERATOR_PROCESS, size=_DATABASE_CONNECTIONS)
     try:
-        await serve_http(OperatorApi(pool, policy).application(), port=port, stop=stop)
+        api = OperatorApi(pool, site.load_policy(), site)
+        await serve_http(api.application(), port=port, stop=stop)
     finally:
         pool.terminate()
 
@@ -99,7 +101,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     try:
         if arguments.command == "enroll":
             may = frozenset(cast("list[Right]", arguments.may.split(",")))
-            print(await enroll(connection, arguments.name, may=may))
+            print(await enroll(connection, arguments.name, may=may, key=arguments.key))
             return
         if arguments.command == "revoke":
             await revoke(connection, arguments.name)

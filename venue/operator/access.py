@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,21 +13,23 @@ import asyncpg
 from seawall.errors import UsageError
 from venue.database import Connection, Pool
 
-Right: TypeAlias = Literal["see", "decide", "halt", "tier", "override"]
+Right: TypeAlias = Literal["see", "decide", "halt", "tier", "override", "request", "approve"]
 RIGHTS: tuple[Right, ...] = get_args(Right)
 """See what there is; decide about held withdrawals; stop payouts; raise the tier; or set it to one
-that the triggers do not call for."""
+that the triggers do not call for; ask for what approvers must sign; sign as an approver."""
 UNKNOWN_BEARERS_MAX = 1_000
 """So many denials of callers that nobody knows are kept; a stranger must not fill the disk."""
 DENIALS_A_DAY_MAX = 1_000
 """So many denials of one operator are kept within a day; nor must who has stolen a token."""
 
-_ENROLL = "insert into operators (name, token_sha256, may) values ($1, $2, $3)"
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+_ENROLL = "insert into operators (name, token_sha256, may, key) values ($1, $2, $3, $4)"
 _REVOKE = """
     update operators set revoked_at = clock_timestamp()
     where name = $1 and revoked_at is null returning true"""
 _FIND = """
-    select name, may from operators where token_sha256 = $1 and revoked_at is null"""
+    select name, may, key from operators where token_sha256 = $1 and revoked_at is null"""
 _DENY = """
     insert into operator_denials (operator, action, reason, request)
     select $1::text, $2, $3, $4
@@ -42,20 +45,27 @@ _DENIALS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """A person who has shown a token, and what they may do."""
+    """A person who has shown a token, and what they may do.
+
+    ``key`` is the lower-case address of the key with which they sign approvals; None without one.
+    """
 
     name: str
     may: frozenset[Right]
+    key: str | None = None
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def enroll(connection: Connection, name: str, *, may: frozenset[Right]) -> str:
+async def enroll(
+    connection: Connection, name: str, *, may: frozenset[Right], key: str | None = None
+) -> str:
     """Make ``name`` an operator; the token, which is kept nowhere.
 
-    ``connection`` is the owner's: no operator makes operators.
+    ``connection`` is the owner's: no operator makes operators. ``key`` is the address of an
+    approver's key, which is one person's.
 
     Raises :class:`UsageError`.
     """
@@ -63,12 +73,19 @@ async def enroll(connection: Connection, name: str, *, may: frozenset[Right]) ->
         raise UsageError(
             "an operator needs a name and at least one right", remedy=f"rights: {', '.join(RIGHTS)}"
         )
+    if not _ADDRESS.fullmatch(key or "0x" + 40 * "0") or (key is None and "approve" in may):
+        raise UsageError(
+            f"{name} cannot approve with {key or 'no key'}",
+            remedy="name the address of the approver's key (`approvers` of the stack's outputs)",
+        )
     token = secrets.token_urlsafe(32)
+    own = None if key is None else key.lower()
     try:
-        await connection.execute(_ENROLL, name.strip(), _digest(token), sorted(may))
+        await connection.execute(_ENROLL, name.strip(), _digest(token), sorted(may), own)
     except asyncpg.UniqueViolationError as error:
         raise UsageError(
-            f"{name} was enrolled before", remedy="a name is never used again; choose another"
+            f"{name}, or the holder of {own}, was enrolled before",
+            remedy="a name or key is never used again; choose another",
         ) from error
     return token
 
@@ -85,7 +102,9 @@ async def identify(pool: Pool, authorization: str) -> Operator | None:
     if scheme.lower() != "bearer" or not token:
         return None
     row = await pool.fetchrow(_FIND, _digest(token.strip()))
-    return None if row is None else Operator(name=row["name"], may=frozenset(row["may"]))
+    if row is None:
+        return None
+    return Operator(name=row["name"], may=frozenset(row["may"]), key=row["key"])
 
 
 async def deny(

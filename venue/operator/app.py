@@ -1,4 +1,4 @@
-"""The operator api over HTTP: held withdrawals, orders, and what was denied.
+"""The operator api over HTTP: held withdrawals, orders, approvals, cold transfers, denials.
 
 Every request carries a bearer token. Who has no token, or not the right that a request needs, gets
 401 or 403, and the attempt is on record. So is every decision, in the journal, before it is made.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import asyncpg
@@ -23,15 +24,23 @@ from starlette.routing import Route
 
 from seawall.conventions.components import OPERATOR_PROCESS
 from seawall.errors import UsageError
+from seawall.ethereum.keys import to_bytes
+from seawall.formats.venue_config import VenueConfig
 from seawall.policy import Policy, Tier
+from venue.contracts.approvals import RequestKind
 from venue.database import FAILURES, Pool
 from venue.ledger.journal import append
-from venue.operator import orders
+from venue.operator import approvals, cold, orders
 from venue.operator.access import Operator, Right, denials, deny, identify
+from venue.operator.disputes import About, DisputeDecision, decide_dispute, disputes
 from venue.operator.held import Decision, decide, held
 
 BODY_BYTES_MAX = 16_384
 _DENIALS_MAX = 500
+_REQUESTS_MAX = 200
+SIGNATURE = r"^(0x)?([0-9a-fA-F]{2}){8,80}$"
+_TEXT = r"^[^\x00]+$"
+"""What a database keeps as it is: approvers sign these texts."""
 
 
 class _Body(BaseModel):
@@ -44,6 +53,16 @@ class DecisionBody(_Body):
     decision: Decision
     justification: str = Field(min_length=1)
     destination: str | None = None
+
+
+class DisputeBody(_Body):
+    """What became of an id that a provider of a rail says something unexplained of."""
+
+    rail: str = Field(pattern=_TEXT)
+    side: Literal["primary", "standby"]
+    client_id: str = Field(pattern=_TEXT)
+    decision: DisputeDecision
+    justification: str = Field(pattern=_TEXT)
 
 
 class OrderBody(_Body):
@@ -60,6 +79,39 @@ class EndBody(_Body):
     """Why an order is ended before its time."""
 
     justification: str
+
+
+class RequestBody(_Body):
+    """What approvers are asked for; ``amount`` is a decimal string of base units."""
+
+    kind: RequestKind
+    wallet: str
+    to: str
+    use: str = Field(pattern=_TEXT)
+    asset: str | None = None
+    amount: str | None = Field(default=None, pattern=r"^[0-9]{1,40}$")
+    address: str | None = None
+    not_before: int | None = None
+
+
+class MessageBody(_Body):
+    """What somebody is about to sign; of a review the justification is its finding."""
+
+    act: approvals.Act
+    justification: str = Field(pattern=_TEXT)
+
+
+class SignatureBody(MessageBody):
+    """A signature of that, in hex: 65 bytes, or DER."""
+
+    signature: str = Field(pattern=SIGNATURE)
+
+
+class ColdSignatureBody(_Body):
+    """A signature of a cold transfer's text, in hex: 65 bytes, or DER."""
+
+    justification: str = Field(pattern=_TEXT)
+    signature: str = Field(pattern=SIGNATURE)
 
 
 Handler = Callable[[Request, Operator, dict[str, Any]], Awaitable[Any]]
@@ -79,9 +131,11 @@ class OperatorApi:
     One process writes the journal of operators, so its entries are made one after another.
     """
 
-    def __init__(self, pool: Pool, policy: Policy) -> None:
+    def __init__(self, pool: Pool, policy: Policy, config: VenueConfig) -> None:
         self._pool = pool
         self._policy = policy
+        self._approvals = approvals.Approvals(config=config, policy=policy)
+        self._cold = cold.ColdApprovals(config=config, policy=policy)
         self._journal = asyncio.Lock()
 
     def application(self) -> Starlette:
@@ -94,10 +148,34 @@ class OperatorApi:
                     self._guarded("decide", self._decide),
                     methods=["POST"],
                 ),
+                Route("/v1/rails/disputes", self._guarded("see", self._disputes)),
+                Route(
+                    "/v1/rails/disputes",
+                    self._guarded("decide", self._decide_dispute),
+                    methods=["POST"],
+                ),
                 Route("/v1/orders", self._guarded("see", self._orders)),
                 Route("/v1/orders", self._guarded(None, self._order), methods=["POST"]),
                 Route(
                     "/v1/orders/{order:int}/end", self._guarded(None, self._end), methods=["POST"]
+                ),
+                Route("/v1/approvals", self._guarded("see", self._requests)),
+                Route("/v1/approvals", self._guarded("request", self._request), methods=["POST"]),
+                Route(
+                    "/v1/approvals/{approval:uuid}/message",
+                    self._guarded("approve", self._message),
+                    methods=["POST"],
+                ),
+                Route(
+                    "/v1/approvals/{approval:uuid}/signatures",
+                    self._guarded("approve", self._sign),
+                    methods=["POST"],
+                ),
+                Route("/v1/cold-transfers", self._guarded("see", self._cold_transfers)),
+                Route(
+                    "/v1/cold-transfers/{transfer:uuid}/signatures",
+                    self._guarded("approve", self._sign_cold),
+                    methods=["POST"],
                 ),
                 Route("/v1/denials", self._guarded("see", self._denials)),
             ]
@@ -136,6 +214,10 @@ class OperatorApi:
                 action = f"{request.method} {request.url.path}"
                 await deny(self._pool, operator, action=action, reason=str(error), request=said)
             return _said(error.status, str(error))
+        except approvals.NotAllowedError as error:
+            action = f"{request.method} {request.url.path}"
+            await deny(self._pool, operator, action=action, reason=str(error), request=said)
+            return _said(HTTPStatus.FORBIDDEN, str(error))
         except (ValidationError, UsageError) as error:
             return _said(HTTPStatus.UNPROCESSABLE_ENTITY, _plain(error))
         return Response(json.dumps(found, default=str), media_type="application/json")
@@ -177,6 +259,36 @@ class OperatorApi:
             )
         return {"decision": number}
 
+    async def _disputes(self, _: Request, operator: Operator, body: Mapping[str, Any]) -> Any:
+        del operator, body
+        async with self._pool.acquire() as connection:
+            return [dataclasses.asdict(each) for each in await disputes(connection)]
+
+    async def _decide_dispute(self, _: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        wanted = DisputeBody.model_validate(body)
+        async with self._journal, self._pool.acquire() as connection, connection.transaction():
+            await append(
+                connection,
+                writer=OPERATOR_PROCESS,
+                kind="rail decision",
+                justification=wanted.justification,
+                body={
+                    "rail": wanted.rail,
+                    "side": wanted.side,
+                    "client_id": wanted.client_id,
+                    "decision": wanted.decision,
+                    "operator": operator.name,
+                },
+            )
+            number, done = await decide_dispute(
+                connection,
+                About(rail=wanted.rail, side=wanted.side, client_id=wanted.client_id),
+                wanted.decision,
+                operator=operator.name,
+                justification=wanted.justification,
+            )
+        return {"decision": number, "done": done}
+
     async def _orders(self, _: Request, operator: Operator, body: Mapping[str, Any]) -> Any:
         del operator, body
         return [dataclasses.asdict(each) for each in await orders.in_force(self._pool)]
@@ -202,6 +314,60 @@ class OperatorApi:
                 connection, number, operator=operator.name, justification=wanted.justification
             )
         return {"ended": number}
+
+    async def _requests(self, _: Request, operator: Operator, body: Mapping[str, Any]) -> Any:
+        del operator, body
+        async with self._pool.acquire() as connection:
+            return await self._approvals.listed(connection, limit=_REQUESTS_MAX)
+
+    async def _request(self, _: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        asked = RequestBody.model_validate(body)
+        wanted = approvals.Wanted(
+            **asked.model_dump(exclude={"amount"}),
+            amount=None if asked.amount is None else int(asked.amount),
+        )
+        async with self._journal, self._pool.acquire() as connection:
+            return await self._approvals.request(
+                connection, wanted, operator=operator, now_s=int(time.time())
+            )
+
+    async def _message(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        del operator
+        wanted = MessageBody.model_validate(body)
+        async with self._pool.acquire() as connection:
+            return await self._approvals.message(
+                connection, request.path_params["approval"], wanted.act, wanted.justification
+            )
+
+    async def _sign(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        wanted = SignatureBody.model_validate(body)
+        async with self._journal, self._pool.acquire() as connection:
+            approved = await self._approvals.sign(
+                connection,
+                request.path_params["approval"],
+                wanted.act,
+                signature=to_bytes(wanted.signature),
+                said=wanted.justification,
+                operator=operator,
+            )
+        return {"approved": approved}
+
+    async def _cold_transfers(self, _: Request, operator: Operator, body: Mapping[str, Any]) -> Any:
+        del operator, body
+        async with self._pool.acquire() as connection:
+            return await self._cold.listed(connection, limit=_REQUESTS_MAX)
+
+    async def _sign_cold(self, request: Request, operator: Operator, body: dict[str, Any]) -> Any:
+        wanted = ColdSignatureBody.model_validate(body)
+        async with self._journal, self._pool.acquire() as connection:
+            approved = await self._cold.sign(
+                connection,
+                request.path_params["transfer"],
+                signature=to_bytes(wanted.signature),
+                said=wanted.justification,
+                operator=operator,
+            )
+        return {"approved": approved}
 
     async def _denials(self, _: Request, operator: Operator, body: Mapping[str, Any]) -> Any:
         del operator, body

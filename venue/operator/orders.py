@@ -82,10 +82,11 @@ class Wanted:
             )
         if self.network is not None and self.kind != "halt":
             raise UsageError("a tier is of the whole venue", remedy="name no network")
-        if self.network is not None and self.network not in policy.networks:
+        known = [*policy.networks, *policy.paying_rails()]
+        if self.network is not None and self.network not in known:
             raise UsageError(
                 f"there is no network {self.network}",
-                remedy=f"name one of {', '.join(policy.networks)}, or none for all",
+                remedy=f"name one of {', '.join(known)}, or none for all",
             )
 
 

@@ -6,18 +6,19 @@
 
 ``cluster`` makes a database cluster of the newest backup and the stream of the log. Start a server
 on it at an address that the venue does not use, then let ``catch-up`` bring it to what the chains
-say, as its owner; the database URL comes from the environment. The order of all is in the runbook
-recovery-steps.
+say, as its owner; its URL comes from the environment, as does that of the sign log, which is read
+alone. The order of all is in the runbook recovery-steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from seawall.errors import UsageError
-from seawall.formats.venue_config import database_url, load_config
+from seawall.formats.venue_config import database_url, load_config, sign_log_url
 from venue.backups.bucket import BackupBucket
 from venue.database import connect
 from venue.process import run
@@ -40,17 +41,21 @@ async def _catch_up(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None and not getattr(options, name).strip():
             raise UsageError(f"--{name.replace('_', '-')} says nothing")
     config = load_config(options.config)
-    connection = await connect(database_url(), name="restore", bounded=False)
-    try:
+    url, log_url = database_url(), sign_log_url()
+    async with AsyncExitStack() as stack:
+        connections = []
+        for each in (url, log_url):
+            connections.append(await connect(each, name="restore", bounded=False))
+            stack.push_async_callback(connections[-1].close)
+        connection, sign_log = connections
         done = await catch_up(
             connection,
+            sign_log,
             config=config,
             policy=config.load_policy(),
             reason=options.reason,
             accepted=options.accept_losses,
         )
-    finally:
-        await connection.close()
     for loss in done.losses:
         sys.stdout.write(f"lost: {loss}\n")
     sys.stdout.write(

@@ -2,9 +2,11 @@
 
 Every transaction that a lane sent and the ledger does not know gets its slot again, ``broadcast``
 and with its withdrawals, in the order of nonces. The settler then settles it as any other: by its
-receipt, the contract's bits and the events, which name the withdrawals. At the same time a new
-generation of the ledger begins. Settlers open it in every contract before they claim anything, and
-once that is final, nothing that the lost ledger had signed can pay.
+receipt, the contract's bits and the events, which name the withdrawals. What the lost ledger had
+signed and not sent is sent before that, from the signers' own database: no signer would sign
+anything else for its nonce. At the same time a new generation of the ledger begins. Settlers open
+it in every contract before they claim anything, and once that is final, nothing that the lost
+ledger had signed can pay.
 
 What was accepted after the last moment cannot be known here. With the synchronous stream of the log
 there is no such thing; without it, what was paid and is not on record shows on the chain, and is
@@ -16,19 +18,22 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
 
+from seawall.conventions.database import NOT_ON_RECORD
 from seawall.errors import ExitCode, InternalError, SeawallError, ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import block_stamp, uint256
-from venue.contracts.calls import NATIVE, Item, generation_in_force, packed
+from venue.contracts.approvals import Movement
+from venue.contracts.calls import NATIVE, Item, generation_in_force, is_sweep, packed
 from venue.ledger.chart import PayoutRoute, payout_routes
 from venue.restore.floats import set_floats
 from venue.restore.losses import LostSlot, Recorded, read_lost, settled_view
+from venue.restore.signed import Logged, send_signed, signing_regions
 from venue.restore.slots import Purpose, SlotWriter
 
 if TYPE_CHECKING:
@@ -57,10 +62,14 @@ _FIRST_BLOCK = """
     from slots where chain_id = $1 having bool_or(state = 'final')"""
 _FOUNDED = "select extract(epoch from min(opened_at))::float8 from generations"
 _IN_FLIGHT = """
-    select s.nonce, array_remove(array_agg(r.tx_hash) || s.tx_hash, null) as hashes
+    select s.nonce, s.digest, array_remove(array_agg(r.tx_hash) || s.tx_hash, null) as hashes
     from slots s left join replacements r on r.slot_id = s.id
     where (s.chain_id, s.address) = ($1, $2) and s.state <> 'final' group by s.id"""
 _MODE = "select epoch from mode"
+_OFFERED = """
+    update slots set offered_epoch = epoch
+    where (chain_id, address) = ($1, $2) and nonce = any($3::bigint[]) and state = 'open'
+      and offered_epoch is null"""
 _NEXT_NONCE = "update lanes set next_nonce = greatest(next_nonce, $2) where wallet = $1"
 _WITHDRAWALS = """
     select id, state, network, asset, amount, coalesce(paid_to, destination) as destination
@@ -77,13 +86,19 @@ _HOLD = """
     where id = $1 and state = 'reserved'"""
 _TAKE_TOPUP = """
     update topups set state = 'slotted', slot_id = $2, seq = $3
-    where id = $1 and state = 'requested' returning true"""
+    where id = $1 and state in ('requested', 'slotted') returning true"""
+# There was one at a time: another one was asked for only after this was taken back.
+_OVERTAKEN = """
+    update topups set state = 'taken_back'
+    where (to_wallet, asset) = ($1, $2) and state = 'requested'"""
 _ON_SLOT = "select true from topups where (id, slot_id) = ($1, $2)"
 _ADD_TOPUP = """
     insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification,
-                        slot_id, seq)
-    values ($1, $2, $3, $4, $5, $6, 'slotted', $7, $8, $9)"""
+                        slot_id, seq, restored)
+    values ($1, $2, $3, $4, $5, $6, 'slotted', $7, $8, $9, true)"""
 _NUMBERS = "alter table withdrawals alter column seq set generated {}"
+_CALLED = "select true from approval_calls where slot_id = $1"
+_ADD_CALL = "insert into approval_calls (slot_id, request_id, call) values ($1, $2, $3)"
 _GENERATION = "select max(generation) from generations"
 _BEGIN = "insert into generations (generation, reason) values ($1, $2)"
 
@@ -121,7 +136,7 @@ class LossError(SeawallError):
     def __init__(self, losses: Sequence[Loss]) -> None:
         listed = "\n".join(f"  {each}" for each in losses)
         super().__init__(
-            f"{len(losses)} withdrawals were accepted and are not on record:\n{listed}",
+            f"{len(losses)} withdrawals were accepted and {NOT_ON_RECORD}:\n{listed}",
             remedy="restore from a later moment, or accept it with who and why (--accept-losses)",
         )
         self.losses = tuple(losses)
@@ -142,18 +157,22 @@ class CaughtUp:
 class _Lane:
     """A lane as it is on record, its contract, and what it did that is not.
 
-    ``held`` is what the contract held at that moment, base units by asset.
+    ``regions`` are those whose signers signed that, by hash. ``held`` is what the contract held at
+    that moment, base units by asset.
     """
 
     row: Mapping[str, Any]
     contract: str
     in_force: int
     lost: Sequence[LostSlot]
+    regions: Mapping[str, str]
+    logged: Logged
     held: Mapping[str, int]
 
 
 async def catch_up(
     connection: Connection,
+    sign_log: Connection,
     *,
     config: VenueConfig,
     policy: Policy,
@@ -162,11 +181,12 @@ async def catch_up(
 ) -> CaughtUp:
     """Bring the restored ledger to what the chains say, and begin a generation.
 
-    Everything is written in one transaction. A second call begins another generation and changes
-    nothing else.
+    What was signed and is on no record is sent first. Everything is written in one transaction. A
+    second call begins another generation and changes nothing else.
 
     Args:
         connection: The owner's, to a ledger that nobody else uses yet.
+        sign_log: To the signers' own database, which is read alone.
         config: Where the networks are.
         policy: The policy in force.
         reason: Why the ledger was restored; recorded with the generation.
@@ -184,7 +204,7 @@ async def catch_up(
         site = config.networks[network]
         async with AsyncRpcClient(network, (site.rpc.primary, site.rpc.standby)) as rpc:
             await rpc.check_chain(site.chain_id)
-            lanes += await _read_lanes(connection, rpc, site, route, policy)
+            lanes += await _read_lanes(connection, sign_log, rpc, site, route, policy)
     writer = _Writer(connection=connection, config=config, policy=policy)
     async with connection.transaction():
         return await writer.write(lanes, reason=reason, accepted=accepted)
@@ -203,15 +223,16 @@ async def _nobody_settles(connection: Connection) -> None:
         ) from error
 
 
-async def _read_lanes(
+async def _read_lanes(  # noqa: PLR0917 - each is of another kind
     connection: Connection,
+    sign_log: Connection,
     rpc: AsyncRpcClient,
     site: NetworkConfig,
     route: PayoutRoute,
     policy: Policy,
 ) -> list[_Lane]:
     """The lanes of a network, all as of one final block."""
-    rows, recorded = {}, {}
+    rows, recorded, logged = {}, {}, {}
     for wallet in route.lanes:
         contract = site.contract_of(wallet)
         if contract is None:
@@ -228,7 +249,12 @@ async def _read_lanes(
             chain_id=row["chain_id"],
             next_nonce=row["next_nonce"],
             in_flight={each["nonce"]: each["hashes"] for each in in_flight},
+            gas_tank=None if site.gas_tank is None else site.gas_tank.lower(),
         )
+        digests = {each["nonce"]: each["digest"] for each in in_flight}
+        found = await send_signed(sign_log, rpc, recorded[wallet], digests)
+        logged[wallet] = found
+        recorded[wallet] = replace(recorded[wallet], sent_below=found.sent_below)
     view, nonces = await settled_view(rpc, recorded)
     first = await _first_block(connection, rpc, site.chain_id) if any(nonces.values()) else 0
     native = policy.networks[route.network].native
@@ -243,7 +269,15 @@ async def _read_lanes(
         lost = await read_lost(view, lane, nonces=nonces[wallet], first_block=first)
         in_force = await rpc.read(lane.contract, generation_in_force(), uint256)
         lanes.append(
-            _Lane(row=rows[wallet], contract=lane.contract, in_force=in_force, lost=lost, held=held)
+            _Lane(
+                row=rows[wallet],
+                contract=lane.contract,
+                in_force=in_force,
+                lost=lost,
+                regions=await signing_regions(sign_log, lane, nonces[wallet]),
+                logged=logged[wallet],
+                held=held,
+            )
         )
     return lanes
 
@@ -289,16 +323,24 @@ class _Writer:
         # A withdrawal that was paid anew has the number under which the chain knows it.
         await self.connection.execute(_NUMBERS.format("by default"))
         for lane in lanes:
+            row = lane.row
             found = [
                 await self.slots.write(
-                    lane.row, lane.contract, lost, _purpose(lane, lost, self.policy)
+                    row,
+                    lost,
+                    _purpose(lane, lost, self.policy),
+                    lane.regions.get(lost.sent.tx_hash, row["signer_region"]),
                 )
                 for lost in lane.lost
             ]
+            await self.connection.execute(
+                _OFFERED, row["chain_id"], row["address"], lane.logged.recorded
+            )
             slots = [slot for slot, _ in found]
             written += sum(1 for _, changed in found if changed)
-            if self.policy.wallets[lane.row["wallet"]].wallet_class == "reserve":
-                topups += await self._topups(lane, slots)
+            topups += await self._topups(lane, slots)
+            if _reserve(lane, self.policy):
+                await self._approvals(lane, slots)
             else:
                 taken, unknown = await self._withdrawals(lane, slots)
                 withdrawals += taken
@@ -310,6 +352,13 @@ class _Writer:
         await self.connection.execute(_NUMBERS.format("always"))
         if losses and accepted is None:
             raise LossError(losses)
+        for lane in lanes:
+            if lane.logged.stuck is not None:
+                raise ServiceError(
+                    lane.logged.stuck,
+                    remedy="look for a later moment to restore from, then at the runbook sign-log;"
+                    " the ledger was not changed",
+                )
         for lane in lanes:
             await self._floats(lane, lanes)
         if losses:
@@ -337,19 +386,19 @@ class _Writer:
             for other in lanes
             if other.row["network"] == lane.row["network"]
             for lost in other.lost
-            for item in lost.events.paid.values()
+            for item in lost.left
             if item.to == lane.contract
         ]
         await set_floats(
             self.connection,
             wallet,
             bucket=self.policy.wallets[wallet].bucket,
-            paid=self._sums(lane, (item for item in paid if item.id in ids)),
+            paid=self._sums(lane, (item for item in paid if item.id in ids or is_sweep(item.seq))),
             refilled=self._sums(lane, refills),
             held=lane.held,
         )
 
-    def _sums(self, lane: _Lane, items: Iterable[Item]) -> Counter[str]:
+    def _sums(self, lane: _Lane, items: Iterable[Item | Movement]) -> Counter[str]:
         """Base units by asset."""
         sums: Counter[str] = Counter()
         for item in items:
@@ -365,6 +414,8 @@ class _Writer:
         attempts: list[tuple[int, UUID, int]] = []
         for slot, lost in zip(slots, lane.lost, strict=True):
             for paying in lost.call.items:
+                if is_sweep(paying.seq):
+                    continue
                 last[paying.id] = (slot, lost, paying.seq, paying)
                 attempts.append((slot, paying.id, paying.seq))
             for seq, identity in lost.call.numbers:
@@ -436,27 +487,53 @@ class _Writer:
         return 1
 
     async def _topups(self, lane: _Lane, slots: Sequence[int]) -> int:
-        """Write the top-ups that lost slots were for; how many."""
+        """Write the top-ups, or the sweeps, that lost slots were for; how many.
+
+        One that was tried again has the last of its slots; no earlier one has moved it.
+        """
         site = self.config.networks[lane.row["network"]]
-        wallets = {contract.lower(): wallet for wallet, contract in site.payout_contracts.items()}
-        done = 0
+        reserve = _reserve(lane, self.policy)
+        contracts = site.payout_contracts if reserve else site.reserve_contracts
+        wallets = {contract.lower(): wallet for wallet, contract in contracts.items()}
+        last: dict[UUID, tuple[int, Item]] = {}
         for slot, lost in zip(slots, lane.lost, strict=True):
             for item in lost.call.items:
-                if await self.connection.fetchval(_ON_SLOT, item.id, slot):
-                    continue  # it was open, and only its signature was lost
-                done += 1
+                if not (reserve or is_sweep(item.seq)):
+                    continue  # a customer's
                 if item.to not in wallets:
                     raise ServiceError(
                         f"{lost.sent.tx_hash} of {lane.row['wallet']} paid {item.to}, which is no"
-                        " wallet that it refills",
+                        " wallet that it refills, or gives back to",
                         remedy="stop signing (runbook signing-procedures); nothing was changed",
                     )
-                if not await self.connection.fetchval(_TAKE_TOPUP, item.id, slot, item.seq):
-                    await self._add_topup(lane, item, slot, wallets[item.to])
+                last[item.id] = slot, item
+        done = 0
+        for slot, item in last.values():
+            if await self.connection.fetchval(_ON_SLOT, item.id, slot):
+                continue  # it was open, and only its signature was lost
+            done += 1
+            if not await self.connection.fetchval(_TAKE_TOPUP, item.id, slot, item.seq):
+                await self._add_topup(lane, item, slot, wallets[item.to])
         return done
+
+    async def _approvals(self, lane: _Lane, slots: Sequence[int]) -> None:
+        """Write which approvals lost slots were about; settlers read at finality what they did."""
+        for slot, lost in zip(slots, lane.lost, strict=True):
+            called = lost.call.approval
+            if called is None or await self.connection.fetchval(_CALLED, slot):
+                continue
+            try:
+                await self.connection.execute(_ADD_CALL, slot, called.approval, called.name)
+            except asyncpg.ForeignKeyViolationError as error:
+                raise ServiceError(
+                    f"{lost.sent.tx_hash} of {lane.row['wallet']} was a {called.name} of approval"
+                    f" {called.approval}, for which nobody has asked here",
+                    remedy="people must look; nothing has been changed",
+                ) from error
 
     async def _add_topup(self, lane: _Lane, item: Item, slot: int, wallet: str) -> None:
         asset = self._asset(lane, item.token)
+        await self.connection.execute(_OVERTAKEN, wallet, asset)
         try:
             await self.connection.execute(
                 _ADD_TOPUP,
@@ -465,8 +542,7 @@ class _Writer:
             )
         except asyncpg.UniqueViolationError as error:
             raise ServiceError(
-                f"{wallet} was refilled with {asset} by {item.id}, and another top-up of it is open"
-                " here",
+                f"{wallet} was refilled with {asset} by {item.id}, which ended before that here",
                 remedy="people must look; nothing has been changed",
             ) from error
 
@@ -484,7 +560,16 @@ class _Writer:
 def _purpose(lane: _Lane, lost: LostSlot, policy: Policy) -> Purpose:
     if lost.call.generation is not None:
         return "generation"
+    if lost.call.approval is not None:
+        return "approval"
+    if lost.call.refilled is not None:
+        return "gas"
     if not lost.call.items:
         return "cancel"
-    reserve = policy.wallets[lane.row["wallet"]].wallet_class == "reserve"
-    return "topup" if reserve else "payout"
+    if _reserve(lane, policy):
+        return "topup"
+    return "sweep" if is_sweep(lost.call.items[0].seq) else "payout"
+
+
+def _reserve(lane: _Lane, policy: Policy) -> bool:
+    return policy.wallets[lane.row["wallet"]].wallet_class == "reserve"

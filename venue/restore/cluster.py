@@ -118,14 +118,13 @@ def first_gap(names: Sequence[str], *, end: int, segment_bytes: int) -> str | No
         end: Where the backup ended: the log must go on from there.
         segment_bytes: How long each file is.
     """
-    numbers: dict[int, str] = {}
+    numbers: set[int] = set()
     timeline = ""
     for name in names:
-        match = _SEGMENT.fullmatch(name)
-        if match is not None and segment_bytes:
-            timeline = match[1]
-            number = int(match[2], 16) * (_HALF // segment_bytes) + int(match[3], 16)
-            numbers[number] = name
+        number = segment_number(name, segment_bytes)
+        if number is not None:
+            timeline = name[: len("00000001")]
+            numbers.add(number)
     if not numbers:
         return "every file"
     first = (end - 1) // segment_bytes
@@ -134,6 +133,14 @@ def first_gap(names: Sequence[str], *, end: int, segment_bytes: int) -> str | No
             high, low = divmod(number, _HALF // segment_bytes)
             return f"{timeline}{high:08X}{low:08X}"
     return None
+
+
+def segment_number(name: str, segment_bytes: int) -> int | None:
+    """Which file of a log ``name`` is, counted from its beginning; None if it is none of it."""
+    match = _SEGMENT.fullmatch(name)
+    if match is None or not segment_bytes:
+        return None
+    return int(match[2], 16) * (_HALF // segment_bytes) + int(match[3], 16)
 
 
 def _unpack(backup: BackupName, bucket: BackupBucket, files: Path, scratch: Path) -> None:

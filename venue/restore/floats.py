@@ -24,7 +24,10 @@ _READ = """
             join slots s on s.id = w.slot_id
             join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
             where (l.wallet, w.asset) = (f.wallet, f.asset)
-              and (w.state = 'slotted' or w.held_because = 'disputed')) as set_aside
+              and (w.state = 'slotted' or w.held_because = 'disputed'))
+           + (select coalesce(sum(t.amount), 0) from topups t
+              where (t.from_wallet, t.asset, t.state) = (f.wallet, f.asset, 'slotted'))
+               as set_aside
     from floats f where f.wallet = $1 order by f.asset"""
 _SET = "update floats set available = $3 where (wallet, asset) = ($1, $2)"
 

@@ -18,7 +18,8 @@ from seawall.ethereum.keys import Signature
 from seawall.ethereum.rpc import AsyncRpcClient, ChainView
 from seawall.ethereum.values import Receipt
 from venue.chain.transaction import Fees, Intent, encode_signed, transaction_hash
-from venue.contracts.calls import Call, Events, read_call, read_events
+from venue.contracts.approvals import Movement
+from venue.contracts.calls import Call, Events, Item, read_call, read_events
 
 _FINAL_WITHIN_S = 120.0
 """So long it is waited until what the ledger does not know is final; a real chain's finality takes
@@ -32,8 +33,10 @@ K = TypeVar("K")
 class Recorded:
     """What the ledger knows of a lane.
 
-    ``contract`` is the only address that it may call. ``in_flight`` are the hashes of the
+    ``contract`` is the only address that it may call, and ``gas_tank`` to have another key's gas
+    money refilled. ``in_flight`` are the hashes of the
     transactions on record by nonce, of slots that are not final; none for one that was not signed.
+    Every nonce below ``sent_below`` has a transaction that was sent, just now if not before.
     """
 
     address: str
@@ -41,6 +44,8 @@ class Recorded:
     chain_id: int
     next_nonce: int
     in_flight: Mapping[int, Sequence[str]]
+    sent_below: int = 0
+    gas_tank: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +64,20 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class LostSlot:
-    """What a lost slot did: its transaction, its call, and the events of its receipt."""
+    """What a lost slot did: its transaction, its call, and the events of its receipt.
+
+    ``moved`` is what it moved as approvers had signed.
+    """
 
     sent: Sent
     call: Call
     events: Events
+    moved: tuple[Movement, ...] = ()
+
+    @property
+    def left(self) -> list[Item | Movement]:
+        """All that it moved out of its contract."""
+        return [*self.events.paid.values(), *self.moved]
 
 
 async def settled_view(
@@ -81,7 +95,10 @@ async def settled_view(
         async with asyncio.timeout(_FINAL_WITHIN_S):
             while True:
                 # Before the view: what is sent meanwhile is then looked for next time.
-                sent = {name: await rpc.highest_nonce(each.address) for name, each in lanes.items()}
+                sent = {
+                    name: max(await rpc.highest_nonce(each.address), each.sent_below)
+                    for name, each in lanes.items()
+                }
                 view = await rpc.view()
                 used: dict[str, set[int]] = {}
                 unknown: dict[str, int] = {}
@@ -144,12 +161,12 @@ async def read_lost(
             f"nonce {missing[0]} of {lane.address} is used up, and no block since {first_block} has"
             " its transaction"
         )
-    return [await _lost(view, found[nonce], lane.contract) for nonce in sorted(nonces)]
+    return [await _lost(view, found[nonce], lane) for nonce in sorted(nonces)]
 
 
-async def _lost(view: ChainView, sent: Sent, contract: str) -> LostSlot:
+async def _lost(view: ChainView, sent: Sent, lane: Recorded) -> LostSlot:
     try:
-        call = _call(sent.intent, contract)
+        call = _call(sent.intent, lane)
     except ValueError as error:
         raise ServiceError(
             f"{sent.tx_hash} of {sent.intent.sender} is not the venue's: {error}",
@@ -159,14 +176,22 @@ async def _lost(view: ChainView, sent: Sent, contract: str) -> LostSlot:
     if receipt is None:
         raise ServiceError(f"there is no receipt of {sent.tx_hash}", remedy="run it again")
     await view.confirm(receipt)
-    return LostSlot(sent=sent, call=call, events=_events(receipt, contract))
+    moves = None if call.approval is None or not receipt.succeeded else call.approval.moves
+    return LostSlot(
+        sent=sent,
+        call=call,
+        events=_events(receipt, lane.contract),
+        moved=() if moves is None else (moves,),
+    )
 
 
-def _call(intent: Intent, contract: str) -> Call:
-    """What ``intent`` has the contract do. Raises ValueError for what the venue never does."""
-    if (intent.to, intent.value) != (contract, 0):
+def _call(intent: Intent, lane: Recorded) -> Call:
+    """What ``intent`` has a contract do. Raises ValueError for what the venue never does."""
+    call = read_call(intent.data)
+    called = lane.contract if call.refilled is None else lane.gas_tank
+    if (intent.to, intent.value) != (called, 0):
         raise ValueError(f"it goes to {intent.to} with {intent.value} wei")
-    return read_call(intent.data)
+    return call
 
 
 def _events(receipt: Receipt, contract: str) -> Events:

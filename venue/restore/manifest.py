@@ -58,19 +58,24 @@ def verify(files: Path, manifest: Path) -> None:
             raise ServiceError(f"the backup is damaged: {name} is not what its manifest says")
 
 
+def start_of(manifest: Path) -> int:
+    """The position in the log from which on a backup needs it. Raises :class:`ServiceError`."""
+    return _read(manifest, lambda found: min(_positions(found, "Start-LSN")))
+
+
 def end_of(manifest: Path) -> int:
     """The position in the log at which a backup ended. Raises :class:`ServiceError`."""
-
-    def end(found: Any) -> int:
-        ends = [each["End-LSN"].split("/") for each in found["WAL-Ranges"]]
-        return max(int(high, 16) * _HALF + int(low, 16) for high, low in ends)
-
-    return _read(manifest, end)
+    return _read(manifest, lambda found: max(_positions(found, "End-LSN")))
 
 
 def timeline_of(manifest: Path) -> int:
     """The timeline on which a backup ended. Raises :class:`ServiceError`."""
     return _read(manifest, lambda found: max(int(each["Timeline"]) for each in found["WAL-Ranges"]))
+
+
+def _positions(found: Any, which: str) -> list[int]:
+    halves = [each[which].split("/") for each in found["WAL-Ranges"]]
+    return [int(high, 16) * _HALF + int(low, 16) for high, low in halves]
 
 
 def _path(entry: Any) -> str:

@@ -2,7 +2,7 @@
 
 What the restored ledger already knows of a nonce is completed. If it wants the nonce for something
 else, the chain has decided: what can be in no block any more is kept as evidence, and whatever was
-to happen by it waits again.
+to happen by it waits again. The signers' own database is not touched: it knows all this already.
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from seawall.errors import ServiceError
-from venue.contracts.calls import outflow
 from venue.restore.losses import LostSlot, Sent
 
 if TYPE_CHECKING:
     from venue.database import Connection
 
-Purpose = Literal["payout", "topup", "cancel", "generation"]
+Purpose = Literal["payout", "topup", "cancel", "generation", "approval", "gas", "sweep"]
 
 _KNOWN = """
     select id, digest, purpose, state, raw is not null as signed,
            tx_hash = $4 or exists (select 1 from replacements r
                                    where (r.slot_id, r.tx_hash) = (s.id, $4)) as known,
-           exists (select 1 from sign_log l
-                   where (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce)
-                  ) as recorded
+           offered_epoch is not null as offered
     from slots s where (chain_id, address, nonce) = ($1, $2, $3) for update"""
 _FILL = """
     update slots set state = 'broadcast', raw = $2, tx_hash = $3, signer_region = $4
@@ -41,14 +38,6 @@ _REPLACED = """
 # Signed before its block at the latest; a window that is counted from then ends too late, never
 # too early.
 _AT = "least(clock_timestamp(), to_timestamp({}::bigint))"
-_LOG_REPLACEMENT = f"""
-    insert into sign_log_replacements (chain_id, address, nonce, max_fee_wei, priority_fee_wei,
-                                       region, raw, tx_hash, signed_by, requested_at, signed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $6, {_AT.format("$9")}, {_AT.format("$9")})
-    on conflict (chain_id, address, nonce, max_fee_wei, priority_fee_wei) do update
-    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
-        signed_at = excluded.signed_at
-    where sign_log_replacements.raw is null"""
 _SLOT = """
     insert into slots (chain_id, address, nonce, epoch, mode_epoch, admitted_epoch, purpose,
                        to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
@@ -60,44 +49,23 @@ _EVENTS = f"""
     select $1, state, case when state <> 'open' then $2 end, {_AT.format("$3")}
     from unnest(array['open', 'signed', 'broadcast']) as state
     on conflict (slot_id, state) do nothing"""
-_LOG = f"""
-    insert into sign_log (chain_id, address, nonce, digest, epoch, region, max_fee_wei,
-                          priority_fee_wei, raw, tx_hash, signed_by, requested_at, signed_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $6, {_AT.format("$11")}, {_AT.format("$11")})
-    on conflict (chain_id, address, nonce) do update
-    set raw = excluded.raw, tx_hash = excluded.tx_hash, signed_by = excluded.signed_by,
-        signed_at = excluded.signed_at
-    where sign_log.digest = excluded.digest and sign_log.raw is null"""
-_AMOUNTS = """
-    insert into signed_amounts (chain_id, address, nonce, token, amount)
-    select $1, $2, $3, * from unnest($4::text[], $5::numeric[]) on conflict do nothing"""
-
 _KEEP = """
-    insert into displaced (slot_id, displaced_by, slot, replacements, sign_log,
-                           sign_log_replacements)
+    insert into displaced (slot_id, displaced_by, slot, replacements)
     select s.id, $2, to_jsonb(s),
            (select coalesce(jsonb_agg(to_jsonb(r) order by r.n), '[]') from replacements r
-            where r.slot_id = s.id),
-           (select to_jsonb(l) from sign_log l
-            where (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce)),
-           (select coalesce(jsonb_agg(to_jsonb(l) order by l.max_fee_wei), '[]')
-            from sign_log_replacements l
-            where (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce))
+            where r.slot_id = s.id)
     from slots s where s.id = $1"""
-_FORGET = (
-    "delete from replacements where slot_id = $1",
-    """delete from sign_log_replacements l using slots s
-       where s.id = $1 and (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce)""",
-    """delete from sign_log l using slots s
-       where s.id = $1 and (l.chain_id, l.address, l.nonce) = (s.chain_id, s.address, s.nonce)""",
-)
+_FORGET = "delete from replacements where slot_id = $1"
 _RELEASE = (
     """update withdrawals set state = 'reserved', slot_id = null
        where slot_id = $1 and state = 'slotted'""",
     """update topups set state = 'requested', slot_id = null, seq = null
        where slot_id = $1 and state = 'slotted'""",
+    """update gas_refills set state = 'requested', slot_id = null
+       where slot_id = $1 and state = 'slotted'""",
     """update resolutions set state = 'requested', slot_id = null
        where slot_id = $1 and state = 'slotted'""",
+    "delete from approval_calls where slot_id = $1 and outcome is null",
 )
 # Nobody but the owner can switch these off, and they are on again when this commits.
 _KEEPS_ITS_USE = """
@@ -122,17 +90,19 @@ class SlotWriter:
     displaced: set[int] = field(default_factory=set)
 
     async def write(
-        self, row: Mapping[str, Any], contract: str, lost: LostSlot, purpose: Purpose
+        self, row: Mapping[str, Any], lost: LostSlot, purpose: Purpose, region: str
     ) -> tuple[int, bool]:
         """The slot of a transaction of the lane ``row``, and whether it was not on record as it is.
+
+        ``region`` is whose signer signed it.
 
         Raises :class:`ServiceError` if the nonce is on record for something else that people must
         look at.
         """
-        sent, intent, region = lost.sent, lost.sent.intent, row["signer_region"]
+        sent, intent = lost.sent, lost.sent.intent
         key = (row["chain_id"], row["address"], intent.nonce)
         use = (
-            *(purpose, contract, intent.data),
+            *(purpose, intent.to, intent.data),
             *(sent.fees.gas_limit, sent.fees.max_fee_wei, sent.fees.priority_fee_wei),
             *(intent.digest, region, sent.tx_hash, sent.raw),
         )
@@ -142,12 +112,12 @@ class SlotWriter:
         elif known["digest"] == intent.digest and known["known"]:
             return known["id"], False
         elif known["digest"] == intent.digest and known["signed"]:
-            await self._replacement(key, known["id"], sent, region)
+            await self._replacement(known["id"], sent, region)
             return known["id"], True
         elif known["digest"] == intent.digest:
             slot = known["id"]
             await self.connection.execute(_FILL, slot, sent.raw, sent.tx_hash, region)
-        elif known["purpose"] in ("generation", "cancel") or not known["recorded"]:
+        elif known["purpose"] in ("generation", "cancel", "gas") or not known["offered"]:
             slot = known["id"]
             await self._displace(slot, sent.tx_hash, use)
         else:
@@ -156,42 +126,27 @@ class SlotWriter:
                 f" {known['purpose']} that is on record, by {sent.tx_hash}",
                 remedy="people must look; nothing has been changed",
             )
-        moved = outflow(intent.data)
-        await self.connection.execute(
-            _LOG,
-            *(*key, intent.digest, row["epoch"], region),
-            *(sent.fees.max_fee_wei, sent.fees.priority_fee_wei, sent.raw, sent.tx_hash),
-            sent.mined_at_s,
-        )
-        await self.connection.execute(_AMOUNTS, *key, list(moved), list(moved.values()))
         await self.connection.execute(_EVENTS, slot, region, sent.mined_at_s)
         return int(slot), True
 
     async def _displace(self, slot: int, by: str, use: tuple[object, ...]) -> None:
         """Give ``slot`` the use that the chain knows; keep what it was, and free what it held.
 
-        That cannot have happened, for its nonce is used up. It moved no money out: it was signed
-        for nothing, or to cancel numbers or open a generation.
+        That cannot have happened, for its nonce is used up. It moved no money out: it was offered
+        to no signer, or was to cancel numbers, open a generation, or have gas money refilled.
         """
         await self.connection.execute(_KEEP, slot, by)
-        for statement in (*_FORGET, *_RELEASE):
+        for statement in (_FORGET, *_RELEASE):
             await self.connection.execute(statement, slot)
         await self.connection.execute(_KEEPS_ITS_USE.format("disable"))
         await self.connection.execute(_OTHER_USE, slot, *use)
         await self.connection.execute(_KEEPS_ITS_USE.format("enable"))
         self.displaced.add(slot)
 
-    async def _replacement(
-        self, key: tuple[int, str, int], slot: int, sent: Sent, region: str
-    ) -> None:
-        """Write a transaction that replaced the first one of ``slot``, and its signature."""
+    async def _replacement(self, slot: int, sent: Sent, region: str) -> None:
+        """Write a transaction that replaced the first one of ``slot``."""
         fees, signed = sent.fees, (sent.raw, sent.tx_hash, region)
         if not await self.connection.fetchval(_FILL_REPLACEMENT, slot, fees.max_fee_wei, *signed):
             await self.connection.execute(
                 _REPLACED, slot, fees.max_fee_wei, fees.priority_fee_wei, *signed
             )
-        await self.connection.execute(
-            _LOG_REPLACEMENT,
-            *(*key, fees.max_fee_wei, fees.priority_fee_wei, region, sent.raw, sent.tx_hash),
-            sent.mined_at_s,
-        )

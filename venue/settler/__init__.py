@@ -2,7 +2,8 @@
 
 - `claims`: choose withdrawals or a top-up and allocate a slot (one nonce, one transaction).
 - `signing_routes`: get a slot signed by the primary or the standby region.
-- `pipeline`: broadcast slots in the order of their nonces and follow them to finality.
+- `driver`: claim slots of a lane and broadcast them in the order of their nonces.
+- `follower`: follow the slots of a network to finality.
 - `posting`: write what became of a slot to the ledger.
 - `lanes`: lanes and slots in memory and in the database.
 - `settle`: put all of these together.

@@ -1,4 +1,4 @@
-"""Claims: the settler chooses withdrawals, a top-up or held ones, and allocates a slot for them.
+"""Claims: the settler chooses withdrawals, held ones or an approval, and allocates a slot for them.
 
 A claim is one transaction, which no flip of the mode can overtake. The advisory lock is taken in a
 statement of its own and the mode is read in a later one: under READ COMMITTED only then does the
@@ -27,15 +27,16 @@ from venue.contracts.calls import (
     generation_of,
     open_generation,
     outflow,
-    packed,
     pay,
     pay_gas_limit,
 )
 from venue.crash_points import committing
 from venue.database import Pool
 from venue.process import now_s
+from venue.settler import approvals, topups
 from venue.settler.batches import Candidate, select_batch, split_batch, sums
 from venue.settler.lanes import Lane, LaneLostError, Slot, SlotPurpose
+from venue.settler.posting import READ_FLOATS
 from venue.settler.velocity import Velocity
 
 _LOCK = "select pg_advisory_xact_lock_shared($1)"
@@ -50,10 +51,9 @@ _MODE = """
 _LANE = """
     select holder, epoch, next_nonce from lanes
     where (chain_id, address) = ($1, $2) for no key update"""
-_FLOATS = """
-    select asset, available from floats where wallet = $1 order by asset for no key update"""
 _WAITING = """
     select exists (select 1 from withdrawals where network = $1 and state = 'reserved') as payouts,
+           exists (select 1 from topups where (from_wallet, state) = ($2, 'requested')) as sweeps,
            exists (select 1 from resolutions r
                    join withdrawals w
                         on (w.id, w.seq, w.state) = (r.withdrawal_id, r.seq, 'unknown')
@@ -78,12 +78,6 @@ _ATTEMPT = """
 _SLOT_HELD = """
     update resolutions set state = 'slotted', slot_id = $1
     where id = any($2::bigint[]) and state = 'requested'"""
-_TOPUP = """
-    select t.id, t.asset, t.to_wallet, t.amount
-    from topups t join unnest($3::text[], $4::numeric[]) as room (asset, amount)
-         on room.asset = t.asset and t.amount <= room.amount
-    where t.network = $1 and t.from_wallet = $2 and t.state = 'requested'
-    order by t.requested_at limit 1 for no key update of t skip locked"""
 _OPENING = """
     select exists (select 1 from slots where (chain_id, address) = ($1, $2) and state <> 'final'
                    and purpose = 'generation')"""
@@ -96,8 +90,7 @@ _OPEN = """
                        to_address, value, data, gas_limit, max_fee_wei, priority_fee_wei, digest,
                        state)
     values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open') returning id"""
-_RECORDED = """
-    select exists (select 1 from sign_log where (chain_id, address, nonce) = ($1, $2, $3))"""
+_OFFERED = "select offered_epoch is not null from slots where id = $1"
 _OF_SLOT = """
     select id, seq, asset, amount, size, coalesce(paid_to, destination) as destination
     from withdrawals where slot_id = $1 and state = 'slotted' order by seq"""
@@ -107,12 +100,6 @@ _ADMIT_LESS = """
     where id = $1 and state = 'open'"""
 _RELEASE = """
     update withdrawals set state = 'reserved', slot_id = null where id = any($1::uuid[])"""
-_RELEASE_TOPUP = """
-    update topups t set state = 'requested', slot_id = null, seq = null
-    where t.slot_id = $1 and not exists (
-        select 1 from unnest($2::text[], $3::numeric[]) as cap (asset, amount)
-        where cap.asset = t.asset and t.amount <= cap.amount
-    ) returning t.id"""
 _EVENT = "insert into slot_events (slot_id, state) values ($1, 'open')"
 _NONCE = "update lanes set next_nonce = next_nonce + 1 where (chain_id, address) = ($1, $2)"
 _SLOT_WITHDRAWALS = """
@@ -124,14 +111,16 @@ _CHANGE_FLOATS = """
     update floats f set available = f.available + d.amount
     from unnest($2::text[], $3::numeric[]) as d (asset, amount)
     where f.wallet = $1 and f.asset = d.asset"""
-_SLOT_TOPUP = "update topups set state = 'slotted', slot_id = $1, seq = $3 where id = $2"
+_LOOK_EVERY_S = 1.0
+"""How often a lane looks for what no customer waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Whether there are withdrawals to pay, and held ones whose number is to be cancelled."""
+    """Whether there are withdrawals to pay, held ones whose number is to be cancelled, sweeps."""
 
     payouts: bool
+    sweeps: bool
     resolutions: bool
 
 
@@ -150,11 +139,12 @@ class Claims:
     tokens: Mapping[str, str]
     contracts: Mapping[str, str]
     _velocities: dict[str, Velocity] = field(default_factory=dict)
+    _looked_at_s: dict[str, float] = field(default_factory=dict)
 
     async def recall(self, lane: Lane) -> None:
         """Count what was claimed on ``lane`` before this settler took it."""
-        velocity = self._velocity(lane)
-        assets = {self._token(asset): asset for asset in velocity.caps.amounts}
+        velocity = self.velocity_of(lane)
+        assets = {self.token(asset): asset for asset in velocity.caps.amounts}
         rows = await self.pool.fetch(
             _RECENT, lane.chain_id, lane.address, velocity.caps.transactions
         )
@@ -169,11 +159,12 @@ class Claims:
 
     def signed(self, slot: Slot) -> None:
         """The signer has just signed ``slot``."""
-        self._velocity(slot.lane).signed(slot.id, now_s=now_s())
+        self.velocity_of(slot.lane).signed(slot.id, now_s=now_s())
 
-    async def waiting(self) -> Waiting:
-        """What there is to claim; costs two index scans, no lock."""
-        return Waiting(**dict(await self.pool.fetchrow(_WAITING, self.network) or {}))
+    async def waiting(self, lane: Lane) -> Waiting:
+        """What there is to claim on the lane that pays; costs three index scans, no lock."""
+        row = await self.pool.fetchrow(_WAITING, self.network, lane.wallet)
+        return Waiting(**dict(row or {}))
 
     async def claim_payouts(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
         """Claim one slot for the next withdrawals; None if nothing may or can be paid now.
@@ -181,18 +172,18 @@ class Claims:
         Raises :class:`LaneLostError`.
         """
         wallet = self.policy.wallets[lane.wallet]
-        velocity = self._velocity(lane)
+        velocity = self.velocity_of(lane)
         room = velocity.room(now_s=now_s())
         if room is None:
             return None
         async with committing(self.pool, "claim payouts") as connection:
-            claim = await self._begin(connection, lane)
+            claim = await self.begin(connection, lane)
             if claim is None:
                 return None
             sizes = self._sizes(claim.tier)
             floats = {
                 row["asset"]: row["available"]
-                for row in await connection.fetch(_FLOATS, lane.wallet)
+                for row in await connection.fetch(READ_FLOATS, lane.wallet)
             }
             resting = {row["asset"] for row in await connection.fetch(_PAUSES, self.network)}
             rows = [
@@ -220,7 +211,7 @@ class Claims:
                 return None
             chosen = await self._renumbered(connection, claim, chosen)
             items = self._items(chosen)
-            slot = await self._open(
+            slot = await self.open_slot(
                 connection,
                 lane,
                 claim,
@@ -253,16 +244,16 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
-        velocity = self._velocity(lane)
+        velocity = self.velocity_of(lane)
         if velocity.room(now_s=now_s()) is None:
             return None
         async with committing(self.pool, "claim a generation") as connection:
-            claim = await self._begin(connection, lane)
+            claim = await self.begin(connection, lane)
             if claim is None:
                 return None
             if await connection.fetchval(_OPENING, lane.chain_id, lane.address):
                 return None
-            slot = await self._open(
+            slot = await self.open_slot(
                 connection,
                 lane,
                 claim,
@@ -275,44 +266,51 @@ class Claims:
         lane.in_flight += 1
         return slot
 
-    async def claim_topup(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
-        """Claim one slot for the oldest requested top-up out of the lane's wallet, or None.
+    def may_look(self, lane: Lane) -> bool:
+        """Whether a second has passed since it was last asked of ``lane``.
+
+        For what nobody waits for in milliseconds: approvals on a reserve's lane, sweeps on the one
+        that pays.
+        """
+        if now_s() < self._looked_at_s.get(lane.wallet, -_LOOK_EVERY_S) + _LOOK_EVERY_S:
+            return False
+        self._looked_at_s[lane.wallet] = now_s()
+        return True
+
+    async def approval_due(self, lane: Lane) -> bool:
+        """Whether there is something to claim with :meth:`claim_approval`."""
+        return await approvals.any_due(self.pool, lane.wallet)
+
+    async def claim_approval(self, lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        """Claim one slot that hands in what people have signed about an approval, or None.
 
         Raises :class:`LaneLostError`.
         """
-        velocity = self._velocity(lane)
+        velocity = self.velocity_of(lane)
         room = velocity.room(now_s=now_s())
         if room is None:
             return None
+        # A step of a reserve's lane, like a top-up.
         async with committing(self.pool, "claim a top-up") as connection:
-            claim = await self._begin(connection, lane)
+            claim = await self.begin(connection, lane)
             if claim is None:
                 return None
-            row = await connection.fetchrow(
-                _TOPUP, self.network, lane.wallet, list(room), list(room.values())
-            )
-            if row is None:
+            call = await approvals.due_call(connection, lane.wallet)
+            if call is None or any(
+                amount > room.get(asset, 0) for asset, amount in call.moves.items()
+            ):
                 return None
-            # The nonce serves as the number within the generation: it is unique in this wallet's
-            # contract, because only this lane calls the contract.
-            item = Item(
-                seq=packed(claim.generation, claim.next_nonce),
-                id=row["id"],
-                to=self.contracts[row["to_wallet"]],
-                token=self._token(row["asset"]),
-                amount=row["amount"],
-            )
-            slot = await self._open(
+            slot = await self.open_slot(
                 connection,
                 lane,
                 claim,
-                purpose="topup",
-                data=pay([item]),
-                cost=fees(base_fee_wei=base_fee_wei, gas_limit=pay_gas_limit(1)),
+                purpose="approval",
+                data=call.data,
+                cost=fees(base_fee_wei=base_fee_wei, gas_limit=call.gas_limit),
                 items=1,
             )
-            await connection.execute(_SLOT_TOPUP, slot.id, row["id"], item.seq)
-        velocity.claimed(slot.id, {row["asset"]: row["amount"]})
+            await approvals.record_call(connection, slot, call)
+        velocity.claimed(slot.id, call.moves)
         lane.in_flight += 1
         return slot
 
@@ -321,17 +319,17 @@ class Claims:
 
         Raises :class:`LaneLostError`.
         """
-        velocity = self._velocity(lane)
+        velocity = self.velocity_of(lane)
         if velocity.room(now_s=now_s()) is None:
             return None
         async with committing(self.pool, "claim a cancellation") as connection:
-            claim = await self._begin(connection, lane)
+            claim = await self.begin(connection, lane)
             if claim is None:
                 return None
             rows = await connection.fetch(_HELD, lane.chain_id, lane.address, ITEMS_MAX)
             if not rows:
                 return None
-            slot = await self._open(
+            slot = await self.open_slot(
                 connection,
                 lane,
                 claim,
@@ -355,26 +353,26 @@ class Claims:
         """Look again whether mode and caps allow what ``slot`` does; False to wait.
 
         Payments that the mode now defers wait again, as do those that would fit into no window of
-        the signer's caps, and the nonce is used for the rest, or for nothing. What the signer has
-        recorded may be out already and keeps its use.
+        the signer's caps, and the nonce is used for the rest, or for nothing. What was offered to a
+        signer may be out already and keeps its use.
 
         Raises :class:`LaneLostError`.
         """
         lane = slot.lane
         async with committing(self.pool, "admit again") as connection:
-            claim = await self._begin(connection, lane, claims=False)
+            claim = await self.begin(connection, lane, claims=False)
             if claim is None:
                 return False
-            if await connection.fetchval(_RECORDED, lane.chain_id, lane.address, slot.nonce):
+            if await connection.fetchval(_OFFERED, slot.id):
                 return True
-            velocity = self._velocity(lane)
+            velocity = self.velocity_of(lane)
             rows = await connection.fetch(_OF_SLOT, slot.id) if slot.purpose == "payout" else []
             kept, deferred = split_batch(
                 [Candidate.of(dict(row)) for row in rows],
                 sizes=self._sizes(claim.tier),
                 caps=velocity.caps.amounts,
             )
-            released = await self._release_topup(connection, slot, velocity.caps.amounts)
+            released = await self._release(connection, slot, claim, velocity.caps.amounts)
             if not (deferred or released):
                 await connection.execute(_ADMIT, slot.id, claim.mode_epoch)
                 return True
@@ -392,7 +390,7 @@ class Claims:
         slot.fees = replace(slot.fees, gas_limit=gas_limit)
         return True
 
-    async def _begin(self, connection: Any, lane: Lane, *, claims: bool = True) -> _Claim | None:
+    async def begin(self, connection: Any, lane: Lane, *, claims: bool = True) -> Claim | None:
         """Lock the mode and the lane; None if nothing may be done now.
 
         A halt is only for who ``claims``: what was claimed before it goes on.
@@ -408,7 +406,7 @@ class Claims:
             raise LaneLostError(
                 f"the lane of {lane.wallet} is held by {row['holder']} at epoch {row['epoch']}"
             )
-        return _Claim(
+        return Claim(
             mode_epoch=mode["epoch"],
             tier=mode["tier"],
             generation=mode["generation"],
@@ -417,7 +415,7 @@ class Claims:
         )
 
     async def _renumbered(
-        self, connection: Any, claim: _Claim, chosen: Sequence[Candidate]
+        self, connection: Any, claim: Claim, chosen: Sequence[Candidate]
     ) -> list[Candidate]:
         """``chosen`` with new numbers for those whose number is of an earlier generation.
 
@@ -434,22 +432,25 @@ class Claims:
             )
         return [replace(each, seq=seqs.get(each.id, each.seq)) for each in chosen]
 
-    async def _open(
+    async def open_slot(
         self,
         connection: Any,
         lane: Lane,
-        claim: _Claim,
+        claim: Claim,
         *,
         purpose: SlotPurpose,
         data: bytes,
         cost: Fees,
         items: int,
+        to: str | None = None,
     ) -> Slot:
+        """Open the lane's next nonce for a call of ``to``, which is its contract unless given."""
+        called = to or lane.contract
         intent = Intent(
             chain_id=lane.chain_id,
             sender=lane.address,
             nonce=claim.next_nonce,
-            to=lane.contract,
+            to=called,
             value=0,
             data=data,
         )
@@ -461,7 +462,7 @@ class Claims:
             claim.lane_epoch,
             claim.mode_epoch,
             purpose,
-            lane.contract,
+            called,
             0,
             intent.data,
             cost.gas_limit,
@@ -476,7 +477,7 @@ class Claims:
             lane=lane,
             purpose=purpose,
             nonce=claim.next_nonce,
-            to=lane.contract,
+            to=called,
             value=0,
             data=intent.data,
             fees=cost,
@@ -490,15 +491,18 @@ class Claims:
         change = {asset: sign * amount for asset, amount in sums(moved).items()}
         await connection.execute(_CHANGE_FLOATS, wallet, list(change), list(change.values()))
 
-    async def _release_topup(self, connection: Any, slot: Slot, caps: Mapping[str, int]) -> bool:
-        """Let the top-up of ``slot`` wait if it would fit into no window; whether it had to."""
-        if slot.purpose != "topup":
-            return False
-        assets, amounts = list(caps), list(caps.values())
-        released = await connection.fetchval(_RELEASE_TOPUP, slot.id, assets, amounts)
-        return released is not None
+    async def _release(
+        self, connection: Any, slot: Slot, claim: Claim, caps: Mapping[str, int]
+    ) -> bool:
+        """Let what pays no customer by ``slot`` wait if it must not be signed any more; if so."""
+        if slot.purpose == "approval":
+            return await approvals.release(connection, slot, caps)
+        if slot.stays_inside:
+            return await topups.release(connection, slot, caps, tier=claim.tier)
+        return False
 
-    def _velocity(self, lane: Lane) -> Velocity:
+    def velocity_of(self, lane: Lane) -> Velocity:
+        """What the signer's caps leave to the lane."""
         if lane.wallet not in self._velocities:
             caps = signer_caps(self.policy, lane.wallet)
             self._velocities[lane.wallet] = Velocity(caps=caps)
@@ -514,13 +518,14 @@ class Claims:
                 seq=each.seq,
                 id=each.id,
                 to=each.destination,
-                token=self._token(each.asset),
+                token=self.token(each.asset),
                 amount=each.amount,
             )
             for each in chosen
         ]
 
-    def _token(self, asset: str) -> str:
+    def token(self, asset: str) -> str:
+        """The token of ``asset`` as calls name it."""
         return NATIVE if asset == self.policy.networks[self.network].native else self.tokens[asset]
 
     def _floors(self, wallet: str) -> dict[str, int]:
@@ -532,7 +537,9 @@ class Claims:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Claim:
+class Claim:
+    """What a claim rests on: the epochs of mode and lane, the tier, and the nonce that is next."""
+
     mode_epoch: int
     tier: Tier
     generation: int

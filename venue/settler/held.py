@@ -162,9 +162,7 @@ _PAY_ANEW = """
         queued_at = clock_timestamp(),
         paid_to = coalesce((select destination from resolutions where id = $1), paid_to)
     where id = $2 and state = 'unknown'"""
-_LOWER_FLOAT = """
-    update floats set available = least(available, greatest(available - $3, 0))
-    where (wallet, asset) = ($1, $2)"""
+_LOWER_FLOAT = "select lower_float($1, $2, $3)"
 _DISPUTED = "update withdrawals set reason = $2 where id = $1"
 
 _log = logging.getLogger(__name__)

@@ -22,8 +22,16 @@ from venue.crash_points import Step, committing
 from venue.database import Pool
 from venue.signer.protocol import Signed
 
+TOP_UP_RESTS_S = 5.0
+TOP_UP_RESTS_S_MAX = 40.0
+"""How long a top-up that moved nothing rests, which doubles from one to the next, and its bound.
+
+Each try is a transaction with its gas, and what keeps an asset from moving, such as its issuer, may
+do so for hours; once it moves again, customers wait this long for it at most.
+"""
+
 Purpose = Literal["payout", "topup"]
-SlotPurpose = Literal["payout", "topup", "cancel", "generation"]
+SlotPurpose = Literal["payout", "topup", "cancel", "generation", "approval", "gas", "sweep"]
 SlotState = Literal["open", "signed", "broadcast", "included", "final"]
 
 
@@ -40,6 +48,8 @@ class Lane:
     all while one of its slots is ``disputed``: its nonce is used up, and not by its transaction.
     ``stuck`` are slots whose fees are too low and may not be raised any more, and None if that is
     so of whatever would be sent now.
+    ``rests`` are assets whose last top-up or sweep moved nothing: for how long they rest, and until
+    when on the monotonic clock.
     While its contract has a generation ``to_open``, only that is claimed. ``generation`` is the
     ledger's.
     """
@@ -59,6 +69,7 @@ class Lane:
     stuck: set[int | None] = field(default_factory=set)
     to_open: int | None = None
     generation: int = 0
+    rests: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def reverted(self, items: int, *, rest_until_s: float) -> None:
         """Rest, and then try half of the ``items`` that reverted as a whole."""
@@ -69,14 +80,27 @@ class Lane:
         """A transaction ran to its end: the next one may be twice as long."""
         self.items_max = min(ITEMS_MAX, 2 * self.items_max)
 
+    def topped_up(self, asset: str, *, moved: bool, now_s: float) -> None:
+        """A top-up or sweep of ``asset`` is final; one that ``moved`` nothing rests longer."""
+        before_s, _ = self.rests.pop(asset, (0.0, 0.0))
+        if not moved:
+            rest_s = min(max(TOP_UP_RESTS_S, 2 * before_s), TOP_UP_RESTS_S_MAX)
+            self.rests[asset] = rest_s, now_s + rest_s
+
+    def may_top_up(self, asset: str, *, now_s: float) -> bool:
+        """Whether a top-up or sweep of ``asset`` may be tried."""
+        _, until_s = self.rests.get(asset, (0.0, now_s))
+        return until_s <= now_s
+
 
 @dataclass(kw_only=True)
 class Slot:
     """One nonce: its intent and the state of its transaction.
 
-    ``purpose`` is what its transaction does: pay withdrawals, move a top-up, cancel the numbers of
-    held withdrawals, or open a generation. ``items`` is how many of these it does;
-    ``sent_at_block`` is the number of the newest block when the transaction was last broadcast.
+    ``purpose`` is what its transaction does: pay withdrawals, move a top-up or a sweep, cancel the
+    numbers of held withdrawals, open a generation, hand in what approvers signed, or have the gas
+    money of another key refilled. ``items`` is how many of these it does; ``sent_at_block`` is the
+    number of the newest block when the transaction was last broadcast.
 
     ``fees``, ``tx_hash``, ``raw`` and ``signer_region`` are of its newest transaction,
     ``replaced`` are the hashes of earlier ones with lower fees: any of them may still be the one
@@ -112,6 +136,11 @@ class Slot:
             self.replaced.append(self.tx_hash)
         self.fees, self.raw, self.tx_hash, self.signer_region = fees, raw, tx_hash, region
         self.passed_over = 0
+
+    @property
+    def stays_inside(self) -> bool:
+        """Whether it moves money between a hot wallet and its reserve."""
+        return self.purpose in ("topup", "sweep")
 
     @property
     def hashes(self) -> list[str]:

@@ -5,7 +5,8 @@ one view of the chain (one endpoint, one finalized block): bits of an older bloc
 events that are right. The ledger is changed by one set-based transaction per slot, which the
 database refuses to make twice.
 
-- Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount.
+- Paid: reserved +amount, hot -amount. A top-up: reserve -amount, hot +amount. A sweep: hot
+  -amount, reserve +amount.
 - Failed beyond doubt: the float is raised again, and the withdrawal is held as ``unknown``. But if
   its asset moved for nobody then, it is ``reserved`` again, and the asset rests until it moves.
 - Events and bitmap disagree: the withdrawal is held as ``unknown``, and its float stays lowered.
@@ -196,7 +197,8 @@ _EVENT = "insert into slot_events (slot_id, state, signer_region) values ($1, 'f
 _ITEMS = """
     select seq, id, coalesce(paid_to, destination) as destination, asset, amount from withdrawals
     where slot_id = $1 and state = 'slotted' order by seq"""
-_TOPUP_ITEM = "select id, seq, to_wallet, asset, amount from topups where slot_id = $1"
+_TOPUP_ITEM = """
+    select id, seq, from_wallet, to_wallet, asset, amount from topups where slot_id = $1"""
 _POST = """
     with resolved as (
         update withdrawals set state = 'posted', held_because = null
@@ -232,7 +234,7 @@ _RELEASE = """
 _PAUSE = """
     insert into asset_pauses (network, asset) select $1, unnest($2::text[])
     on conflict do nothing returning asset"""
-_PAUSED = "select asset from asset_pauses where network = $1 order by asset"
+PAUSED = "select asset from asset_pauses where network = $1 order by asset"
 _RESUME = "delete from asset_pauses where (network, asset) = ($1, $2)"
 _QUEUE_ANEW = """
     update withdrawals set queued_at = clock_timestamp()
@@ -242,6 +244,8 @@ LOCK_FLOATS = "select 1 from floats where wallet = $1 order by asset for no key 
 _OF_SLOT = """
     select id from withdrawals
     where slot_id = $1 and seq = any($2::bigint[]) and state = 'slotted' for no key update"""
+READ_FLOATS = """
+    select asset, available from floats where wallet = $1 order by asset for no key update"""
 RAISE_FLOAT = "update floats set available = available + $3 where (wallet, asset) = ($1, $2)"
 _POST_TOPUP = """
     with resolved as (
@@ -249,10 +253,11 @@ _POST_TOPUP = """
         returning id, network, asset, amount
     ), posted as (
         insert into postings (kind, topup_id)
-        select 'topup', id from resolved returning id, topup_id
+        select $3, id from resolved returning id, topup_id
     ), entered as (
         insert into entries (posting_id, account_id, amount)
-        select p.id, a.id, case a.kind when 'hot' then r.amount else -r.amount end
+        select p.id, a.id, case when (a.kind = 'hot') = ($3 = 'topup')
+                                then r.amount else -r.amount end
         from posted p join resolved r on r.id = p.topup_id
         join accounts a on (a.bucket, a.network, a.asset) = ($2, r.network, r.asset)
                        and a.kind in ('reserve', 'hot')
@@ -262,6 +267,7 @@ _POST_TOPUP = """
 _ASK_AGAIN = """
     update topups set state = 'requested', slot_id = null, seq = null
     where slot_id = $1 and state = 'slotted'"""
+_END_REFILL = "update gas_refills set state = 'done' where slot_id = $1 and state = 'slotted'"
 
 _log = logging.getLogger(__name__)
 
@@ -288,7 +294,7 @@ async def post_paid(connection: Any, withdrawals: Sequence[UUID]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """Writes settlements of payouts and top-ups to the ledger.
+    """Writes settlements of payouts, top-ups and sweeps to the ledger.
 
     ``tokens`` are addresses by asset, ``contracts`` are addresses by wallet, ``buckets`` by wallet.
     """
@@ -301,10 +307,10 @@ class Poster:
 
     async def items(self, slot: Slot) -> list[Item]:
         """What the slot was to pay: from the venue's records, not from the calldata."""
-        if slot.purpose == "topup":
+        if slot.stays_inside:
             row = await self.pool.fetchrow(_TOPUP_ITEM, slot.id)
-            if row is None:
-                raise InternalError(f"slot {slot.id} has no top-up")
+            if row is None:  # it was tried in vain, and a later slot of a lost ledger had it
+                return []
             to = self.contracts[row["to_wallet"]]
             return [
                 Item(
@@ -335,16 +341,23 @@ class Poster:
         async with committing(self.pool, "post") as connection:
             if not await mark_final(connection, slot):
                 return False
-            if slot.purpose == "topup":
+            if slot.stays_inside:
                 await self._post_topup(connection, slot, settlement)
             else:
                 await self._post_payouts(connection, slot, settlement)
         slot.state = "final"
         return True
 
+    async def end_refill(self, slot: Slot) -> None:
+        """Commit that a slot which refilled gas money is final; it moved none of the ledger's."""
+        async with committing(self.pool, "post") as connection:
+            if await mark_final(connection, slot):
+                await connection.execute(_END_REFILL, slot.id)
+        slot.state = "final"
+
     async def paused(self, network: str) -> dict[str, str]:
         """The assets that rest on ``network``, with their tokens."""
-        rows = await self.pool.fetch(_PAUSED, network)
+        rows = await self.pool.fetch(PAUSED, network)
         return {row["asset"]: self._token(row["asset"]) for row in rows}
 
     async def resume(self, network: str, asset: str) -> None:
@@ -412,19 +425,27 @@ class Poster:
             await connection.execute(RAISE_FLOAT, slot.lane.wallet, asset, amount)
 
     async def _post_topup(self, connection: Any, slot: Slot, settlement: Settlement) -> None:
+        what = f"the {slot.purpose} of slot {slot.id}"
         if settlement.unclear:
-            raise InternalError(f"the top-up of slot {slot.id} is not settled, it is unclear")
-        if not settlement.all_paid:
-            _log.warning("slot %s: the top-up did not move and is asked for again", slot.id)
-            await connection.execute(_ASK_AGAIN, slot.id)
-            return
+            raise InternalError(f"{what} is not settled, it is unclear")
         row = await connection.fetchrow(_TOPUP_ITEM, slot.id)
-        done = await connection.fetchrow(_POST_TOPUP, slot.id, self.buckets[slot.lane.wallet])
-        if (done["topups"], done["entries"]) != (1, 2):
-            raise InternalError(
-                f"the top-up of slot {slot.id} moved, but the ledger would take {dict(done)}"
+        if row is None:
+            return
+        raised = row["to_wallet"]
+        if settlement.all_paid:
+            done = await connection.fetchrow(
+                _POST_TOPUP, slot.id, self.buckets[slot.lane.wallet], slot.purpose
             )
-        await connection.execute(RAISE_FLOAT, row["to_wallet"], row["asset"], row["amount"])
+            if (done["topups"], done["entries"]) != (1, 2):
+                raise InternalError(f"{what} moved, but the ledger would take {dict(done)}")
+        else:
+            _log.warning("%s did not move and is asked for again", what)
+            await connection.execute(_ASK_AGAIN, slot.id)
+            if slot.purpose == "topup":
+                return
+            raised = row["from_wallet"]
+        # A wallet that pays has a float; a reserve has none, and nothing is raised.
+        await connection.execute(RAISE_FLOAT, raised, row["asset"], row["amount"])
 
     def _token(self, asset: str) -> str:
         return NATIVE if asset == self.native else self.tokens[asset]

@@ -23,13 +23,17 @@ from venue.contracts.calls import NATIVE
 from venue.database import Pool, connect, open_pool, while_open
 from venue.process import pause
 from venue.settler.agreement import compare, given_out
+from venue.settler.approvals import ApprovalPoster
 from venue.settler.claims import Claims
+from venue.settler.driver import Driver
+from venue.settler.endpoints import HomingRpcClient
+from venue.settler.follower import Follower
 from venue.settler.held import Resolver
 from venue.settler.lanes import Lane, Lanes, Purpose, Slot, SlotProgress
 from venue.settler.lease import SettlerLease
 from venue.settler.metrics import SettlerMetrics
-from venue.settler.pipeline import Driver, Follower
 from venue.settler.posting import Poster
+from venue.settler.refills import Refills
 from venue.settler.signing_routes import SigningRoutes
 
 _DATABASE_CONNECTIONS = 6
@@ -150,7 +154,7 @@ async def settle_through(
     async with AsyncExitStack() as stack:
         sides = {getattr(site.rpc, side): side for side in SIDES}
         rpc = await stack.enter_async_context(
-            AsyncRpcClient(
+            HomingRpcClient(
                 network,
                 tuple(sides),
                 client=ports.nodes,
@@ -182,6 +186,7 @@ async def settle_through(
             progress=progress,
             poster=poster,
             resolver=Resolver(pool=pool, tokens={native: NATIVE} | tokens),
+            approvals=ApprovalPoster(pool=pool),
             metrics=metrics,
             homes={
                 lane.wallet: next(other.contract for other in lanes if other is not lane)
@@ -200,10 +205,13 @@ async def settle_through(
             tokens=tokens,
             contracts=contracts,
         )
+        gas_tank = None if site.gas_tank is None else site.gas_tank.lower()
+        refills = Refills(claims=claims, gas_tank=gas_tank)
         drivers += [
             Driver(
                 lane=lane,
                 claims=claims,
+                refills=refills,
                 routes=routes,
                 progress=progress,
                 follower=follower,
@@ -236,7 +244,7 @@ async def _settle_lanes(
     follower: Follower,
     *,
     listen: Callable[[], Awaitable[Listener]],
-    rpc: AsyncRpcClient,
+    rpc: HomingRpcClient,
     metrics: SettlerMetrics,
     stop: asyncio.Event,
     ready: Callable[[], None],
@@ -255,6 +263,7 @@ async def _settle_lanes(
         await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: _wake(drivers))
         ready()
         loops = [follower.loop(stop), routes.probe_loop(stop), _record_opened(held, stop)]
+        loops.append(rpc.keep_home(stop))
         loops += [
             loop for driver in drivers for loop in (driver.claim_loop(stop), driver.send_loop(stop))
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -36,19 +36,22 @@ TIMEOUT_S = SIGNER_TIMEOUT_MS / 1_000
 _BETWEEN_FAILURES_S = 0.25
 _WAIT_S: Mapping[SignRefusalCode, float] = {
     "throttled": 0.05,
+    "records_unavailable": 0.1,
     "log_unavailable": 0.1,
     "unknown_caller": 1.0,
     "not_allowed": 1.0,
 }
 """Pauses after refusals that are no reason to fail over.
 
-A throttled signer works, and its bucket's share refills continuously. Without its log no region
-signs, and both have the same one. Who is not known to a signer waits for people, whom it pages.
+A throttled signer works, and its bucket's share refills continuously. Without the venue's records
+or the sign log no region signs, and both have the same ones. Who is not known to a signer waits for
+people, whom it pages.
 """
-_UNLOGGED_MAX = 10
-"""After so many refusals for want of the log in a row, about 3 s, it is the region that is cut off.
+_WITHOUT_DATABASE: Collection[SignRefusalCode] = ("records_unavailable", "log_unavailable")
+_WITHOUT_DATABASE_MAX = 10
+"""After so many of these refusals in a row, about 3 s, it may be the region that is cut off.
 
-We write to the same database all the time, so it is there.
+If it is the sign log that is away, the other region does not sign either, and its probes say so.
 """
 _PROBE_TICK_S = 0.1
 _log = logging.getLogger(__name__)
@@ -108,7 +111,7 @@ class SigningRoutes:
 
         Raises :class:`LaneLostError`, :class:`StaleModeError`, :class:`OverCapError`.
         """
-        failures = unlogged = 0
+        failures = without = 0
         while not stop.is_set():
             region, epoch = slot.lane.signer_region, slot.lane.epoch
             try:
@@ -121,12 +124,12 @@ class SigningRoutes:
                     raise _LOOK_AGAIN[error.code](error.reason) from error
                 if error.code == "no_slot" and fees is not None:
                     return None
-                unlogged = unlogged + 1 if error.code == "log_unavailable" else 0
-                if error.code in _WAIT_S and unlogged < _UNLOGGED_MAX:
+                without = without + 1 if error.code in _WITHOUT_DATABASE else 0
+                if error.code in _WAIT_S and without < _WITHOUT_DATABASE_MAX:
                     _log.info("%s did not sign: %s", region, error.reason)
                     await pause(stop, _WAIT_S[error.code])
                     continue
-                if error.code not in ("provider_unavailable", "log_unavailable"):
+                if error.code not in ("provider_unavailable", *_WITHOUT_DATABASE):
                     raise InternalError(
                         f"the signer of {region} refuses slot {slot.id}: {error.reason}"
                     ) from error

@@ -33,6 +33,7 @@ _STATUS: dict[SignRefusalCode, int] = {
     "digest_conflict": 409,
     "over_cap": 429,
     "provider_unavailable": 503,
+    "records_unavailable": 503,
     "log_unavailable": 503,
     "throttled": 429,
     "bad_request": 422,

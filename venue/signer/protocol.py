@@ -17,6 +17,7 @@ SignRefusalCode: TypeAlias = Literal[
     "digest_conflict",
     "over_cap",
     "provider_unavailable",
+    "records_unavailable",
     "log_unavailable",
     "throttled",
     "bad_request",

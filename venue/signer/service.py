@@ -1,7 +1,7 @@
 """The signing service: record the digest, let the key provider sign, store the signature.
 
-A second request for the same intent gets the stored signature. No database lock is held while the
-provider works; a signature that comes back late is checked against the lane's epoch again.
+A second request for the same intent gets the stored signature, under whatever epoch it is made. No
+database lock is held while the provider works; of two signatures of one intent the first is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from venue.chain.transaction import (
     signing_hash,
     transaction_hash,
 )
-from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments
+from venue.contracts import approvals
+from venue.contracts.calls import ITEMS_MAX, pay_gas_limit, payments, refilled
 from venue.crash_points import crash_point
 from venue.signer.bulkhead import Bulkhead
 from venue.signer.logs import ProofLog, SignLog
@@ -38,11 +39,12 @@ from venue.signer.protocol import (
 from venue.signer.provider import Provider
 
 SignResult = Literal[
-    "signed", "replayed", "refused", "unavailable", "unlogged", "throttled", "capped"
+    "signed", "replayed", "refused", "unavailable", "unread", "unlogged", "throttled", "capped"
 ]
 _RESULTS: tuple[SignResult, ...] = get_args(SignResult)
 _RESULT_OF: Mapping[SignRefusalCode, SignResult] = {
     "provider_unavailable": "unavailable",
+    "records_unavailable": "unread",
     "log_unavailable": "unlogged",
     "throttled": "throttled",
     "over_cap": "capped",
@@ -66,6 +68,7 @@ class SignerMetrics:
     )
     requests: prometheus_client.Counter = field(init=False)
     seconds: prometheus_client.Histogram = field(init=False)
+    unreachable: prometheus_client.Gauge = field(init=False)
     strangers: prometheus_client.Counter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,14 @@ class SignerMetrics:
         )
         strangers.labels(self.region)
         object.__setattr__(self, "strangers", strangers)
+        unreachable = prometheus_client.Gauge(
+            metrics_names.SIGN_LOG_UNREACHABLE,
+            "1 while the sign log does not answer: nothing is signed",
+            ("region",),
+            registry=self.registry,
+        )
+        unreachable.labels(self.region)
+        object.__setattr__(self, "unreachable", unreachable)
 
     def count(self, outcome: SignResult) -> None:
         """Count one request with this result."""
@@ -107,7 +118,9 @@ class SigningService:
 
     By wallet, ``chains`` are chain ids and ``addresses`` addresses of keys; ``contracts`` are the
     contracts that a key may call, and a key without one signs no transaction; ``recipients`` are
-    the only ones that a wallet pays, which others may pay anybody.
+    the only ones that a wallet pays, which others may pay anybody. Such a wallet pays others only
+    as approvers have signed, which its contract checks. ``tanks`` are contracts that a key may call
+    to have another one's gas money refilled; they pay nobody else.
     """
 
     region: str
@@ -120,6 +133,7 @@ class SigningService:
     contracts: Mapping[str, str]
     recipients: Mapping[str, str]
     metrics: SignerMetrics
+    tanks: Mapping[str, str] = field(default_factory=dict)
 
     async def sign(self, request: SignRequest) -> Signed:
         """The stored signature of the request's intent. Raises :class:`SigningRefusedError`."""
@@ -145,7 +159,7 @@ class SigningService:
         return proven
 
     async def probe(self) -> None:
-        """Let the provider sign a fixed text that is no transaction.
+        """Let the provider sign a fixed text that is no transaction, once the sign log answers.
 
         By the key of a reserve, if there is one: AWS's own log then shows no signature of a key
         that pays customers but those that paid them.
@@ -155,7 +169,17 @@ class SigningService:
 
         Raises :class:`SigningRefusedError`.
         """
+        await self.log.check()
         await self._ask(min(self.recipients or self.addresses), _PROBE)
+
+    async def look_at_log(self) -> None:
+        """Show whether the sign log answers, also while nothing is to be signed."""
+        try:
+            await self.log.check()
+        except SigningRefusedError:
+            self.metrics.unreachable.labels(self.region).set(1)
+        else:
+            self.metrics.unreachable.labels(self.region).set(0)
 
     async def _sign(self, request: SignRequest) -> tuple[Signed, bool]:
         if (self.chains.get(request.wallet), self.addresses.get(request.wallet)) != (
@@ -180,20 +204,26 @@ class SigningService:
         """The signer's own idea of what a wallet ever does, whatever the venue's records say."""
         recipients = _recipients(request.data)
         only = self.recipients.get(request.wallet)
+        refills = refilled(request.data) is not None
+        called = (self.tanks if refills else self.contracts).get(request.wallet)
         faults = [
             said
             for holds, said in (
                 (
-                    request.to == self.contracts.get(request.wallet),
+                    request.to == called,
                     f"{request.wallet} calls its own contract alone, not {request.to}",
                 ),
                 (
                     recipients is not None,
-                    f"{request.wallet} calls pay and cancel alone, as the venue writes them",
+                    f"{request.wallet} makes the venue's calls alone, as the venue writes them",
                 ),
                 (
                     only is None or (recipients or set()) <= {only},
                     f"{request.wallet} pays {only} alone",
+                ),
+                (
+                    only is not None or recipients is None or approvals.read(request.data) is None,
+                    f"{request.wallet} is no reserve, and knows no approvals",
                 ),
                 (request.value == 0, f"no transaction carries coins, not {request.value} wei"),
                 (

@@ -3,12 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import httpx
+
 from seawall.conventions.components import TREASURY_PROCESS
+from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.venue_config import config_from_arguments, database_url
+from seawall.formats.venue_config import config_from_arguments, custody_credential, database_url
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
+from venue.treasury.custodian import Custodian
 from venue.treasury.loop import Treasury
 
 
@@ -24,8 +28,16 @@ async def _main(stop: asyncio.Event) -> None:
             )
             for network, declared in config.networks.items()
         }
+        custodian = None
+        if config.custodian is not None:
+            if policy.custody is None:
+                raise UsageError("there is a custodian, and the policy says nothing of its terms")
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+            custodian = Custodian(
+                url=config.custodian, credential=custody_credential(), client=client
+            )
         say_ready()
-        await Treasury(config, policy, pool=pool, rpcs=rpcs).work(stop)
+        await Treasury(config, policy, pool=pool, rpcs=rpcs, custodian=custodian).work(stop)
     pool.terminate()
 
 

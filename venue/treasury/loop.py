@@ -1,4 +1,4 @@
-"""The treasury's loops: gauges, top-ups and reconciliation, each at its own interval."""
+"""The treasury's loops: gauges, top-ups, cold, reconciliation, each at its own interval."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING
 
 from seawall.errors import ServiceError
 from venue.database import FAILURES, reason_of
-from venue.ledger.chart import Book, books, payout_routes
+from venue.ledger.chart import Book, books, cold_routes, payout_routes
 from venue.ledger.journal import append
 from venue.process import pause
 from venue.treasury import metrics
+from venue.treasury.cold import ColdTransfers
+from venue.treasury.gas import Gas
 from venue.treasury.metrics import (
+    expose_cold,
     expose_gas,
     expose_held,
     expose_queue,
+    expose_reviews,
     expose_sums,
     expose_unidentified,
 )
 from venue.treasury.reconcile import Comparisons, reconcile
 from venue.treasury.settled import History
 from venue.treasury.surplus import book_surpluses
+from venue.treasury.sweeps import request_sweeps
 from venue.treasury.topups import WRITER, request_topups
 
 if TYPE_CHECKING:
@@ -33,21 +38,29 @@ if TYPE_CHECKING:
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
     from venue.database import Connection, Pool
+    from venue.treasury.custodian import Custodian
     from venue.treasury.reconcile import Holding
 
 GAUGES_EVERY_S = 1.0
 GAS_EVERY_S = 10.0
+COLD_EVERY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
 class Treasury:
-    """Runs all loops; ``rpcs`` are by network.
+    """Runs all loops; ``rpcs`` are by network. Without a ``custodian`` nothing comes from cold.
 
     It is the only writer of the treasury's journal, so only one may run.
     """
 
     def __init__(
-        self, config: VenueConfig, policy: Policy, *, pool: Pool, rpcs: Mapping[str, AsyncRpcClient]
+        self,
+        config: VenueConfig,
+        policy: Policy,
+        *,
+        pool: Pool,
+        rpcs: Mapping[str, AsyncRpcClient],
+        custodian: Custodian | None = None,
     ) -> None:
         self._config = config
         self._policy = policy
@@ -64,6 +77,18 @@ class Treasury:
         self._journal = asyncio.Lock()  # two loops write to one hash chain
         self._history = History()
         self._settling = asyncio.Lock()
+        self._cold = (
+            None
+            if custodian is None
+            else ColdTransfers(
+                config=config,
+                policy=policy,
+                pool=pool,
+                rpcs=rpcs,
+                custodian=custodian,
+                journal=self._journal,
+            )
+        )
 
     async def work(self, stop: asyncio.Event) -> None:
         """Run all loops until ``stop``.
@@ -78,6 +103,12 @@ class Treasury:
             self._every(GAS_EVERY_S, functools.partial(self._gas, network), stop)
             for network in self._routes
         ]
+        if self._cold is not None:
+            networks = {route.network for route in cold_routes(self._policy)}
+            loops += [
+                self._every(COLD_EVERY_S, functools.partial(self._fill, self._cold, network), stop)
+                for network in networks
+            ]
         for book in books(self._policy):
             every_s = self._comparisons.every_s[book.key]
             loops.append(self._every(every_s, functools.partial(self._reconcile, book), stop))
@@ -107,13 +138,20 @@ class Treasury:
             await expose_queue(connection, self._policy)
             await expose_unidentified(connection)
             await expose_held(connection, self._policy)
+            await expose_reviews(connection, self._policy)
+            await expose_cold(connection, self._policy)
 
     async def _gas(self, network: str) -> None:
         keys = self._config.signers[self._policy.regions.primary].keys
-        await expose_gas(
-            self._rpcs[network],
-            {wallet: keys[wallet].address for wallet in self._routes[network].lanes},
-        )
+        addresses = {wallet: keys[wallet].address for wallet in self._routes[network].lanes}
+        await expose_gas(self._rpcs[network], addresses)
+        gas = Gas.of(self._config, self._policy, network)
+        if gas is None:
+            return
+        due = await gas.due(self._rpcs[network], addresses)
+        if due:
+            async with self._pool.acquire() as connection, self._journal:
+                await gas.request(connection, due)
 
     async def _top_up(self) -> None:
         now_s = time.monotonic()
@@ -123,15 +161,28 @@ class Treasury:
         }
         async with self._pool.acquire() as connection, self._journal:
             obstacles = await request_topups(connection, self._policy, deficits=deficits)
+            await request_sweeps(connection, self._policy, stopped=obstacles.keys())
         for (network, asset), obstacle in obstacles.items():
             if obstacle != self._obstacles.get((network, asset)):
-                _log.warning("top-ups of %s on %s stopped: %s", asset, network, obstacle)
+                _log.warning("top-ups and sweeps of %s on %s stopped: %s", asset, network, obstacle)
         for network, asset in self._obstacles.keys() - obstacles.keys():
-            _log.info("top-ups of %s on %s continue", asset, network)
+            _log.info("top-ups and sweeps of %s on %s continue", asset, network)
         self._obstacles = obstacles
+
+    async def _fill(self, cold: ColdTransfers, network: str) -> None:
+        now_s = time.monotonic()
+        deficits = {
+            route.book_key: self._comparisons.deficits(route.book_key, now_s=now_s)
+            for route in cold_routes(self._policy)
+        }
+        await cold.turn(network, deficits)
 
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
+        view = await self._rpcs[book.network].view()
+        if self._cold is not None:
+            # What has arrived from cold in this view is in no slot: posted, it is on both sides.
+            await self._cold.settle(book.network, view)
         async with self._pool.acquire() as connection:
             async with self._settling:
                 settled = await self._history.settle(connection)
@@ -141,6 +192,7 @@ class Treasury:
                 self._policy,
                 book,
                 self._rpcs[book.network],
+                view=view,
                 settled=settled,
             )
             if found is None:

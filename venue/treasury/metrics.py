@@ -1,4 +1,4 @@
-"""The metrics of the treasury: queue, hot balances, ledger sums, deficits, surpluses, top-ups."""
+"""The metrics of the treasury: queue, balances, ledger sums, and what moves between wallets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 from seawall.controls.admission import guaranteed_sizes
+from seawall.controls.sizing import excess
 from seawall.conventions import metrics
 from seawall.errors import InternalError
 from venue.chain.transaction import fees
 from venue.contracts.calls import ITEMS_MAX, pay_gas_limit
-from venue.ledger.chart import payout_routes
+from venue.ledger.chart import cold_routes, payout_routes
 from venue.treasury.settled import sums_between
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ QUEUE_DEPTH = Gauge(metrics.QUEUE_DEPTH, "Open withdrawals.", ("scope",))
 HOT_BALANCE = Gauge(
     metrics.HOT_BALANCE,
     "Value that hot wallets may still pay out, in millionths.",
+    ("network", "asset"),
+)
+HOT_EXCESS = Gauge(
+    metrics.HOT_EXCESS,
+    "Value that hot wallets hold above what is swept from, in millionths.",
     ("network", "asset"),
 )
 LEDGER_DEFICIT = Gauge(
@@ -50,10 +56,34 @@ GAS_LEFT = Gauge(
     "Full payouts for which the key of a lane has gas money, at the fees of the newest block.",
     ("network", "wallet"),
 )
+REVIEWS_OVERDUE = Gauge(
+    metrics.REVIEWS_OVERDUE,
+    "Movements of the fast lane that were not reviewed in time.",
+    ("network", "wallet"),
+)
 LEDGER_SUM = Gauge(
     metrics.LEDGER_SUM, "Sum of all entries; anything but zero is a fault.", ("network", "asset")
 )
 TOP_UPS = Counter(metrics.TOP_UPS, "Top-ups requested.", ("network", "asset"))
+COLD_AGE = Gauge(
+    metrics.COLD_AGE,
+    "Age of the cold transfer that is wanted and has not arrived.",
+    ("network", "asset"),
+)
+COLD_HELD = Gauge(
+    metrics.COLD_HELD, "Cold transfers held until people have looked.", ("network", "asset")
+)
+COLD_REFUSED = Gauge(
+    metrics.COLD_REFUSED,
+    "1 while the last cold transfer was refused or has expired.",
+    ("network", "asset"),
+)
+COLD_BLOCKED = Gauge(
+    metrics.COLD_BLOCKED,
+    "1 for what keeps the cold transfer that is wanted from going on.",
+    ("network", "asset", "why"),
+)
+COLD_WHYS = ("window", "incident", "paused", "silent", "venue")
 
 
 def initialise(policy: Policy) -> None:
@@ -61,6 +91,15 @@ def initialise(policy: Policy) -> None:
     for network in payout_routes(policy):
         for asset in policy.networks[network].assets:
             TOP_UPS.labels(network, asset)
+    for route in cold_routes(policy):
+        for asset in route.assets:
+            show_blocked(route.network, asset, None)
+
+
+def show_blocked(network: str, asset: str, why: str | None) -> None:
+    """Show that ``why`` keeps the cold transfer of ``asset`` from going on; None: nothing does."""
+    for each in COLD_WHYS:
+        COLD_BLOCKED.labels(network, asset, each).set(each == why)
 
 
 # Held (`unknown`) withdrawals are not in the queue: they wait for a person, not for payouts. Those
@@ -73,9 +112,10 @@ _QUEUE = """
            coalesce(extract(epoch from clock_timestamp() - min(queued_at)
                 filter (where moves and guaranteed)), 0)::float8 as age_guaranteed_s
     from (select queued_at, size = any($1::text[]) as guaranteed,
-                 (network, asset) not in (select network, asset from asset_pauses) as moves
+                 (network, asset) not in (select network, asset from asset_pauses)
+                 and network not in (select rail from rail_providers) as moves
           from withdrawals where state in ('reserved', 'slotted')) as queue"""
-_FLOATS = "select network, asset, available from floats"
+_FLOATS = "select wallet, network, asset, available from floats"
 _UNIDENTIFIED = """
     select a.network, a.bucket, a.asset, -coalesce(sum(e.amount), 0) as owed
     from accounts a left join entries e on e.account_id = a.id
@@ -86,11 +126,23 @@ _HELD = """
         select 1 from resolutions r
         where r.withdrawal_id = w.id and r.state in ('requested', 'slotted'))
     group by network, asset"""
+_OVERDUE = """
+    select r.network, r.from_wallet as wallet, count(*) as count
+    from approval_requests r join approval_standing s on s.request_id = r.id
+    where r.kind = 'fast_transfer' and s.executed and not s.reviewed
+      and s.executed_at < clock_timestamp() - $1 * interval '1 ms'
+    group by r.network, r.from_wallet"""
+# One at a time: what is under way is the newest one.
+_COLD = """
+    select distinct on (network, asset) network, asset, state,
+           extract(epoch from clock_timestamp() - requested_at)::float8 as age_s,
+           ended_at > clock_timestamp() - $1 * interval '1 ms' as lately
+    from cold_transfers order by network, asset, requested_at desc"""
 _RESTING = "select network, asset from asset_pauses"
 
 
 async def expose_queue(connection: Connection, policy: Policy) -> None:
-    """Show depth and age of the queue and what hot wallets may still pay.
+    """Show depth and age of the queue, what hot wallets may still pay, and what they have too much.
 
     Depth and age are of all open withdrawals, and of those that the present tier guarantees.
     """
@@ -105,6 +157,10 @@ async def expose_queue(connection: Connection, policy: Policy) -> None:
     for held in await connection.fetch(_FLOATS):
         HOT_BALANCE.labels(held["network"], held["asset"]).set(
             policy.value_micro(held["asset"], held["available"])
+        )
+        above = excess(policy, held["wallet"], held["asset"], available=held["available"])
+        HOT_EXCESS.labels(held["network"], held["asset"]).set(
+            policy.value_micro(held["asset"], above)
         )
 
 
@@ -122,6 +178,33 @@ async def expose_held(connection: Connection, policy: Policy) -> None:
         for asset in declared.assets:
             HELD.labels(network, asset).set(held.get((network, asset), 0))
             ASSET_RESTS.labels(network, asset).set((network, asset) in resting)
+
+
+async def expose_reviews(connection: Connection, policy: Policy) -> None:
+    """Show by network and reserve what the fast lane moved and nobody reviewed in time."""
+    rows = await connection.fetch(_OVERDUE, policy.approvals.emergency.review_within)
+    overdue = {(row["network"], row["wallet"]): row["count"] for row in rows}
+    for network, route in payout_routes(policy).items():
+        REVIEWS_OVERDUE.labels(network, route.reserve).set(overdue.get((network, route.reserve), 0))
+
+
+async def expose_cold(connection: Connection, policy: Policy) -> None:
+    """Show by network and asset how far the newest cold transfer has come."""
+    custody = policy.custody
+    if custody is None:
+        return
+    rows = await connection.fetch(_COLD, custody.lead_time)
+    newest = {(row["network"], row["asset"]): row for row in rows}
+    for route in cold_routes(policy):
+        for asset in route.assets:
+            place = (route.network, asset)
+            row = newest.get(place)
+            state = None if row is None else row["state"]
+            under_way = state in ("requested", "approved", "sent", "held")
+            COLD_AGE.labels(*place).set(row["age_s"] if row is not None and under_way else 0)
+            COLD_HELD.labels(*place).set(state == "held")
+            ended = state in ("refused", "expired")
+            COLD_REFUSED.labels(*place).set(row is not None and ended and bool(row["lately"]))
 
 
 async def expose_gas(rpc: AsyncRpcClient, keys: Mapping[str, str]) -> None:

@@ -7,7 +7,9 @@ contains is not posted yet, the sides cannot be compared, and the pass waits.
 
 So a difference is never a payment under way, whichever its sign: a payment is on both sides of a
 cut or on neither. What the chain holds beyond the ledger came from outside, provided that the
-ledger knows every slot that the block contains (:mod:`venue.treasury.surplus`).
+ledger knows every slot that the block contains (:mod:`venue.treasury.surplus`), and every arrival
+from a cold wallet, which is in no slot: the treasury settles those of a view before it compares the
+same view (:mod:`venue.treasury.cold`).
 """
 
 from __future__ import annotations
@@ -89,18 +91,22 @@ WAIT_S = 0.25
 A pass waits ``WAITS`` times so long (5 s in all), then the next pass tries again.
 """
 
-_LANES = "select wallet, address from lanes where wallet = any($1::text[])"
+_LANES = "select wallet, address from lanes where network = $1"
+"""All of a network: an approved transfer comes into a book by the lane of another one."""
 UNPOSTED = """
     select exists (
         select 1 from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
         join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
         where s.nonce < cut.nonce and s.state <> 'final')"""
+# Entries of later postings are added up once for all accounts. Looked up by account, each of these
+# postings would have every entry of a hot account read again; the server would do that by itself
+# if the result were not kept (PostgreSQL 18, "WITH Queries", materialization).
 _BOOKED = """
     with later as (
         select s.id from slots s join lanes l on (l.chain_id, l.address) = (s.chain_id, s.address)
         join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
         where s.nonce >= cut.nonce and s.state = 'final'
-    ), postings_later as (
+    ), postings_later as materialized (
         select p.id from later
         join withdrawals w on w.slot_id = later.id
         join postings p on p.withdrawal_id = w.id and p.kind = 'post'
@@ -109,14 +115,25 @@ _BOOKED = """
         join topups t on t.slot_id = later.id
         join postings p on p.topup_id = t.id
         union all
+        select p.id from later
+        join approval_calls c on c.slot_id = later.id and c.call = 'execute'
+        join postings p on p.request_id = c.request_id
+        union all
         select p.id from surpluses f
         join postings p on p.surplus_id = f.id and p.kind = 'surplus'
         where f.network = $4 and f.block_number > $5
+        union all
+        select p.id from cold_transfers c
+        join postings p on p.cold_id = c.id
+        where c.network = $4 and c.block_number > $5
+    ), entries_later as materialized (
+        select x.account_id, sum(x.amount) as amount
+        from postings_later q join entries x on x.posting_id = q.id group by x.account_id
     )
     select a.asset, a.kind,
-           coalesce(sum(e.amount), 0) - coalesce((
-               select sum(x.amount) from postings_later q
-               join entries x on x.posting_id = q.id where x.account_id = a.id), 0) as booked
+           coalesce(sum(e.amount), 0)
+               - coalesce((select x.amount from entries_later x where x.account_id = a.id), 0)
+               as booked
     from accounts a left join entries e on e.account_id = a.id and e.id > $6
     where (a.bucket, a.network) = ($3, $4) and a.kind in ('hot', 'reserve', 'cold')
     group by a.id, a.asset, a.kind"""
@@ -126,7 +143,7 @@ _BOOKED = """
 class ChainCut:
     """The state of a book at a finalized block, all of it from one view of the chain.
 
-    ``nonces`` are next nonces by wallet, ``held`` base units by holding.
+    ``nonces`` are next nonces by wallet of the network's lanes, ``held`` base units by holding.
     """
 
     block: int
@@ -185,17 +202,19 @@ async def reconcile(
     book: Book,
     rpc: AsyncRpcClient,
     *,
+    view: ChainView,
     settled: Settled = NOTHING,
 ) -> Comparison | None:
-    """Compare the wallets of ``book`` with the chain; entries that are ``settled`` are not read.
+    """Compare the wallets of ``book`` with ``view``, a view of ``rpc``.
+
+    Entries that are ``settled`` are not read.
 
     None if the ledger had not caught up with the chain in time: then nothing is known.
 
     Raises :class:`ServiceError`.
     """
-    rows = await connection.fetch(_LANES, list(book.wallets.values()))
+    rows = await connection.fetch(_LANES, book.network)
     lanes = {row["wallet"]: row["address"] for row in rows}
-    view = await rpc.view()
     cut = await cut_chain(config, policy, book, view, lanes=lanes)
     for _ in range(WAITS):
         async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -27,6 +27,13 @@ _BEHIND = """
         select 1 from lanes l
         join unnest($1::text[], $2::bigint[]) as cut (wallet, nonce) on cut.wallet = l.wallet
         where l.next_nonce < cut.nonce)"""
+# One that was not sent has moved only if the ledger was restored since and has forgotten it.
+_MAY_HAVE_COME = """
+    select c.to_wallet as wallet, c.asset from cold_transfers c
+    where c.network = $1
+      and (c.state in ('sent', 'held')
+           or c.state in ('requested', 'approved')
+              and exists (select 1 from generations g where g.opened_at > c.requested_at))"""
 _BOOK = """
     with found as (
         insert into surpluses (bucket, network, wallet, asset, amount, block_number)
@@ -56,7 +63,8 @@ async def book_surpluses(
     What counts is the ledger now, not when ``cut`` was compared with it, and nothing is booked if a
     later block was booked meanwhile: no money is booked twice, even if a second treasury runs.
     Nor is it if a lane has sent what is on no record, as after a restore: the venue's own top-up
-    would be taken for money from outside.
+    would be taken for money from outside. Nor what comes to a reserve while a cold transfer to it
+    may have moved: its event would be posted as well.
 
     Args:
         connection: Not in a transaction.
@@ -76,7 +84,13 @@ async def book_surpluses(
         # A slot that was claimed since may be a lost one that the chain has had for long.
         if await connection.fetchval(UNPOSTED, list(cut.nonces), list(cut.nonces.values())):
             return {}
-        found = dict(sorted((await compare(connection, book, cut, settled)).surpluses.items()))
+        # What a cold transfer brought is the venue's own, also where its event was not seen yet.
+        coming = {
+            (row["wallet"], row["asset"])
+            for row in await connection.fetch(_MAY_HAVE_COME, book.network)
+        }
+        more = (await compare(connection, book, cut, settled)).surpluses
+        found = {holding: more[holding] for holding in sorted(more) if holding not in coming}
         kinds = {wallet: kind for kind, wallet in book.wallets.items()}
         for (wallet, asset), amount in found.items():
             why = (

@@ -38,7 +38,7 @@ from localaws.emulator.quota import RequestQuota
 
 PAGE_MAX = 50
 LOOKUPS_PER_S = 2
-LATE_S = (2.0, 4.0)
+LATE_S = (1.0, 2.5)
 """An event can be looked up so many seconds after its request was completed; AWS takes minutes."""
 KEPT = 10_000
 """Events of an account and Region that are remembered: some ten megabytes, a flood's worth."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seawall.policy.rules.caps import caps
+from seawall.policy.rules.custody import custody
 from seawall.policy.rules.drills import drills, readiness, stop_conditions
 from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
@@ -37,6 +38,7 @@ def relations_of(policy: Policy) -> list[Problem]:
         *provision(policy),
         *caps(policy),
         *approvals(policy),
+        *custody(policy),
         *tiers(policy),
         *drills(policy),
         *stop_conditions(policy),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from seawall.policy.model import Policy
 
 _MS_PER_S = 1_000
+_SWEEP_OF_CAP_MAX = Fraction(1, 2)
 
 
 def caps(policy: Policy) -> Iterator[Problem]:
@@ -51,6 +52,53 @@ def caps(policy: Policy) -> Iterator[Problem]:
             ),
         )
     yield from _payable(policy)
+    yield from _gas(policy)
+    yield from _sweeps(policy)
+
+
+def _gas(policy: Policy) -> Iterator[Problem]:
+    """Gas money that is never refilled, or less than a key may lack."""
+    for name, gas in policy.treasury.gas.items():
+        path = f"treasury.gas.{name}"
+        if name not in policy.networks:
+            yield Problem(
+                path=path, found=repr(name), remedy=f"name a network: {', '.join(policy.networks)}"
+            )
+        if gas.minimum >= gas.target:
+            yield Problem(
+                path=f"{path}.target",
+                found=f"{gas.target}, minimum {gas.minimum}",
+                remedy="write more than the minimum: a refill would bring nothing",
+            )
+        elif gas.target > gas.cap:
+            yield Problem(
+                path=f"{path}.cap",
+                found=f"{gas.cap}, target {gas.target}",
+                remedy="write the target or more: a key that has nothing left would not get it",
+            )
+        if gas.window % _MS_PER_S:
+            yield Problem(
+                path=f"{path}.window",
+                found=f"{gas.window} ms",
+                remedy="write whole seconds: the contract reads them off its blocks",
+            )
+
+
+def _sweeps(policy: Policy) -> Iterator[Problem]:
+    """Sweeps that would take what a wallet is to hold, or the room of customers' payouts."""
+    treasury = policy.treasury
+    if treasury.sweep_above < 1:
+        yield Problem(
+            path="treasury.sweep_above",
+            found=f"{float(treasury.sweep_above):g} of the maximum",
+            remedy="write 1 or more: what a wallet may hold stays there",
+        )
+    if not 0 < treasury.sweep_of_cap <= _SWEEP_OF_CAP_MAX:
+        yield Problem(
+            path="treasury.sweep_of_cap",
+            found=f"{float(treasury.sweep_of_cap):g} of the signer's cap",
+            remedy="write more than 0 and at most 0.5: customers' payouts share the window",
+        )
 
 
 def _payable(policy: Policy) -> Iterator[Problem]:

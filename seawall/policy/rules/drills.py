@@ -13,7 +13,7 @@ from seawall.errors import Problem
 from seawall.policy.drilling import CONTROL_DRILLS
 
 if TYPE_CHECKING:
-    from seawall.policy.drilling import Drill
+    from seawall.policy.drilling import Drill, Flood, Storm
     from seawall.policy.model import Policy
 
 
@@ -23,6 +23,9 @@ CALM_MS_MIN, FLOOD_MS_MIN, FAULT_MS_MIN = 5_000, 10_000, 1_000
 """No drill counts below these, whatever the policy calls its smallest size."""
 PRESSING_SHARE_MAX = 10
 """A flood may go on for one part in this many after the last fault, if a tier must be reached."""
+STORM_OVER_ALLOWED_MIN = 2
+"""Times as much as the limits allow must be asked for, so that half of it is refused at least."""
+_MS, _MICRO = 1_000, 1_000_000
 
 
 def drills(policy: Policy) -> Iterator[Problem]:
@@ -36,6 +39,7 @@ def drills(policy: Policy) -> Iterator[Problem]:
             )
         yield from _faults(f"drills.{name}", drill)
         yield from _expectations(f"drills.{name}.expects", drill)
+        yield from _restored(policy, f"drills.{name}", drill)
         yield from _sizes(f"drills.{name}.smallest", drill)
         yield from _storm(policy, f"drills.{name}", drill)
     names: set[str] = set()
@@ -163,12 +167,62 @@ def _storm(policy: Policy, path: str, drill: Drill) -> Iterator[Problem]:
             " withdrawals that were not paid, and at most withdrawal_value_max, or each request"
             " would be too large by itself",
         )
+    else:
+        yield from _limited(policy, f"{path}.flood.storm", drill.flood, drill.flood.storm)
+        yield from _harmless(policy, path, drill, drill.flood.storm)
     if not drill.expects.avoids:
         yield Problem(
             path=f"{path}.expects.avoids",
             found="nothing",
             remedy="name the tiers that one customer must not force; the storm shows nothing else",
         )
+
+
+def _allowed(policy: Policy, storm: Storm) -> int:
+    """How many of the storm's requests the limits of a customer allow in one of their windows."""
+    limits = policy.limits
+    return min(limits.withdrawals_max, int(limits.withdrawal_value_max // storm.value))
+
+
+def _limited(policy: Policy, path: str, flood: Flood, storm: Storm) -> Iterator[Problem]:
+    """A storm that would never meet the limits, or of which they would refuse too little."""
+    asked = storm.requests_per_s * flood.length // _MS
+    allowed = _allowed(policy, storm) * (flood.length // policy.limits.window + 1)
+    if asked < STORM_OVER_ALLOWED_MIN * allowed:
+        yield Problem(
+            path=f"{path}.requests_per_s",
+            found=f"{storm.requests_per_s}, which are {asked} requests in the flood, and the limits"
+            f" of a customer allow {allowed} of them",
+            remedy=f"ask for {STORM_OVER_ALLOWED_MIN} times as many at least: the drill counts only"
+            " if most of the storm is refused by these limits",
+        )
+
+
+def _harmless(policy: Policy, path: str, drill: Drill, storm: Storm) -> Iterator[Problem]:
+    """A storm that would reach a tier by what the limits of a customer let through.
+
+    Their window is no shorter than that of the velocity, which another rule wants.
+    """
+    allowed_micro = int(_allowed(policy, storm) * storm.value * _MICRO)
+    try:
+        hot_micro = policy.hot_target_value_micro()
+    except KeyError:  # another rule names what does not resolve
+        return
+    for trigger in policy.triggers:
+        velocity = trigger.indicator == "drawdown_velocity"
+        if not velocity or trigger.tier not in drill.expects.avoids:
+            continue
+        enters_micro = trigger.enter_at * hot_micro
+        if allowed_micro >= enters_micro:
+            unit = policy.venue.unit_of_account
+            yield Problem(
+                path=f"{path}.flood.storm.value",
+                found=f"{storm.value}, of which the limits of a customer let"
+                f" {allowed_micro / _MICRO:g} {unit} through in a window, and {trigger.name} begins"
+                f" at {float(enters_micro / _MICRO):g} {unit}",
+                remedy="lower limits.withdrawal_value_max or withdrawals_max, or raise the trigger:"
+                f" the storm would reach {trigger.tier} with the limits on",
+            )
 
 
 def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
@@ -199,6 +253,7 @@ def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
     needs = {
         "failover_max": (bool(drill.faults), "a fault"),
         "protected_max": ("protected" in drill.expects.reaches, "protected under reaches"),
+        **dict.fromkeys(("database_rpo_max", "database_rto_max"), (bool(drill.faults), "a fault")),
         "page_max": (
             bool({"failover_max", "protected_max"} & set(drill.expects.targets)),
             "failover_max or protected_max with it",
@@ -211,6 +266,25 @@ def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
                 found=target,
                 remedy=f"declare {needed}; without it the time has no beginning",
             )
+
+
+def _restored(policy: Policy, path: str, drill: Drill) -> Iterator[Problem]:
+    """A drill whose flood is over before a database that was lost must be back, or mostly in vain.
+
+    Half of a flood must be served for it to count, and nobody is while the database is away.
+    """
+    if "database_rto_max" not in drill.expects.targets or not drill.faults:
+        return
+    rto_ms = policy.targets.database_rto_max
+    needed_ms = max(drill.faults[0].after + rto_ms, 2 * rto_ms)
+    if drill.flood.length < needed_ms:
+        yield Problem(
+            path=f"{path}.flood.length",
+            found=f"{drill.flood.length} ms",
+            remedy=f"at least {needed_ms} ms: `after` of the first fault and database_rto_max, for"
+            " once nobody asks, nothing can be acknowledged again; and twice database_rto_max, for"
+            " half of the flood must be served",
+        )
 
 
 def _sizes(path: str, drill: Drill) -> Iterator[Problem]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from seawall.errors import Problem
+from seawall.policy.quantities import MICRO
 
 if TYPE_CHECKING:
     from seawall.policy.model import ApprovalLane, Policy
 
+_MS_PER_S = 1_000
 _COPIES_MIN = 2
 """One backup that is being replaced and one to fall back on."""
 
@@ -57,6 +59,7 @@ def _rails(policy: Policy) -> Iterator[Problem]:
                 yield Problem(path=where, found=url, remedy=remedy)
         if rail.kind == "network":
             yield from _network_rail(policy, name)
+        yield from _paid_over(policy, name)
     for network in policy.networks:
         if network not in policy.rails or policy.rails[network].kind != "network":
             remedy = f"declare a rail {network} of kind network, so that it has a standby"
@@ -76,6 +79,32 @@ def _network_rail(policy: Policy, name: str) -> Iterator[Problem]:
     if rail.credit_line:
         remedy = 'write "0": a chain advances nothing'
         yield Problem(path=f"{path}.credit_line", found=str(rail.credit_line), remedy=remedy)
+    if rail.pays:
+        remedy = "leave it out: what a network pays lies in wallets"
+        yield Problem(path=f"{path}.funding", found="funds on a network", remedy=remedy)
+
+
+def _paid_over(policy: Policy, name: str) -> Iterator[Problem]:
+    rail, path = policy.rails[name], f"rails.{name}"
+    for asset, amount in rail.funding.items():
+        if asset not in policy.assets:
+            continue  # another rule's
+        where = f"{path}.funding.{asset}"
+        try:
+            units = policy.base_units(asset, amount)
+        except ValueError as error:
+            yield Problem(path=where, found=str(amount), remedy=str(error))
+            continue
+        if policy.value_micro(asset, units) < rail.payout_value_max * MICRO:
+            remedy = "keep at least rails.<name>.payout_value_max there, else one payout uses it up"
+            yield Problem(path=where, found=f"{amount} {asset}", remedy=remedy)
+    small = policy.limits.small_withdrawal_value_max
+    if rail.pays and rail.payout_value_max < small:
+        yield Problem(
+            path=f"{path}.payout_value_max",
+            found=str(rail.payout_value_max),
+            remedy=f"write at least {small}, so that every small withdrawal can be paid",
+        )
 
 
 def _served(policy: Policy) -> Iterator[Problem]:
@@ -173,6 +202,14 @@ def approvals(policy: Policy) -> Iterator[Problem]:
     yield from _lane(policy, "routine", routine)
     yield from _lane(policy, "emergency", emergency)
     path = "approvals.emergency"
+    if emergency.review_within % _MS_PER_S:
+        yield _no_whole_seconds(f"{path}.review_within", emergency.review_within)
+    if emergency.window < routine.window:
+        yield Problem(
+            path=f"{path}.window",
+            found=f"{emergency.window} ms, routine {routine.window} ms",
+            remedy="let it last as long as the routine lane's: a short window caps nothing",
+        )
     if emergency.value_max >= routine.value_max:
         yield Problem(
             path=f"{path}.value_max",
@@ -204,9 +241,32 @@ def _lane(policy: Policy, name: str, lane: ApprovalLane) -> Iterator[Problem]:
                 else f"{role} more than once",
                 remedy="name distinct people: one person's two signatures are one",
             )
+    if lane.needed == 1:
+        yield Problem(
+            path=f"{path}.needed",
+            found="1",
+            remedy="need 2 or more: one person's signature is no quorum",
+        )
+    if lane.cooling >= policy.approvals.expires_after:
+        yield Problem(
+            path="approvals.expires_after",
+            found=f"{policy.approvals.expires_after} ms, {name} cooling {lane.cooling} ms",
+            remedy="make it longer than the delay, else nothing that is approved is ever done",
+        )
+    for field, duration in (("cooling", lane.cooling), ("window", lane.window)):
+        if duration % _MS_PER_S:
+            yield _no_whole_seconds(f"{path}.{field}", duration)
     if lane.needed > len(people):
         yield Problem(
             path=f"{path}.needed",
             found=f"{lane.needed} of {len(people)}",
             remedy="name more approvers or need fewer: this quorum can never be reached",
         )
+
+
+def _no_whole_seconds(path: str, found: int) -> Problem:
+    return Problem(
+        path=path,
+        found=f"{found} ms",
+        remedy="write whole seconds: the contract reads them off its blocks",
+    )

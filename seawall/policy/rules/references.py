@@ -35,6 +35,10 @@ def _assets(policy: Policy) -> Iterator[Problem]:
         (f"stress.outflow.{network}", network, assets)
         for network, assets in policy.stress.outflow.items()
     ]
+    for name, rail in policy.rails.items():
+        for asset in rail.funding:
+            if asset not in policy.assets:
+                yield _unknown(f"rails.{name}.funding", asset, policy.assets)
     for path, network_name, named in [*held, *asked]:
         carried = policy.networks[network_name].assets if network_name in policy.networks else None
         for asset in named:

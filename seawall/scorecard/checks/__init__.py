@@ -7,6 +7,7 @@ from seawall.conventions import sabotage
 from seawall.policy.drilling import NEIGHBOUR, SEGREGATION
 from seawall.scorecard.checks import (
     customers,
+    database,
     drill,
     evidence,
     expectations,
@@ -31,6 +32,7 @@ ALL: tuple[Check, ...] = (
     *fault.CHECKS,
     *customers.CHECKS,
     *times.CHECKS,
+    *database.CHECKS,
     *expectations.CHECKS,
     *promises.CHECKS,
     *reads.CHECKS,
@@ -70,8 +72,20 @@ SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
     sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed", "tiers.avoided"}),
     sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
-    sabotage.SABOTAGE_ASSET_REST: frozenset({"safety.acknowledged_resolved"}),
+    sabotage.SABOTAGE_ASSET_REST: frozenset(
+        {"customer.followed", "recovery.time", "safety.acknowledged_resolved"}
+    ),
     sabotage.SABOTAGE_CUSTOMER_LIMITS: frozenset({"tiers.avoided", "page.none"}),
+    # What was accepted since the base backup is lost, and the ledger has what the chains have paid.
+    sabotage.SABOTAGE_WAL_STREAM: frozenset(
+        {
+            "database.rpo",
+            "customer.followed",
+            "safety.acknowledged_resolved",
+            "safety.chain_equals_posted",
+            "safety.hot_reconciles",
+        }
+    ),
 }
 """By control that is switched off: exactly the ids of the checks that must fail then.
 

@@ -13,10 +13,8 @@ from seawall.errors import EvidenceError
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Key
+from seawall.scorecard.rows import LOST, Key
 
-LOST = "lost"
-"""The venue says that it knows no such request."""
 UNANSWERED = "unanswered"
 PAID, REFUNDED = "posted", "voided"
 """The two final states of a withdrawal under the drill contract."""

@@ -13,6 +13,7 @@ from seawall.experiments import experiment_of
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at
 from seawall.scorecard.journal import DEVIATED_DURING, problems_of_journal
+from seawall.scorecard.orders import in_force
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.rows import ClockOffset
@@ -35,6 +36,7 @@ observers of one moment may differ anyway. Clocks that NTP keeps are within a fe
     evidence=("arrivals.csv", "requests.csv", "flood.json", "probes.jsonl", "records/mode_log.csv"),
     adapts_to=("mode_changes",),
     remediation="Lengthen `calm` of the drill's flood, or find out why the venue was not calm.",
+    steerable=True,
     believes={
         "venue": "a tier that it calls normal, in its records and to the prober",
         "generator": "a calm that was none, and answers that it never got",
@@ -229,6 +231,37 @@ def flood_value(facts: Facts) -> Finding:
     return passed(measured=measured, target=target, reason=f"{len(values):,} distinct withdrawals")
 
 
+@check(
+    "drill.no_orders",
+    question="Was no order of a person about payouts or tiers in force during the drill?",
+    motivation=(
+        "A tier that somebody ordered looks like one that the venue's controls reached by "
+        "themselves, and a halt looks like payouts that were deferred."
+    ),
+    evidence=("records/orders.csv",),
+    remediation="Run the drill again when the order that is named has ended.",
+    believes={
+        "venue": "that nobody ordered anything; `safety.journal_chain` holds the journal against it"
+    },
+)
+def no_orders(facts: Facts) -> Finding:
+    """UNKNOWN with every order that was in force, from the start of the drill to its evidence.
+
+    What each check makes of them says :mod:`seawall.scorecard.orders`.
+    """
+    target = "0 orders in force"
+    orders = in_force(facts)
+    if orders:
+        return unknown(
+            target=target, measured=f"{len(orders)} in force", reason=orders[0], details=orders[1:]
+        )
+    return passed(
+        measured=f"0 of {len(facts.run.orders)} on record",
+        target=target,
+        reason="none was in force",
+    )
+
+
 _DEVIATED = "the steady state was not met after the method"
 
 
@@ -300,4 +333,4 @@ def _unsound_before(problems: list[str]) -> bool:
     return not all(problem.startswith(_AFTER) for problem in problems)
 
 
-CHECKS = (calm, flood, flood_value, sound)
+CHECKS = (calm, flood, flood_value, no_orders, sound)

@@ -118,8 +118,9 @@ def complete(facts: Facts) -> Finding:
         "chain/payouts.csv",
         "chain/blocks.csv",
         "records/flow.csv",
+        "records/mode_log.csv",
     ),
-    adapts_to=("payouts", "flow"),
+    adapts_to=("payouts", "flow", "mode_changes"),
     remediation=(
         "Give the prober and the chains enough of the machine; nothing else may run beside a drill."
     ),
@@ -148,7 +149,8 @@ def observers(facts: Facts) -> Finding:
         " without a pause"
     )
     asked = ("status",) if told else CUSTOMER_PROBES
-    # While the drill itself keeps the api down, an observer that asks in vain is awake.
+    # While the drill itself keeps the api or its database away, an observer that asks in vain is
+    # awake.
     in_vain = [
         sample.done_at
         for probe in asked
@@ -190,7 +192,10 @@ def observers(facts: Facts) -> Finding:
     # Nor can anything be committed then: the prober's requests come in through the api.
     recorded = facts.run.flow if facts.offers("flow") else ()
     commits = sorted([*(row.committed_at for row in recorded), *in_vain])
-    pause_us = longest_gap_us(commits, starts=starts, ends=ends)
+    pause_us = max(
+        longest_gap_us(commits, starts=since, ends=until)
+        for since, until in _while_there(facts, starts=starts, ends=ends)
+    )
     if facts.offers("flow") and pause_us > COMMITS_GAPS_MAX * probing.every * MILLISECOND:
         faults.append(f"records/flow.csv has no commit for {format_s(pause_us)}")
     if faults:
@@ -200,6 +205,16 @@ def observers(facts: Facts) -> Finding:
         target=target,
         reason="status probes, blocks and commits came all the time",
     )
+
+
+def _while_there(facts: Facts, *, starts: Instant, ends: Instant) -> list[tuple[Instant, Instant]]:
+    """The parts of a time in which the drill itself did not keep the database away."""
+    found, since = [], starts
+    for down, up in facts.database_down:
+        if starts <= down and up <= ends:
+            found.append((since, down))
+            since = up
+    return [*found, (since, ends)]
 
 
 def _elsewhere(facts: Facts) -> list[str]:

@@ -28,6 +28,7 @@ def _tiers_to_reach(drill: Drill) -> tuple[str, ...]:
     evidence=("probes.jsonl", "arrivals.csv", "flood.json", "records/mode_log.csv"),
     remediation="Look at the triggers: their levels, and whether the shock moves their indicators.",
     belongs=lambda drill: bool(_tiers_to_reach(drill)),
+    steerable=True,
     believes={"venue": "a tier that it shows, in its records and to the prober"},
 )
 def reached(facts: Facts) -> Finding:
@@ -63,6 +64,7 @@ def reached(facts: Facts) -> Finding:
     evidence=("probes.jsonl", "flood.json", "records/mode_log.csv"),
     remediation="Look at the trigger that acted, and at the indicator's value in the journal.",
     belongs=lambda drill: bool(drill.expects.avoids),
+    steerable=True,
     believes={"venue": "a tier that it hides, in its records and from the prober"},
 )
 def avoided(facts: Facts) -> Finding:
@@ -102,9 +104,19 @@ def avoided(facts: Facts) -> Finding:
     "page.none",
     question="Was nobody paged, although nothing was wrong?",
     motivation="People who are paged for nothing do not come when it matters.",
-    evidence=("pages.jsonl", "metrics.json", "arrivals.csv", "flood.json", "timeline.jsonl"),
+    evidence=(
+        "pages.jsonl",
+        "metrics.json",
+        "arrivals.csv",
+        "flood.json",
+        "timeline.jsonl",
+        "probes.jsonl",
+        "records/mode_log.csv",
+    ),
+    adapts_to=("mode_changes",),
     remediation="Look at the alert's expression and level.",
     belongs=lambda drill: not drill.faults and not drill.expects.reaches,
+    steerable=True,
     believes={"pager": "a page that it leaves out", "Prometheus": "that no alert was raised"},
 )
 def page_none(facts: Facts) -> Finding:

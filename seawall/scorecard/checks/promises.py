@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
+from seawall.conventions import faults
 from seawall.errors import EvidenceError
 from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
@@ -52,11 +53,13 @@ def _expects_protected(drill: Drill) -> bool:
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
     belongs=lambda drill: "small_withdrawals_completed_min" in drill.expects.targets,
+    steerable=True,
     believes={"generator": "requests that it leaves out, or calls planned later than they were"},
 )
 def small_completed(facts: Facts) -> Finding:
     """Every id that left counts, acknowledged or not.
 
+    But for those of an asset that the drill itself lets its issuer pause: no venue can pay them.
     Time runs from the planned instant of its first attempt in the window to the later of two
     moments: the posting in the venue's ledger, and the block of the payment on the chain.
     """
@@ -66,7 +69,10 @@ def small_completed(facts: Facts) -> Finding:
     target = f">= {float(share_min):.2%} within {format_s(within_us)}"
     until = max(facts.healing, facts.run_ends)
     asked: dict[str, Instant] = {}
+    paused = _paused_assets(facts.run.drill)
     for arrival, request in facts.sent:
+        if (arrival.network, arrival.asset) in paused:
+            continue
         if arrival.size == "small" and facts.run_starts <= request.planned_at <= until:
             asked[arrival.id] = min(asked.get(arrival.id, request.planned_at), request.planned_at)
     if not asked:
@@ -87,6 +93,9 @@ def small_completed(facts: Facts) -> Finding:
     done = len(asked) - len(late)
     share = Fraction(done, len(asked))
     measured = f"{float(share):.2%} ({done:,} of {len(asked):,})"
+    if paused:
+        names = " and ".join(f"{asset} on {network}" for network, asset in sorted(paused))
+        measured += f", without {names}"
     if share >= share_min:
         return passed(
             measured=measured,
@@ -107,6 +116,16 @@ def small_completed(facts: Facts) -> Finding:
         target=target,
         reason=f"{len(late):,} were refused, late or never paid",
         details=details,
+    )
+
+
+def _paused_assets(drill: Drill) -> frozenset[tuple[str, str]]:
+    """(network, asset) of what the drill's own faults keep from moving."""
+    return frozenset(
+        (network, asset)
+        for fault in drill.faults
+        if fault.fault == faults.ASSET_PAUSED
+        for _, network, asset in [fault.target.split(".")]
     )
 
 
@@ -145,6 +164,7 @@ def _paid(facts: Facts, identity: str) -> Instant | str:
     ),
     remediation="Look at the api's latency and errors under load.",
     belongs=_expects_protected,
+    steerable=True,
     believes={
         "prober": "answers that it never got",
         "venue": (
@@ -222,6 +242,7 @@ def guarantees(facts: Facts) -> Finding:
     ),
     remediation="Look at the mode controller if the mode never came, at admission if it did.",
     belongs=_expects_protected,
+    steerable=True,
     believes={
         "prober": "refusals that it never got",
         "venue": "a protected mode that it dates shorter, as above",
@@ -300,6 +321,7 @@ def suspensions(facts: Facts) -> Finding:
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."
     ),
     belongs=_expects_protected,
+    steerable=True,
     believes={
         "venue": "under which mode it claimed what had been asked for before that mode",
         "networks": "another transaction than the one that paid",

@@ -133,6 +133,7 @@ def _check(
         adapts_to=frozenset({"mode_changes"}),
         operation=operation,
         function=function,
+        steerable=True,
         believes={
             "generator": "right answers in time that it never got; the prober's own login, balances"
             " and status say otherwise",

@@ -13,7 +13,7 @@ from itertools import pairwise
 from seawall.errors import EvidenceError
 from seawall.formats.journal import chain_breaks
 from seawall.scorecard.facts import Facts, format_s
-from seawall.scorecard.hot_wallets import hot_at, moves
+from seawall.scorecard.hot_wallets import hot_at, moves, swept_from
 from seawall.scorecard.outcome import Finding, check, passed, violations
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Slot
@@ -198,7 +198,11 @@ def acknowledged_resolved(facts: Facts) -> Finding:
     evidence=("records/sign_log.csv", "records/slots.csv"),
     remediation="Stop the signers; find who asked for the second digest.",
     proves_alone=True,
-    believes={"venue": "a log without the second intent, or with another digest than was signed"},
+    believes={
+        "venue": "a log without the second intent, or with another digest than was signed: the "
+        "adapter of the reference venue computes digests and hashes from the logged bytes, a file "
+        "is taken at its word"
+    },
 )
 def one_digest_per_nonce(facts: Facts) -> Finding:
     """For every nonce signed, the sign log and the slots name the same digest and transaction.
@@ -382,30 +386,41 @@ def old_epoch(facts: Facts) -> Finding:
         "records/mode_log.csv",
         "records/topups.csv",
         "records/surpluses.csv",
+        "records/orders.csv",
     ),
-    adapts_to=("surpluses",),
+    adapts_to=("surpluses", "orders"),
     remediation=(
         "Compare the journal with the evidence bucket's copy; find who decided without writing why."
     ),
     believes={"venue": "a journal that was written again from its start"},
 )
 def journal_chain(facts: Facts) -> Finding:
-    """Every hash follows from the entry before, and each flip, top-up and surplus has its entry.
+    """Every hash follows from the entry before, and each decision has its entry.
+
+    Decisions are flips, top-ups, sweeps, surpluses, and people's orders and the ends that they put
+    to them.
 
     The hashes are computed from the entries themselves.
     """
     found = []
-    named: dict[str, Counter[str]] = {"flip": Counter(), "topup": Counter(), "surplus": Counter()}
+    kinds = ("flip", "topup", "sweep", "surplus", "order", "end of")
+    named: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     try:
         for row in facts.run.decisions:
             body = json.loads(row.body)
             if (row.writer, row.kind) == ("mode-controller", "flip"):
                 named["flip"][f"{body.get('epoch')} to {body.get('tier')}"] += 1
-            elif (row.writer, row.kind) == ("treasury", "topup"):
-                named["topup"][_top_up(*map(body.get, ("topup", "amount", "asset", "to")))] += 1
+            elif row.writer == "treasury" and row.kind in ("topup", "sweep"):
+                fields = (row.kind, "amount", "asset", "to")
+                named[row.kind][_top_up(*map(body.get, fields))] += 1
             elif (row.writer, row.kind) == ("treasury", "surplus"):
                 fields = ("amount", "asset", "wallet", "block")
                 named["surplus"][_surplus(*map(body.get, fields))] += 1
+            elif (row.writer, row.kind) == ("venue-operator", "order"):
+                fields = ("order", "network", "tier", "operator")
+                named["order"][_order(*map(body.get, fields))] += 1
+            elif (row.writer, row.kind) == ("venue-operator", "order ended"):
+                named["end of"][_order_end(body.get("order"), body.get("operator"))] += 1
         found += chain_breaks(
             {
                 **asdict(row),
@@ -418,15 +433,21 @@ def journal_chain(facts: Facts) -> Finding:
         raise EvidenceError(f"records/journal.csv: a hash or a body is none: {error}") from error
     made = {
         "flip": Counter(f"{flip.epoch} to {flip.tier}" for flip in facts.run.flips),
-        "topup": Counter(
-            _top_up(top_up.id, top_up.amount, top_up.asset, top_up.to_wallet)
-            for top_up in facts.run.top_ups
-        ),
+        **_moved_between_wallets(facts),
     }
     if facts.offers("surpluses"):
         made["surplus"] = Counter(
             _surplus(row.amount, row.asset, row.wallet, row.block_number)
             for row in facts.run.surpluses
+        )
+    if facts.offers("orders"):
+        made["order"] = Counter(
+            _order(row.kind, row.network, row.tier, row.operator) for row in facts.run.orders
+        )
+        made["end of"] = Counter(
+            _order_end(row.id, row.ended_by)
+            for row in facts.run.orders
+            if row.ended_at is not None or row.ended_by is not None
         )
     for kind, decisions in made.items():
         found += [
@@ -452,14 +473,33 @@ def journal_chain(facts: Facts) -> Finding:
     )
 
 
+def _moved_between_wallets(facts: Facts) -> dict[str, Counter[str]]:
+    """Top-ups and sweeps on record, in words, by what the journal calls them."""
+    found: dict[str, Counter[str]] = {"topup": Counter(), "sweep": Counter()}
+    for row in facts.run.top_ups:
+        kind = "topup" if swept_from(facts.run.policy, row) is None else "sweep"
+        found[kind][_top_up(row.id, row.amount, row.asset, row.to_wallet)] += 1
+    return found
+
+
 def _top_up(identity: object, amount: object, asset: object, wallet: object) -> str:
-    """A top-up in words, the same for the journal and for the table."""
+    """A top-up or sweep in words, the same for the journal and for the table."""
     return f"{identity} of {amount} {asset} to {wallet}"
 
 
 def _surplus(amount: object, asset: object, wallet: object, block: object) -> str:
     """A surplus in words, likewise."""
     return f"of {amount} {asset} in {wallet} at block {block}"
+
+
+def _order(kind: object, network: object, tier: object, operator: object) -> str:
+    """An order in words, likewise."""
+    return f"{kind} {tier or network or 'on all networks'} by {operator}"
+
+
+def _order_end(order: object, operator: object) -> str:
+    """The end of an order in words, likewise."""
+    return f"order {order} by {operator}"
 
 
 @check(
@@ -481,6 +521,7 @@ def _surplus(amount: object, asset: object, wallet: object, block: object) -> st
     ),
     adapts_to=("surpluses",),
     remediation="Look at the settler's selection: the float it reads and the floor it keeps.",
+    steerable=True,
     believes={"venue": "other times of claims", "networks": "balances that are not there"},
 )
 def floor_held(facts: Facts) -> Finding:

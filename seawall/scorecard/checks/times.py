@@ -34,6 +34,7 @@ from seawall.scorecard.outcome import Finding, check
         "transaction, the standby's signer."
     ),
     belongs=lambda drill: "failover_max" in drill.expects.targets,
+    steerable=True,
     believes={
         "venue": (
             "which region signed, on a stack that does not offer AWS's log: the nodes show when "
@@ -43,7 +44,7 @@ from seawall.scorecard.outcome import Finding, check
 )
 def failover_time(facts: Facts) -> Finding:
     """Policy target ``failover_max``."""
-    return _finding(failover(facts))
+    return finding_of(failover(facts))
 
 
 @check(
@@ -71,6 +72,7 @@ def failover_time(facts: Facts) -> Finding:
         "query, the wait for the mode lock."
     ),
     belongs=lambda drill: "protected_max" in drill.expects.targets,
+    steerable=True,
     believes={
         "venue": (
             "a tier that it shows, in its records and to the prober, and does not act on; "
@@ -80,7 +82,7 @@ def failover_time(facts: Facts) -> Finding:
 )
 def protection_time(facts: Facts) -> Finding:
     """Policy target ``protected_max``."""
-    return _finding(budgets.protection(facts))
+    return finding_of(budgets.protection(facts))
 
 
 @check(
@@ -94,7 +96,7 @@ def protection_time(facts: Facts) -> Finding:
 )
 def page_failover(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the fault seen effective."""
-    return _finding(
+    return finding_of(
         budgets.page(
             facts,
             identity="page.failover",
@@ -119,12 +121,13 @@ def page_failover(facts: Facts) -> Finding:
     ),
     remediation="Follow the alert: scrape, rule, group wait, receiver.",
     belongs=lambda drill: {"page_max", "protected_max"} <= set(drill.expects.targets),
+    steerable=True,
     believes={"pager": "a page that nobody received"},
 )
 def page_protection(facts: Facts) -> Finding:
     """Policy target ``page_max``, from the same moment as ``protection.time``."""
     called = breach(facts)
-    return _finding(
+    return finding_of(
         budgets.page(
             facts,
             identity="page.protection",
@@ -155,14 +158,16 @@ def page_protection(facts: Facts) -> Finding:
         "levels free the tier."
     ),
     belongs=lambda drill: "recovery_max" in drill.expects.targets,
+    steerable=True,
     believes={"venue": "a tier that it calls normal, in its records and to the prober"},
 )
 def recovery_time(facts: Facts) -> Finding:
     """Policy target ``recovery_max``."""
-    return _finding(recovery.recovery(facts))
+    return finding_of(recovery.recovery(facts))
 
 
-def _finding(budget: Budget) -> Finding:
+def finding_of(budget: Budget) -> Finding:
+    """What a time proves about its target, with its marks as details."""
     return Finding(
         outcome=budget.outcome,
         measured=budget.measured,

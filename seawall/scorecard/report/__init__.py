@@ -31,6 +31,7 @@ SECTIONS = {
     "Tiers: were the right ones reached?": ("tiers",),
     "Promises: was each one kept under stress?": ("stress", "protected", "reads"),
     "Customers: what they were told, and what they were paid": ("customer",),
+    "The lost database: what was lost with it, and how soon it was back": ("database",),
     "Safety: the records against the chains": ("safety",),
     "Signatures: the records against AWS's own log": ("signing",),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from seawall.conventions.database import FLOW_CHANNEL, MODE_LOCK
 from tests.simulation.store import Row, Stored, Transaction, statement
-from venue.settler import agreement, claims, lanes, lease
+from venue.ledger import outstanding
+from venue.settler import agreement, claims, lanes, lease, posting, topups
 
 _CANDIDATE = ("id", "seq", "asset", "amount", "size")
 
@@ -63,7 +65,7 @@ async def read_lane(tx: Transaction, chain_id: int, address: str) -> Iterable[Ro
     return [] if row is None else [Row({k: row[k] for k in ("holder", "epoch", "next_nonce")})]
 
 
-@statement(claims._FLOATS)
+@statement(posting.READ_FLOATS)
 async def read_floats(tx: Transaction, wallet: str) -> Iterable[Row]:
     keys = sorted((row["wallet"], row["asset"]) for row in tx.rows("floats"))
     found = [await tx.take("floats", key) for key in keys if key[0] == wallet]
@@ -71,12 +73,35 @@ async def read_floats(tx: Transaction, wallet: str) -> Iterable[Row]:
 
 
 @statement(claims._WAITING)
-async def waiting(tx: Transaction, network: str) -> Iterable[Row]:
+async def waiting(tx: Transaction, network: str, wallet: str) -> Iterable[Row]:
     payouts = any(
         row["state"] == "reserved" and row["network"] == network for row in tx.rows("withdrawals")
     )
     resolutions = any(True for row in _requested(tx) if row[1]["network"] == network)
-    return [Row(payouts=payouts, resolutions=resolutions)]
+    sweeps = any(
+        (row["from_wallet"], row["state"]) == (wallet, "requested") for row in tx.rows("topups")
+    )
+    return [Row(payouts=payouts, sweeps=sweeps, resolutions=resolutions)]
+
+
+@statement(outstanding._OUTSTANDING)
+async def outstanding_of(
+    tx: Transaction, network: str, bucket: str, assets: Sequence[str], caps: Sequence[int]
+) -> Iterable[Row]:
+    found = payable(tx.rows("withdrawals"), network, bucket, dict(zip(assets, caps, strict=True)))
+    return [Row(asset=asset, amount=amount) for asset, amount in sorted(found.items())]
+
+
+def payable(
+    rows: Iterable[Stored], network: str, bucket: str, caps: Mapping[str, int]
+) -> Counter[str]:
+    """Base units by asset that wait, without what is above ``caps``."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        wanted = (row["network"], row["bucket"], row["state"]) == (network, bucket, "reserved")
+        if wanted and row["amount"] <= caps.get(row["asset"], -1):
+            found[row["asset"]] += row["amount"]
+    return found
 
 
 def _requested(tx: Transaction) -> Iterable[tuple[Stored, Stored]]:
@@ -151,21 +176,21 @@ async def slot_held(tx: Transaction, slot: int, ids: Sequence[int]) -> Iterable[
     return ()
 
 
-@statement(claims._TOPUP)
-async def next_topup(
-    tx: Transaction, network: str, wallet: str, assets: Sequence[str], amounts: Sequence[int]
-) -> Iterable[Row]:
+@statement(topups._NEXT)
+async def next_topup(tx: Transaction, *given: Any) -> Iterable[Row]:
+    network, wallet, assets, amounts, contracts = given
     room = dict(zip(assets, amounts, strict=True))
     rows = [
         row
         for row in tx.rows("topups")
         if (row["network"], row["from_wallet"], row["state"]) == (network, wallet, "requested")
         and row["amount"] <= room.get(row["asset"], -1)
+        and row["to_wallet"] in contracts
     ]
     for row in sorted(rows, key=lambda row: row["requested_at"]):
         if not tx.is_locked_by_another("topups", row["id"]):
             await tx.lock(("topups", row["id"]))
-            return [Row({k: row[k] for k in ("id", "asset", "to_wallet", "amount")})]
+            return [Row({k: row[k] for k in ("id", "n", "asset", "to_wallet", "amount")})]
     return ()
 
 
@@ -181,6 +206,7 @@ async def open_slot(tx: Transaction, *values: Any) -> Iterable[Row]:
     row |= dict.fromkeys(
         ("signer_region", "tx_hash", "raw", "mined_hash", "block_number", "block_hash")
     )
+    row["offered_epoch"] = None
     await tx.insert("slots", number, row, (row["chain_id"], row["address"], row["nonce"]))
     return [Row(id=number)]
 
@@ -225,16 +251,19 @@ async def change_floats(
     return ()
 
 
-@statement(claims._SLOT_TOPUP)
+@statement(topups._SLOT)
 async def slot_topup(tx: Transaction, slot: int, topup: UUID, seq: int) -> Iterable[Row]:
     await tx.update("topups", topup, state="slotted", slot_id=slot, seq=seq)
     return ()
 
 
-@statement(claims._RECORDED)
-async def recorded(tx: Transaction, *key: Any) -> Iterable[Row]:
-    found = tx.get("sign_log", key) is not None and "recorded keeps its use" not in tx.without
-    return [Row(exists=found)]
+@statement(claims._OFFERED)
+async def offered(tx: Transaction, slot: int) -> Iterable[Row]:
+    row = tx.get("slots", slot)
+    if row is None:
+        return ()
+    marked = row["offered_epoch"] is not None and "offered keeps its use" not in tx.without
+    return [Row(offered=marked)]
 
 
 @statement(claims._OF_SLOT)
@@ -268,7 +297,7 @@ async def release_deferred(tx: Transaction, ids: Sequence[UUID]) -> Iterable[Row
     return ()
 
 
-@statement(claims._RELEASE_TOPUP)
+@statement(topups._RELEASE)
 async def release_topup(
     tx: Transaction, slot: int, assets: Sequence[str], amounts: Sequence[int]
 ) -> Iterable[Row]:
@@ -276,7 +305,7 @@ async def release_topup(
     for row in tx.rows("topups"):
         if row["slot_id"] == slot and row["amount"] > caps.get(row["asset"], -1):
             await tx.update("topups", row["id"], state="requested", slot_id=None, seq=None)
-            return [Row(id=row["id"])]
+            return [Row(asset=row["asset"], amount=row["amount"])]
     return ()
 
 

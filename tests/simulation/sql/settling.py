@@ -10,7 +10,7 @@ from uuid import UUID
 from tests.simulation.rules import check_balanced
 from tests.simulation.store import Row, Stored, Transaction, statement
 from venue.settler import held, posting
-from venue.signer import logs, velocity
+from venue.signer import logs
 
 
 async def book(
@@ -19,7 +19,7 @@ async def book(
     """Insert a posting with its entries; amounts by account; how many entries there are."""
     number = tx.database.number("postings")
     row = {"id": number, "kind": kind, "withdrawal_id": None, "topup_id": None} | dict(of)
-    await tx.insert("postings", number, row, (kind == "topup", *sorted(of.items())))
+    await tx.insert("postings", number, row, ("topup_id" in of, *sorted(of.items())))
     entries = [
         {"posting_id": number, "account": account, "amount": amount}
         for account, amount in amounts.items()
@@ -75,7 +75,12 @@ async def items(tx: Transaction, slot: int) -> Iterable[Row]:
 @statement(posting._TOPUP_ITEM)
 async def topup_item(tx: Transaction, slot: int) -> Iterable[Row]:
     return [
-        Row({name: row[name] for name in ("id", "seq", "to_wallet", "asset", "amount")})
+        Row(
+            {
+                name: row[name]
+                for name in ("id", "seq", "from_wallet", "to_wallet", "asset", "amount")
+            }
+        )
         for row in tx.rows("topups")
         if row["slot_id"] == slot
     ]
@@ -153,7 +158,7 @@ async def pause(tx: Transaction, network: str, assets: Sequence[str]) -> Iterabl
     return new
 
 
-@statement(posting._PAUSED)
+@statement(posting.PAUSED)
 async def paused(tx: Transaction, network: str) -> Iterable[Row]:
     rows = [row["asset"] for row in tx.rows("asset_pauses") if row["network"] == network]
     return [Row(asset=asset) for asset in sorted(rows)]
@@ -182,7 +187,7 @@ async def raise_float(tx: Transaction, wallet: str, asset: str, amount: int) -> 
 
 
 @statement(posting._POST_TOPUP)
-async def post_topup(tx: Transaction, slot: int, bucket: str) -> Iterable[Row]:
+async def post_topup(tx: Transaction, slot: int, bucket: str, kind: str) -> Iterable[Row]:
     count = entries = 0
     for row in tx.rows("topups"):
         if row["slot_id"] != slot:
@@ -193,11 +198,9 @@ async def post_topup(tx: Transaction, slot: int, bucket: str) -> Iterable[Row]:
         tx.put("topups", row["id"], newest | {"state": "posted"})
         count += 1
         place = {"bucket": bucket} | newest
-        amounts = {
-            account(place, "hot"): newest["amount"],
-            account(place, "reserve"): -newest["amount"],
-        }
-        entries += await book(tx, "topup", {"topup_id": row["id"]}, amounts)
+        into_hot = newest["amount"] if kind == "topup" else -newest["amount"]
+        amounts = {account(place, "hot"): into_hot, account(place, "reserve"): -into_hot}
+        entries += await book(tx, kind, {"topup_id": row["id"]}, amounts)
     return [Row(topups=count, entries=entries)]
 
 
@@ -320,8 +323,9 @@ async def pay_anew(tx: Transaction, resolution: int, withdrawal: UUID) -> Iterab
 async def lower_float(tx: Transaction, wallet: str, asset: str, amount: int) -> Iterable[Row]:
     row = await tx.take("floats", (wallet, asset))
     if row is not None:
-        left = min(row["available"], max(row["available"] - amount, 0))
-        tx.put("floats", (wallet, asset), row | {"available": left})
+        tx.as_owner = True
+        tx.put("floats", (wallet, asset), row | {"available": row["available"] - amount})
+        tx.as_owner = False
     return ()
 
 
@@ -331,144 +335,143 @@ async def disputed(tx: Transaction, withdrawal: UUID, reason: str) -> Iterable[R
     return ()
 
 
-@statement(logs._BOUND)
-async def bound(tx: Transaction, milliseconds: str) -> Iterable[Row]:
-    return ()
+@statement(logs._ANSWERS)
+async def answers(tx: Transaction) -> Iterable[Row]:
+    return [Row(bool=True)]
 
 
-@statement("select hold_lane($1, $2)")
-async def hold_lane(tx: Transaction, chain_id: int, address: str) -> Iterable[Row]:
-    row = await tx.take("lanes", (chain_id, address))
-    return [Row(epoch=None if row is None else row["epoch"])]
-
-
-@statement(logs._SLOT)
-async def slot_to_sign(tx: Transaction, *key: Any) -> Iterable[Row]:
-    mode = tx.get("mode", "only")
-    assert mode is not None
-    found: list[Row] = []
+@statement(logs._OFFER)
+async def offer_slot(tx: Transaction, *values: Any) -> Iterable[Row]:
+    *key, epoch, digest, gas_limit, max_fee_wei, priority_fee_wei, may_mark = values
+    lane = await tx.take("lanes", (key[0], key[1]))
+    held = None if lane is None else lane["epoch"]
+    answer = Row(lane_epoch=held, wanted=False, admitted_epoch=None, mode_epoch=None)
+    if held != epoch and "lane's epoch at the signer" not in tx.without:
+        return [answer]
+    answer["lane_epoch"] = epoch
+    fees = (max_fee_wei, priority_fee_wei)
     for slot in tx.rows("slots"):
-        if (slot["chain_id"], slot["address"], slot["nonce"]) != key or slot["state"] == "final":
+        at = [slot["chain_id"], slot["address"], slot["nonce"]]
+        if at != key or (slot["digest"], slot["gas_limit"]) != (digest, gas_limit):
             continue
-        opens = slot["state"] == "open"
-        waiting = [slot] if opens else tx.rows("replacements")
-        found += [
-            Row(
-                digest=slot["digest"],
-                gas_limit=slot["gas_limit"],
-                max_fee_wei=row["max_fee_wei"],
-                priority_fee_wei=row["priority_fee_wei"],
-                opens=opens,
-                admitted_epoch=slot["admitted_epoch"],
-                mode_epoch=mode["epoch"],
+        if slot["state"] == "open":
+            if (slot["max_fee_wei"], slot["priority_fee_wei"]) == fees:
+                await _mark(tx, slot, answer, epoch, may_mark=may_mark)
+        elif slot["state"] != "final":
+            answer["wanted"] = any(
+                row["slot_id"] == slot["id"]
+                and row["raw"] is None
+                and (row["max_fee_wei"], row["priority_fee_wei"]) == fees
+                for row in tx.rows("replacements")
             )
-            for row in waiting
-            if opens or (row["slot_id"] == slot["id"] and row["raw"] is None)
-        ]
-    return found
+    return [answer]
+
+
+async def _mark(tx: Transaction, slot: Stored, answer: Row, epoch: int, *, may_mark: bool) -> None:
+    """Mark an open slot of which the mode in force allows what it does, or that is marked."""
+    if slot["offered_epoch"] is None or "offered in any mode" in tx.without:
+        mode = tx.get("mode", "only")
+        assert mode is not None
+        if not may_mark:
+            return
+        answer["admitted_epoch"], answer["mode_epoch"] = slot["admitted_epoch"], mode["epoch"]
+        allowed = slot["admitted_epoch"] == mode["epoch"]
+        if not allowed and "mode at the signer" not in tx.without:
+            return
+    if slot["offered_epoch"] is None:
+        await tx.update("slots", slot["id"], offered_epoch=epoch)
+    answer["wanted"] = True
 
 
 @statement(logs._RECORD)
-async def record(tx: Transaction, *values: Any) -> Iterable[Row]:
-    names = (
-        *("chain_id", "address", "nonce", "digest", "epoch", "region"),
-        *("max_fee_wei", "priority_fee_wei"),
-    )
-    key = values[:3]
-    await tx.lock(("sign_log", key))
-    if tx.get("sign_log", key) is None:
-        row = dict(zip(names, values, strict=True)) | {"requested_at": tx.database.clock()}
-        tx.put("sign_log", key, row | dict.fromkeys(("raw", "tx_hash", "signed_by")))
-    return ()
+async def record_digest(tx: Transaction, *values: Any) -> Iterable[Row]:
+    key, (digest, epoch, region), fees, rest = values[:3], values[3:6], values[6:8], values[8:]
+    wanted, window_ms, transactions_max, tokens, moved, allowed = rest
+    await tx.lock(("sign log", key[:2]))
+    known = tx.get("sign_log", key)
+    if known is None:
+        if not wanted:
+            return [_outcome("not_wanted")]
+        lately = _lately(tx, key[:2], window_ms)
+        if len(lately) >= transactions_max:
+            return [_outcome("too_many")]
+        counted = _counted(tx, lately)
+        for token, amount, cap in sorted(zip(tokens, moved, allowed, strict=True)):
+            if counted[token] + amount > cap:
+                return [_outcome("too_much", over=(token, counted[token] + amount))]
+        names = ("chain_id", "address", "nonce", "digest", "epoch", "region")
+        row = dict(zip(names, (*key, digest, epoch, region), strict=True)) | _new(fees)
+        tx.put("sign_log", key, row | {"requested_at": tx.database.clock()})
+        for token, amount in zip(tokens, moved, strict=True):
+            row = {"key": key, "token": token, "amount": amount}
+            await tx.insert("signed_amounts", (*key, token), row)
+        return [_outcome("recorded")]
+    if known["digest"] != digest:
+        return [_outcome("digest_conflict")]
+    if (known["max_fee_wei"], known["priority_fee_wei"]) == fees:
+        return [_outcome("recorded", kept=known)]
+    replaced = tx.get("sign_log_replacements", (*key, *fees))
+    if replaced is not None:
+        return [_outcome("recorded", kept=replaced)]
+    if not wanted:
+        return [_outcome("not_wanted")]
+    tx.put("sign_log_replacements", (*key, *fees), _new(fees) | {"region": region})
+    return [_outcome("recorded")]
 
 
-@statement(logs._READ)
-async def read(tx: Transaction, *key: Any) -> Iterable[Row]:
-    row = tx.get("sign_log", key)
-    names = ("digest", "max_fee_wei", "priority_fee_wei", "raw", "tx_hash", "signed_by")
-    return [] if row is None else [Row({name: row[name] for name in names})]
+_SIGNATURE = ("raw", "tx_hash", "signed_by")
 
 
-@statement(logs._STORE)
-async def store(tx: Transaction, *values: Any) -> Iterable[Row]:
-    key, fees, signature = values[:3], values[3:5], values[5:]
-    row = await tx.take("sign_log", key)
-    free = row is not None and (row["raw"] is None or "signature kept" in tx.without)
-    if row is None or not free or (row["max_fee_wei"], row["priority_fee_wei"]) != fees:
-        return ()
-    tx.put("sign_log", key, row | _signature(signature))
-    return [Row(true=True)]
+def _new(fees: Sequence[Any]) -> Stored:
+    """What a row of the log has of itself when it is recorded."""
+    of_fees = dict(zip(("max_fee_wei", "priority_fee_wei"), fees, strict=True))
+    return of_fees | dict.fromkeys(_SIGNATURE)
 
 
-def _signature(values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(("raw", "tx_hash", "signed_by"), values, strict=True))
+def _outcome(
+    outcome: str, *, over: tuple[str | None, int | None] = (None, None), kept: Stored | None = None
+) -> Row:
+    row = Row(outcome=outcome, over_token=over[0], over_amount=over[1])
+    row.update(_of_kept(kept))
+    return row
 
 
-@statement(logs._RECORD_REPLACEMENT)
-async def record_replacement(tx: Transaction, *values: Any) -> Iterable[Row]:
-    *key, region = values
-    await tx.lock(("sign_log_replacements", tuple(key)))
-    if tx.get("sign_log_replacements", tuple(key)) is None:
-        row = {"max_fee_wei": key[3], "priority_fee_wei": key[4], "region": region}
-        row |= dict.fromkeys(("raw", "tx_hash", "signed_by"))
-        tx.put("sign_log_replacements", tuple(key), row)
-    return ()
+def _of_kept(kept: Stored | None) -> Row:
+    names = ("kept_raw", "kept_tx_hash", "kept_by")
+    values = [None] * 3 if kept is None else [kept[name] for name in _SIGNATURE]
+    return Row(zip(names, values, strict=True))
 
 
-@statement(logs._READ_REPLACEMENT)
-async def read_replacement(tx: Transaction, *key: Any) -> Iterable[Row]:
-    row = tx.get("sign_log_replacements", key)
-    names = ("raw", "tx_hash", "signed_by")
-    return [] if row is None else [Row({name: row[name] for name in names})]
-
-
-@statement(logs._STORE_REPLACEMENT)
-async def store_replacement(tx: Transaction, *values: Any) -> Iterable[Row]:
-    key = values[:5]
-    row = await tx.take("sign_log_replacements", key)
-    if row is not None and (row["raw"] is None or "signature kept" in tx.without):
-        tx.put("sign_log_replacements", key, row | _signature(values[5:]))
-    return ()
-
-
-@statement(velocity._LOCK)
-async def hold_velocity(tx: Transaction, chain_id: str, address: str) -> Iterable[Row]:
-    await tx.lock(("velocity", chain_id, address))
-    return ()
-
-
-@statement(velocity._MOVES)
-async def moves(tx: Transaction, *values: Any) -> Iterable[Row]:
-    *key, tokens, amounts = values
-    for token, amount in zip(tokens, amounts, strict=True):
-        await tx.insert(
-            "signed_amounts", (*key, token), {"key": tuple(key), "token": token, "amount": amount}
-        )
-    return ()
-
-
-def _lately(tx: Transaction, chain_id: int, address: str, window_ms: int) -> list[Stored]:
+def _lately(tx: Transaction, of_key: Sequence[Any], window_ms: int) -> list[Stored]:
     since_s = tx.database.clock() - window_ms / 1_000
     return [
         row
         for row in tx.rows("sign_log")
-        if (row["chain_id"], row["address"]) == (chain_id, address)
-        and row["requested_at"] > since_s
+        if (row["chain_id"], row["address"]) == of_key and row["requested_at"] > since_s
     ]
 
 
-@statement(velocity._TRANSACTIONS)
-async def transactions(
-    tx: Transaction, chain_id: int, address: str, window_ms: int
-) -> Iterable[Row]:
-    return [Row(count=len(_lately(tx, chain_id, address, window_ms)))]
-
-
-@statement(velocity._AMOUNTS)
-async def amounts(tx: Transaction, chain_id: int, address: str, window_ms: int) -> Iterable[Row]:
-    keys = {(chain_id, address, row["nonce"]) for row in _lately(tx, chain_id, address, window_ms)}
+def _counted(tx: Transaction, lately: Iterable[Stored]) -> Counter[str]:
+    """Base units by token that ``lately`` recorded digests move."""
+    keys = {(row["chain_id"], row["address"], row["nonce"]) for row in lately}
     sums: Counter[str] = Counter()
     for row in tx.rows("signed_amounts"):
         if row["key"] in keys:
             sums[row["token"]] += row["amount"]
-    return [Row(token=token, amount=amount) for token, amount in sorted(sums.items())]
+    return sums
+
+
+@statement(logs._KEEP)
+async def keep_signature(tx: Transaction, *values: Any) -> Iterable[Row]:
+    key, digest, fees, signature = values[:3], values[3], values[4:6], values[6:]
+    first = await tx.take("sign_log", key)
+    if first is None or first["digest"] != digest:
+        return [_of_kept(None)]
+    table, at = "sign_log", key
+    if (first["max_fee_wei"], first["priority_fee_wei"]) != fees:
+        table, at = "sign_log_replacements", (*key, *fees)
+    row = await tx.take(table, at)
+    if row is not None and (row["raw"] is None or "signature kept" in tx.without):
+        row = row | dict(zip(_SIGNATURE, signature, strict=True))
+        tx.put(table, at, row)
+    return [_of_kept(row)]

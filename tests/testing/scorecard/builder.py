@@ -67,6 +67,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
     _top_up(story)
     _balance(story)
     _receive(story)
+    _order(story)
     _count(story)
     story.tables["records/journal"] = decisions(
         flips=[(row["epoch"], row["tier"]) for row in story.table("records/mode_log")],
@@ -88,6 +89,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
             }
             for row in story.table("records/surpluses")
         ],
+        orders=story.table("records/orders"),
     )
     observe(story)
     log_signatures(story)
@@ -476,6 +478,32 @@ def _receive(story: Story) -> None:
     story.table("records/surpluses").append(
         {**where, "wallet": name, "amount": 1, "block_number": 30, "booked_at": at(33.0)}
     )
+
+
+def _order(story: Story) -> None:
+    """People ordered something before the drill; one order was ended, the other ended by itself."""
+    nothing = {"network": "", "tier": "", "ended_at": "", "ended_by": ""}
+    ordered = {**nothing, "operator": "kim", "justification": "a rumour"}
+    story.tables["records/orders"] = [
+        {
+            **ordered,
+            "id": 1,
+            "kind": "at_least",
+            "tier": "stressed",
+            "made_at": at(STARTS - 900),
+            "ends_at": at(STARTS + 2700),
+            "ended_at": at(STARTS - 600),
+            "ended_by": "lee",
+        },
+        {
+            **ordered,
+            "id": 2,
+            "kind": "halt",
+            "network": "birch",
+            "made_at": at(STARTS - 500),
+            "ends_at": at(STARTS - 440),
+        },
+    ]
 
 
 def _count(story: Story) -> None:

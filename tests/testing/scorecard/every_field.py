@@ -16,7 +16,7 @@ from seawall.scorecard.judgement import ask
 from seawall.scorecard.outcome import Check, Outcome
 from seawall.scorecard.run import FILES, Run
 from tests.testing.scorecard.days import calm, declared, offering, stormy
-from tests.testing.scorecard.faulty import FAULTY
+from tests.testing.scorecard.faulty import FAULTY, lost
 from tests.testing.scorecard.mutations import mutated, mutations_of
 from tests.testing.scorecard.reading import Notes, Read, given, noting, raw_of
 from tests.testing.scorecard.spoiling import Spoil
@@ -44,6 +44,7 @@ WORLDS: Mapping[str, tuple[Spoil, Collection[str]]] = {
         ("stress.small_completed", "customer.paid_once", "customer.told_truth", "drill.payouts"),
     ),
     "a storm": (stormy, ("drill.storm",)),
+    "what the loss of the database cost": (lost, ("database.rpo", "database.rto")),
     **{name: (spoil, ("drill.fault_landed",)) for name, spoil in FAULTY.items()},
 }
 """By what is special: how the good run becomes it, and the checks that are asked (none: all)."""

@@ -13,14 +13,16 @@ from seawall.policy import PlannedFault, Policy
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Series
 from seawall.scorecard.run import Run
-from tests.testing.scorecard.spoiling import Files, each, us
-from tests.testing.scorecard.story import DRILL, EFFECTIVE, ENDS, REVERTED, STARTS, ZERO
+from tests.testing.scorecard.spoiling import Files, each, us, without
+from tests.testing.scorecard.story import CLEARED, DRILL, EFFECTIVE, ENDS, REVERTED, STARTS, ZERO
 
 CODES = {faults.KMS_THROTTLED: signing.THROTTLED, faults.SIGNING_DENIED: signing.DENIED}
 PARAMETERS = {faults.KMS_THROTTLED: {"throttled": "0.9"}, faults.SIGNING_DENIED: {"margin": "30s"}}
 SETTLER = components.process_target(components.settler_process("aster"))
 PROMETHEUS = components.process_target(components.PROMETHEUS_PROCESS)
 API = components.process_target(components.API_PROCESS)
+SERVED = CLEARED + 0.2
+"""When a database that was lost has its receiver again, and commits come through."""
 RPC = components.rpc_proxy("aster", "primary")
 ASSET = components.asset_target("aster", "USDX")
 
@@ -184,6 +186,34 @@ def settler_frozen(run: Run) -> Files:
     }
 
 
+def database_lost(run: Run) -> Files:
+    """The database is away: nobody is served, and nothing is committed; then all goes on."""
+
+    def away(moment: Instant) -> bool:
+        return us(EFFECTIVE) <= moment <= us(SERVED)
+
+    return with_fault(run, faults.DATABASE_LOST, components.DATABASE_TARGET) | {
+        "requests": each(
+            run.requests,
+            lambda row: row.sent_at is not None and away(row.sent_at),
+            status=503,
+            outcome="failed",
+            error="unavailable",
+        ),
+        "probes": run.probes
+        | {
+            probe: each(
+                run.probes[probe],
+                lambda sample: away(sample.at),
+                ok=False,
+                detail={"code": "unavailable"},
+            )
+            for probe in ("status", "small_withdrawal", "large_transfer")
+        },
+        "flow": without(run.flow, lambda row: away(row.committed_at)),
+    }
+
+
 def asset_paused(run: Run) -> Files:
     """A token does not move on aster meanwhile; the chain pays it before and after."""
     paused = with_fault(run, faults.ASSET_PAUSED, ASSET)
@@ -237,11 +267,30 @@ def api_killed(run: Run) -> Files:
     }
 
 
+def lost(run: Run, *, rpo_ms: int = 0, rto_ms: int = 60_000) -> Files:
+    """The run in which the database was lost, of a drill that asks what that cost."""
+    found = database_lost(run)
+    drill = found["drill"]
+    drill = drill.model_copy(
+        update={
+            "expects": drill.expects.model_copy(
+                update={"reaches": (), "targets": ("database_rpo_max", "database_rto_max")}
+            )
+        }
+    )
+    targets = run.policy.targets.model_copy(
+        update={"database_rpo_max": rpo_ms, "database_rto_max": rto_ms}
+    )
+    policy = found["policy"].model_copy(update={"drills": {DRILL: drill}, "targets": targets})
+    return found | {"drill": drill, "policy": policy}
+
+
 FAULTY = {
     faults.KMS_THROTTLED: lambda run: refusing(run, faults.KMS_THROTTLED),
     faults.SIGNING_DENIED: lambda run: refusing(run, faults.SIGNING_DENIED),
     faults.RPC_DARK: rpc_dark,
     faults.ASSET_PAUSED: asset_paused,
+    faults.DATABASE_LOST: database_lost,
     f"{faults.PROCESS_FROZEN} {SETTLER}": settler_frozen,
     f"{faults.PROCESS_FROZEN} {PROMETHEUS}": prometheus_frozen,
     f"{faults.PROCESS_KILLED} {API}": api_killed,

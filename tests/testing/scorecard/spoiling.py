@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import Flip, JournalEntry, ProbeSample, Slot, Surplus, Withdrawal
+from seawall.scorecard.rows import Flip, JournalEntry, Order, ProbeSample, Slot, Surplus, Withdrawal
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.aws_log import logged_as
 from tests.testing.scorecard.story import decisions
@@ -88,9 +88,15 @@ def decided(run: Run, *, flips: int) -> Files:
 
 
 def decided_as(
-    run: Run, flips: Iterable[Flip], surpluses: Iterable[Surplus] | None = None
+    run: Run,
+    flips: Iterable[Flip],
+    surpluses: Iterable[Surplus] | None = None,
+    orders: Iterable[Order] | None = None,
 ) -> Files:
-    """An unbroken journal of these ``flips`` and ``surpluses``; those of the run if None."""
+    """An unbroken journal of these ``flips``, ``surpluses`` and ``orders``.
+
+    Those of the run where None.
+    """
     rows = decisions(
         flips=[(flip.epoch, flip.tier) for flip in flips],
         top_ups=[
@@ -106,8 +112,25 @@ def decided_as(
             }
             for row in (run.surpluses if surpluses is None else surpluses)
         ],
+        orders=[asdict(row) for row in (run.orders if orders is None else orders)],
     )
     return {"decisions": tuple(JournalEntry(**row) for row in rows)}
+
+
+def ordered(run: Run, **changes: Any) -> Files:
+    """Kim ordered protected mode in the calm, for the whole drill, and the journal has it."""
+    made = replace(
+        run.orders[0],
+        id="3",
+        kind="at_least",
+        tier="protected",
+        made_at=us(1),
+        ends_at=us(3_600),
+        ended_at=None,
+        ended_by=None,
+    )
+    orders = (*run.orders, replace(made, **changes))
+    return {"orders": orders, **decided_as(run, run.flips, orders=orders)}
 
 
 def surplus_late(run: Run, *, wallet: str, asset: str) -> Files:

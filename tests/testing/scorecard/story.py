@@ -52,22 +52,34 @@ class Story:
 
 
 def decisions(
-    *, flips: Iterable[tuple[int, str]], top_ups: Iterable[Row], surpluses: Iterable[Row]
+    *,
+    flips: Iterable[tuple[int, str]],
+    top_ups: Iterable[Row],
+    surpluses: Iterable[Row],
+    orders: Iterable[Row],
 ) -> list[Row]:
     """A journal of these decisions, hash-chained by writer as the venue's is.
 
-    ``flips`` are (epoch, tier), ``top_ups`` and ``surpluses`` the bodies of their entries.
+    ``flips`` are (epoch, tier), ``orders`` rows of their table, ``top_ups`` (sweeps among them)
+    and ``surpluses`` the bodies of their entries.
     """
     deficit: tuple[str, Row] = ("deficit", {})
     bodies: dict[str, list[tuple[str, Row]]] = {
         "mode-controller": [("flip", {"epoch": epoch, "tier": tier}) for epoch, tier in flips],
         "treasury": [
-            *(("topup", top_up) for top_up in top_ups),
+            *(("sweep" if "sweep" in top_up else "topup", top_up) for top_up in top_ups),
             *(("surplus", surplus) for surplus in surpluses),
             deficit,
             deficit,
         ],
+        "venue-operator": [],
     }
+    for row in orders:
+        body = {name: row[name] or None for name in ("network", "tier", "operator")}
+        bodies["venue-operator"].append(("order", {"order": row["kind"], **body, "lasts_s": 60}))
+        if row["ended_by"]:
+            body = {"order": int(row["id"]), "operator": row["ended_by"]}
+            bodies["venue-operator"].append(("order ended", body))
     found: list[Row] = []
     for writer, entries in bodies.items():
         previous = GENESIS_HASH

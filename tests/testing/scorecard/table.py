@@ -9,6 +9,7 @@ from seawall.scorecard.readers import SECOND
 from tests.testing.scorecard.spoiled_customers import CUSTOMERS
 from tests.testing.scorecard.spoiled_faults import FAULTS
 from tests.testing.scorecard.spoiled_floods import FLOODS
+from tests.testing.scorecard.spoiled_orders import ORDERS
 from tests.testing.scorecard.spoiled_promises import PROMISES
 from tests.testing.scorecard.spoiled_reads import READS
 from tests.testing.scorecard.spoiled_safety import SAFETY
@@ -237,5 +238,6 @@ TABLE: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     **CUSTOMERS,
     **SAFETY,
     **SIGNING,
+    **ORDERS,
 }
 """By what is wrong: how to make it so, and the checks that leave PASS, with their outcomes."""

@@ -9,6 +9,8 @@ UNSPOILED: dict[str, str] = {
     "chaos-journal.json: run.output": "read of programs and services alone, and the kit's "
     "activities are Python's; spoiled as 'the program that should act refused'",
     "chaos-journal.json: rollbacks.output": "as run.output",
+    "timeline.jsonl: fault.reverted: detail.procedure": "shown beside what was measured: the words "
+    "of a restore decide nothing",
     "chaos-journal.json: run.tolerance_met": "says only that an activity is one of the hypothesis, "
     "where test_chaos_journal.py spoils it",
     "chaos-journal.json: rollbacks.tolerance_met": "as run.tolerance_met",
@@ -20,6 +22,9 @@ UNSPOILED: dict[str, str] = {
 
 _SHOWN = "shown beside the time, and judged by the checks of pages"
 _LATER = "says when the evidence ends, which matters where something did not happen before"
+_WATCHED = (
+    "a tier only lengthens the watch after the recovery; test_expectations.py shows one in each"
+)
 BLIND: dict[tuple[str, str], str] = {
     **{
         (f"signing.{name}", "slots"): "read for signatures that are dated before the drill, of "
@@ -32,13 +37,15 @@ BLIND: dict[tuple[str, str], str] = {
     ("protected.guarantees", "timeline"): _LATER,
     ("protected.suspensions", "timeline"): _LATER,
     ("page.none", "timeline"): _LATER,
+    ("page.none", "flips"): _WATCHED,
+    ("page.none", "probes"): _WATCHED,
+    ("evidence.observers", "flips"): _WATCHED,
     ("failover.time", "flips"): "a tier only excuses a lane that had nothing but large ones to pay",
     ("safety.floor_held", "flips"): "protected mode only lowers the floor, which no claim needed",
-    **{
-        (f"safety.{name}", "manifest"): "says whether the venue offers `surpluses`, of which the "
-        "good run has one base unit; the table spoils these"
-        for name in ("floor_held", "journal_chain")
-    },
+    ("safety.journal_chain", "manifest"): "says whether the venue offers `surpluses`, of which the "
+    "good run has one base unit; the table spoils these",
+    ("database.rpo", "followed"): "the venue says of none of its withdrawals that it was lost; "
+    "test_lost_database.py has it say so",
     ("safety.nothing_voided_paid", "payouts"): "nothing is voided in the good run; the table "
     "spoils the withdrawal's side",
     ("page.none", "pages"): "there is none on a calm day; test_expectations.py adds one",
@@ -50,8 +57,17 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("protected.suspensions", "requests.csv"): "where protected mode never came",
     ("protected.suspensions", "records/flow.csv"): "where protected mode never came",
     **{
+        ("database.rpo", f"chain/{name}.csv"): "where a withdrawal was lost"
+        for name in ("payouts", "blocks")
+    },
+    **{
         (f"reads.{name}", "timeline.jsonl"): "where the drill itself keeps the api down"
         for name in ("login", "balances", "status", "follow")
+    },
+    **{
+        ("drill.fault_landed", f"records/{name}.csv"): "where a neighbour did something; "
+        "test_neighbours.py spoils each, and the prober's count of ended sessions"
+        for name in ("mode_log", "topups", "surpluses")
     },
 }
 """(id of a check, file): it is evidence of the check, and read in no world of the test."""

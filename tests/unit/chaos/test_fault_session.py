@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.faults.base import Fault, Observation, Parameters
+from chaos.faults.base import Fault, Observation, Parameters, RestoredFault
 from chaos.session import FaultSession
 from seawall.errors import DrillError, ServiceError
 from seawall.lease import Clock, UndoCall
@@ -27,6 +27,7 @@ class World:
         stubborn: bool = False,
         expired: bool = False,
         gone: str | None = None,
+        procedure_ms: int | None = None,
     ) -> None:
         self.log: list[str] = []
         self.recorded: list[tuple[str, float]] = []
@@ -37,8 +38,11 @@ class World:
         self.expired = expired
         self.stopped: str | None = None
         self.on_sleep: Callable[[], None] = lambda: None
+        self.mended_ms: int | None = None
         self.session = FaultSession(
-            _Fault(self, stubborn=stubborn),
+            _Fault(self, stubborn=stubborn)
+            if procedure_ms is None
+            else _Restored(self, stubborn=stubborn, procedure_ms=procedure_ms),
             leases=self,
             ttl_ms=4_000,
             watch=lambda: gone or (self.stopped if self.broken else None),
@@ -113,7 +117,35 @@ class _Fault(Fault):
 
     def observe(self) -> Observation:
         self._world.now_ms += 20
+        mended_ms = self._world.mended_ms
+        if mended_ms is not None and self._world.now_ms >= mended_ms:
+            self._world.broken = False
         return Observation(state="effective" if self._world.broken else "clear", what="probed")
+
+
+class _Restored(_Fault, RestoredFault):
+    """A procedure mends it, 20 s after it has begun."""
+
+    def __init__(self, world: World, *, stubborn: bool, procedure_ms: int) -> None:
+        super().__init__(world, stubborn=stubborn)
+        self.procedure_ms = procedure_ms
+
+    def begin_undo(self) -> None:
+        self._world.log.append("begin undo")
+        self._world.mended_ms = self._world.now_ms + 20_000
+
+    def account(self) -> Mapping[str, Any]:
+        return {"steps": ["mended"]}
+
+
+def test_what_takes_a_procedure_must_say_how_that_is_begun() -> None:
+    """One that does not is refused when it is made, and not in the middle of a drill."""
+
+    class Unfinished(_Fault, RestoredFault):
+        procedure_ms = 1
+
+    with pytest.raises(TypeError, match=r"abstract methods '?account'?, '?begin_undo"):
+        Unfinished(World(), stubborn=False)  # type: ignore[abstract]
 
 
 def test_a_fault_is_lodged_cleaned_applied_seen_held_reverted_and_seen_gone_in_that_order() -> None:
@@ -275,3 +307,38 @@ def test_a_stop_while_a_fault_is_held_ends_the_holding_and_the_rollback_undoes_i
     world.session.revert()
     assert not world.broken
     assert world.log[-2:] == ["fault.cleared", "release fault.test.there"]
+
+
+def test_a_fault_that_a_procedure_undoes_is_held_and_observed_until_that_has_ended() -> None:
+    """The judge counts it as in force all the time, and hears what the procedure said."""
+    world = World(procedure_ms=60_000)
+    world.session.apply()
+    world.session.hold(6_000)
+    world.session.revert()
+    at = dict(world.recorded)
+    held = world.details["fault.held"]
+
+    assert world.log[4:] == [
+        "fault.effective",
+        "fault.undoing",
+        "begin undo",
+        "fault.held",
+        "revert",
+        "fault.reverted",
+        "fault.cleared",
+        "release fault.test.there",
+    ]
+    assert at["fault.undoing"] - at["fault.effective"] == pytest.approx(6, abs=0.1)
+    assert at["fault.held"] - at["fault.effective"] == pytest.approx(26, abs=0.2)
+    assert at["fault.reverted"] - at["fault.held"] < 0.1
+    assert held["samples"] == held["effective"] == pytest.approx(217, abs=5)
+    assert (held["clear"], held["gap_ms"]) == (0, 120)
+    assert world.details["fault.reverted"]["procedure"] == {"steps": ["mended"]}
+
+
+def test_a_procedure_that_does_not_end_in_its_time_is_left_to_the_lease() -> None:
+    world = World(procedure_ms=5_000)
+    world.session.apply()
+    with pytest.raises(ServiceError, match=r"^somewhere was not restored within 5000 ms: probed"):
+        world.session.hold(1_000)
+    assert "fault.held" not in world.details

@@ -159,12 +159,12 @@ def test_a_look_shows_the_probers_credential_from_a_file_that_is_private(tmp_pat
     """Others must not be able to read it."""
     seen: list[str | None] = []
     path = tmp_path / "prober.credential"
-    path.write_text("a credential\n", encoding="utf-8")
+    path.write_text("a-credential\n", encoding="utf-8")
     path.chmod(0o600)
     with _signer(200, b"{}", seen) as url:
         found = Signer(url=url, operations_per_s=60, prober=path)
         assert signer.look(found) == ANSWERED
-    assert seen == ["Bearer a credential"]
+    assert seen == ["Bearer a-credential"]
     path.chmod(0o640)
     with pytest.raises(UsageError, match="others can read"):
         signer.look(found)

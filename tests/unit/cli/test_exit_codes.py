@@ -16,6 +16,8 @@ from seawall.errors import ComponentDiedError, DiskFullError, ExitCode, SeawallE
 from seawall.policy.rules.drills import RESERVED
 from tests.testing.policies import put, tree, write
 
+ROOT = Path(__file__).resolve().parents[3]
+
 pytestmark = pytest.mark.usefixtures("programs_asked_once")
 
 
@@ -99,6 +101,12 @@ def test_a_broken_policy_shows_every_problem(
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert len(problems) > 5
     assert set(problems[0]) == {"path", "found", "remedy"}
+
+
+def test_the_policy_of_production_is_good(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sandbox's is the default; one that scales it says little of its floods."""
+    policy = ROOT / "policies" / "production.yaml"
+    assert command_line.main(["check", str(policy)]) == ExitCode.PASS, capsys.readouterr().err
 
 
 def test_a_good_policy_shows_the_room_that_it_leaves(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,10 @@ def test_drills_and_game_days_come_from_the_policy(capsys: pytest.CaptureFixture
     assert {name for day in days.values() for name in day["drills"]} == drills.keys() - {
         "slow-bleed",
         "one-customer",
+        "database-lost",
+        "one-wei",
+        "fee-spike",
+        "client-frozen",
     }
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.controls.modes import ModeState, decide, settling_ms, watch
+from seawall.controls.modes import ModeState, decide, drained_age_ms, settling_ms, watch
 from seawall.indicators import Sample
 from seawall.policy import TIERS, IndicatorName, Policy, Tier
+from seawall.policy.model import IndicatorSettings
+from seawall.policy_file import load_policy
 from tests.testing import policies
 
+ROOT = Path(__file__).resolve().parents[3]
 POLICY = policies.policy(durations="1/3")
 SECOND = 1_000_000
 
@@ -186,7 +190,10 @@ def _leaving_ms(policy: Policy, tier: Tier) -> int:
 def test_a_return_settles_after_the_longest_time_of_the_machine(
     window: int, dwell_min: int, exit_after: int, expected: int
 ) -> None:
-    """A window that remembers, a stay, or a calm: whichever is longest, in milliseconds."""
+    """A window that remembers, a stay, or a calm: whichever is longest, in milliseconds.
+
+    No less than the 15 s after which a withdrawal that stands still is a backlog.
+    """
     policy = policies.policy()
     protected = policy.tiers.protected.model_copy(
         update={"dwell_min": dwell_min, "exit_after": exit_after}
@@ -200,4 +207,26 @@ def test_a_return_settles_after_the_longest_time_of_the_machine(
         }
     )
 
-    assert settling_ms(changed) == expected
+    assert settling_ms(changed, left_normal=True) == expected
+    assert settling_ms(changed, left_normal=False) == max(window, 15_000)
+
+
+@pytest.mark.parametrize("left_normal", [True, False])
+@pytest.mark.parametrize("name", ["production", "sandbox"])
+def test_what_stands_still_since_before_a_return_shows_while_that_is_watched(
+    name: str, left_normal: bool
+) -> None:
+    """By a flip, or because it is by then too old for a queue that is drained."""
+    policy = load_policy(ROOT / "policies" / f"{name}.yaml")
+    drained_ms = drained_age_ms(policy)
+    assert drained_ms is not None
+    ages = [each for each in policy.triggers if each.indicator.startswith("queue_age")]
+    assert {each.name for each in ages} == {"queue-ageing", "promise-at-risk", "backlog"}
+
+    settling = settling_ms(policy, left_normal=left_normal)
+
+    assert settling >= max(min(int(each.enter_at * 1_000), drained_ms) for each in ages)
+    # Also where no window happens to be as long.
+    short = dict.fromkeys(policy.indicators, IndicatorSettings.model_construct(window=1))
+    hasty = policy.model_copy(update={"indicators": short})
+    assert settling_ms(hasty, left_normal=left_normal) >= drained_ms

@@ -84,6 +84,10 @@ def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
         "api-killed": (),
         "settler-frozen": (),
         "asset-paused": ("asset-rest",),
+        "one-wei": (),
+        "fee-spike": (),
+        "client-frozen": ("mode-controller",),
+        "database-lost": ("wal-stream",),
         "prometheus-dark": ("mode-controller",),
     }
 

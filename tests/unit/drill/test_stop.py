@@ -182,11 +182,13 @@ def test_a_drill_begins_on_a_venue_at_rest(tmp_path: Path) -> None:
     made._await_steady()
 
 
+@pytest.mark.parametrize(("stayed_normal", "settling_s"), [(False, 10), (True, 5)])
 def test_the_observers_go_on_until_the_tier_can_no_longer_flip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stayed_normal: bool, settling_s: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The prober ends with the shock, so what ends the shock early ends what is known."""
     made, shown = shock(tmp_path, Hand())
+    made._stayed_normal = stayed_normal
     now = 1_000.0
     made.clock = lambda: now
 
@@ -197,5 +199,54 @@ def test_the_observers_go_on_until_the_tier_can_no_longer_flip(
     monkeypatch.setattr(made, "_tick", tick)
     made._watch_settling()
 
-    assert now - 1_000.0 >= settling_ms(made.policy) / 1000
-    assert shown == ["watching whether the tier stays normal, for 10 s"]
+    assert settling_ms(made.policy, left_normal=not stayed_normal) == settling_s * 1000
+    assert now - 1_000.0 >= settling_s
+    assert shown == [f"watching whether the tier stays normal, for {settling_s} s"]
+
+
+def test_a_tier_that_was_left_is_remembered_and_one_of_before_the_drill_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that did not come may have been of another tier."""
+    made, _ = shock(tmp_path, Hand())
+    monkeypatch.setattr("seawall.drill.shock._WATCH_EVERY_S", 0.0)
+    read = iter(["protected", "normal", "normal", "stressed", "normal", None])
+
+    def state() -> VenueState:
+        tier = next(read)
+        if tier is None:
+            raise EvidenceError("no answer")
+        return VenueState(tier=tier, oldest_s=0.0, **AT_REST)
+
+    made.records = SimpleNamespace(state=state)
+    made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
+    stayed = []
+
+    made._await_steady()
+    stayed.append(made._stayed_normal)
+    for _ in range(2):
+        made._tick(None)
+        stayed.append(made._stayed_normal)
+    made._stayed_normal = True
+    for _ in range(2):
+        made._tick(None)
+    assert [*stayed, made._stayed_normal] == [True, True, False, False]
+
+
+def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first withdrawals of the prober may have stressed it while the flood was planned."""
+    made, _ = shock(tmp_path, Hand())
+    done: list[str] = []
+    for name in ("_await_steady", "_observe", "_plan_flood"):
+        monkeypatch.setattr(made, name, lambda name=name: done.append(name))
+
+    def start_flood() -> None:
+        done.append("_start_flood")
+        raise DrillError("no flood here")
+
+    monkeypatch.setattr(made, "_start_flood", start_flood)
+    with pytest.raises(DrillError, match="no flood here"):
+        made._apply()
+    assert done == ["_await_steady", "_observe", "_plan_flood", "_await_steady", "_start_flood"]

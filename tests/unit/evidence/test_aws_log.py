@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from seawall.errors import EvidenceError
 from seawall.evidence.aws_log import (
+    AwsLogReading,
     Line,
     RegionLog,
-    export_aws_log,
     lines_of,
     looking_up,
     principal_of,
@@ -90,18 +90,36 @@ class CloudTrail:
         more = {"NextToken": str(offset + PAGE)} if len(seen) > offset + PAGE else {}
         return {"Events": page, **more}
 
-    def read(self, *, waiting: AwsLog | None = WAITING) -> list[float]:
-        """The seconds of the events that were read."""
-        log = RegionLog(
+    def log(self) -> RegionLog:
+        """The kit's reader of it, from the epoch on."""
+        return RegionLog(
             region=HERE,
+            starts=0,
             look_up=self.look_up,
             mark=self.mark,
             clock=lambda: self.now,
-            sleep=self.sleep,
             report=self.lines.append,
         )
-        found = log.read(starts=0, waiting=waiting)
+
+    def read(
+        self, *, waiting: AwsLog | None = WAITING, log: RegionLog | None = None
+    ) -> list[float]:
+        """The seconds of the events that were read."""
+        found = (log or self.log()).read(waiting, self.sleep)
         return sorted(float(str(each["eventID"]).removeprefix("at-")) for each in found)
+
+    def follow(self, log: RegionLog) -> None:
+        """Read it beside a drill that goes on from the epoch to its end."""
+        self.now = 0.3
+
+        def sleep(seconds: float) -> None:
+            if self.now + seconds > DRILL_S:
+                self.now = DRILL_S + 0.3
+                raise EvidenceError("the drill is over")
+            self.now += seconds
+
+        with pytest.raises(EvidenceError, match="is over"):
+            log.follow(sleep)
 
 
 def test_the_log_is_read_page_by_page_once_an_event_of_after_the_drill_is_there() -> None:
@@ -160,6 +178,52 @@ def test_of_a_drill_that_broke_only_what_is_there_is_read() -> None:
 
     assert trail.read(waiting=None) == [98.0]
     assert trail.asked == 1
+
+
+def test_what_was_read_during_the_drill_is_read_once_more_and_not_twice() -> None:
+    busy = [(float(at) + 0.5, 3.0) for at in range(0, DRILL_S, 2)]
+    at_once, followed = CloudTrail(events=busy.copy()), CloudTrail(events=busy.copy())
+    found = at_once.read()
+
+    log = followed.log()
+    followed.follow(log)
+    asked = followed.asked
+    assert followed.read(log=log) == found
+
+    assert len(found) == DRILL_S / 2 + 1
+    assert followed.asked - asked < at_once.asked * 0.7
+
+
+@pytest.mark.parametrize("late_s", [12.0, 40.0, 92.0])
+def test_an_event_that_came_after_its_piece_was_read_is_found_by_the_reading_of_everything(
+    late_s: float,
+) -> None:
+    """However much later than the others it is: a piece that was read proves nothing by itself."""
+    late = (12.0, late_s)
+    trail = CloudTrail(events=[*((float(at) + 0.5, 3.0) for at in range(0, 40, 2)), late])
+    log = trail.log()
+    trail.follow(log)
+
+    assert trail.read(log=log).count(12.0) == 1
+
+
+def test_a_piece_without_a_later_event_is_read_after_the_drill() -> None:
+    """Nobody knows that all of a piece is there before something of after it is."""
+    trail = CloudTrail(events=[(5.0, 3.0)])
+    log = trail.log()
+    trail.follow(log)
+    polls = trail.asked
+
+    assert polls < DRILL_S / 3
+    assert trail.read(log=log) == [5.0, 101.0]
+
+
+def test_of_a_drill_that_broke_what_was_read_beside_it_is_kept() -> None:
+    trail = CloudTrail(events=[(float(at), 3.0) for at in range(DRILL_S - 1)])
+    log = trail.log()
+    trail.follow(log)
+
+    assert trail.read(waiting=None, log=log) == [float(at) for at in range(98)]
 
 
 def test_a_record_becomes_a_row_that_the_judge_reads(tmp_path: Path) -> None:
@@ -265,14 +329,7 @@ def test_the_outputs_must_say_which_key_is_of_which_wallet(tmp_path: Path) -> No
     deployment = make_deployment(tmp_path, outputs=str(outputs), aws_log=WAITING.model_dump())
 
     with pytest.raises(EvidenceError, match="names no keys of wallets"):
-        export_aws_log(
-            deployment,
-            load_policy(deployment.policy),
-            started_at=0,
-            wait=True,
-            into=tmp_path,
-            report=print,
-        )
+        AwsLogReading(deployment, load_policy(deployment.policy), started_at=0, report=print)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,9 @@ def paid_log(*, identity: str = "00112233445566778899aabbccddeeff", more: str = 
     }
 
 
-def paying(log: Any, monkeypatch: pytest.MonkeyPatch, into: Path) -> list[dict[str, str]]:
+def paying(
+    log: Any, monkeypatch: pytest.MonkeyPatch, into: Path, **wallets: str
+) -> list[dict[str, str]]:
     """The payouts that the export finds on a chain with one ``Paid`` event."""
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -111,11 +113,20 @@ def paying(log: Any, monkeypatch: pytest.MonkeyPatch, into: Path) -> list[dict[s
         network="aster",
         node_url="http://node",
         payout_contracts={"hot": CONTRACT},
+        wallets={"hot": CONTRACT} | wallets,
         assets={"AST": NATIVE},
     )
     export_chain([site], observed={}, into=into)
     with (into / "payouts.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_what_goes_to_another_wallet_of_the_venue_is_no_payout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep stays with the venue; intake takes no withdrawal to an address of its own."""
+    assert paying(paid_log(), monkeypatch, tmp_path, reserve=PAID.upper().replace("X", "x")) == []
+    assert len(paying(paid_log(), monkeypatch, tmp_path, reserve=LANE)) == 1
 
 
 def test_a_payout_names_its_number_its_withdrawal_and_its_recipient(

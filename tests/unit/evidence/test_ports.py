@@ -71,7 +71,10 @@ def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Pa
         networks={"aster": network(payouts=CONTRACTS)},
         pages="p.jsonl",
         **AWS_LOG,
-        venue={"records": "adapters.reference_venue", "settings": {"auditor_url_file": "u"}},
+        venue={
+            "records": "adapters.reference_venue",
+            "settings": {"auditor_url_file": "u", "sign_log_url_file": "s"},
+        },
     )
     assert offers_of(deployment) == EVERY_PORT
 

@@ -219,7 +219,10 @@ def test_the_contact_tree_lists_roles_pages_and_approvers(policy: Policy) -> Non
         "- run-on-the-bank (critical): incident-commander, then treasury-lead, then "
         "communications-owner"
     ) in text
-    assert "- routine: 2 of treasury-lead, wallet-ops-lead, incident-commander" in text
+    assert (
+        "- routine: 2 of treasury-lead, wallet-ops-lead, incident-commander; up to 2000000 USD of"
+        " an asset out of a reserve in 8 h, 5 min after it is proposed"
+    ) in text
 
 
 def test_a_kit_without_its_procedures_is_refused(policy: Policy, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _follow(
     url: str, *followed: Followed, within_s: float = 5.0, adapter: VenueAdapter | None = None
 ) -> None:
     with Venue(url, adapter or ContractAdapter(), concurrency=8, timeout_s=1.0) as venue:
-        Follower(venue, CUSTOMERS).follow(followed, within_s=within_s)
+        Follower(venue, CUSTOMERS).follow([*followed], within_s=within_s, rest=lambda: ())
 
 
 def _result(index: int, outcome: str, venue_id: str = "") -> RequestResult:
@@ -269,6 +269,25 @@ def test_all_sessions_are_opened_or_the_first_failure_is_named(tmp_path: Path) -
         Sessions(venue).open_all(list(CUSTOMERS.values()), within_s=0.2)
 
 
+def test_nothing_ends_before_the_rest_is_told_and_all_of_it_is_asked_for() -> None:
+    asked: list[str] = []
+    told = iter([None, None, [_one("late")]])
+    known = [_one("early")]
+
+    def answers(path: str, headers: dict[str, str]) -> tuple[int, Any]:
+        asked.append(path.rpartition("/")[2])
+        return 200, {"state": "posted"}
+
+    with (
+        venue_that(answers) as url,
+        Venue(url, ContractAdapter(), concurrency=8, timeout_s=1.0) as venue,
+    ):
+        Follower(venue, CUSTOMERS).follow(known, within_s=5, rest=lambda: next(told))
+
+    assert asked == ["early", "late"]
+    assert [(each.id, each.state) for each in known] == [("early", "posted"), ("late", "posted")]
+
+
 def test_a_venue_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
     adapter = mapped(tmp_path, {"operations.follow_withdrawal": None})
     venue = Venue("http://127.0.0.1:1", adapter, concurrency=1, timeout_s=1)
@@ -287,7 +306,8 @@ def test_the_result_is_written_with_every_column(tmp_path: Path) -> None:
 def test_the_program_follows_a_run_and_its_exit_code_says_whether_all_were_asked(
     tmp_path: Path,
 ) -> None:
-    _run(tmp_path, _sample("small_withdrawal", ok=True))
+    probes = _sample("small_withdrawal", ok=True)
+    _run(tmp_path, "")
     customers = tmp_path / "customers.csv"
     customers.write_text(
         "customer_id,api_key,network,asset,amount\n1,sk_1,aster,AST,9\n4,sk_4,aster,AST,9\n"
@@ -297,10 +317,16 @@ def test_the_program_follows_a_run_and_its_exit_code_says_whether_all_were_asked
         deployment = write_deployment(tmp_path, urls=urls(api=url), customers=str(customers))
         command = [sys.executable, "-m", "loadtests.follow", "--deployment", str(deployment)]
         command += ["--run", str(tmp_path), "--within-s", within_s]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as program:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            for _ in range(3):  # of the prober's last withdrawal it may know only afterwards
+                gevent.sleep(0.02)
+            _run(tmp_path, probes)
+            program.stdin.close()
             while program.poll() is None:
                 gevent.sleep(0.02)  # the venue answers in this process
-            assert program.stdout is not None
             return program.returncode, program.stdout.read()
 
     with venue_that(lambda *_: (200, {"state": "posted"})) as url:

@@ -10,7 +10,7 @@ import pytest
 from seawall.errors import UsageError
 from seawall.policy_file import load_policy
 from tests.testing.breaking import PRODUCTION, SANDBOX, problems
-from tests.testing.policies import tree, write
+from tests.testing.policies import put, tree, write
 
 DRILL = "drills.signing-region-dark"
 
@@ -153,3 +153,17 @@ def test_a_missing_file_is_the_callers_mistake(tmp_path: Path) -> None:
     """No policy, no guess."""
     with pytest.raises(UsageError, match=r"cannot read the policy"):
         load_policy(tmp_path / "none.yaml")
+
+
+def test_a_withdrawal_that_no_window_lets_through_is_refused(tmp_path: Path) -> None:
+    """It would be accepted and never paid, although the cycle of stress would be."""
+    changed = tree()
+    put(changed, "caps.signer.of_target", "0.20")
+    put(
+        changed,
+        "stress.outflow",
+        {"aster": {"AST": "100", "USDX": "1000"}, "birch": {"BIR": "100", "USDX": "1000"}},
+    )
+    found = problems(write(tmp_path, changed))
+    assert list(found) == ["limits.withdrawal_value_max"]
+    assert "customer-aster-hot may sign away USDX worth 84000 in one window" in str(found)

@@ -75,6 +75,12 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         f"{DRILL}.flood.storm.value",
         "or each request would be too large by itself",
     ),
+    "a storm of which the limits of a customer would refuse hardly anything": (
+        f"{DRILL}",
+        _STORM | {"flood": _STORM["flood"] | {"storm": {"requests_per_s": 5, "value": "1050"}}},
+        f"{DRILL}.flood.storm.requests_per_s",
+        "5, which are 750 requests in the flood, and the limits of a customer allow 380 of them",
+    ),
     "a bucket has an owner that is no role": (
         "buckets.escrow.owner",
         "nobody",
@@ -267,7 +273,7 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
     ),
     "an approver is unknown": (
         "approvals.emergency.approvers",
-        ["nobody"],
+        ["nobody", "treasury-lead"],
         "approvals.emergency.approvers",
         "treasury-lead",
     ),
@@ -294,6 +300,42 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "1h",
         "approvals.emergency.cooling",
         "no fast lane",
+    ),
+    "one person is a quorum": (
+        "approvals.emergency.needed",
+        1,
+        "approvals.emergency.needed",
+        "no quorum",
+    ),
+    "the emergency lane's cap is new more often": (
+        "approvals.emergency.window",
+        "23h",
+        "approvals.emergency.window",
+        "a short window caps nothing",
+    ),
+    "an approval ends before its delay": (
+        "approvals.expires_after",
+        "15m",
+        "approvals.expires_after",
+        "routine cooling 900000 ms",
+    ),
+    "a delay of no whole seconds": (
+        "approvals.routine.cooling",
+        "1500ms",
+        "approvals.routine.cooling",
+        "whole seconds",
+    ),
+    "a lane's window of no whole seconds": (
+        "approvals.emergency.window",
+        "86400001ms",
+        "approvals.emergency.window",
+        "whole seconds",
+    ),
+    "a deadline of no whole seconds": (
+        "approvals.emergency.review_within",
+        "1500ms",
+        "approvals.emergency.review_within",
+        "whole seconds",
     ),
     "no time is left to review an emergency": (
         "approvals.emergency.review_within",
@@ -409,6 +451,12 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         f"{DRILL}.expects.targets",
         "must show that it heals",
     ),
+    "a flood that is over before the database must be back": (
+        f"{DRILL}.expects.targets",
+        ["recovery_max", "database_rto_max"],
+        f"{DRILL}.flood.length",
+        "at least 360000 ms: `after` of the first fault and database_rto_max",
+    ),
     "a drill of no size": (
         f"{DRILL}.smallest.calm",
         "4999ms",
@@ -505,6 +553,23 @@ def test_a_drill_that_would_pass_with_nothing_is_refused(tmp_path: Path) -> None
     assert "it would pass with nothing" in found[f"{DRILL}.expects"]
 
 
+def test_a_storm_that_reaches_a_tier_although_it_is_limited_is_refused(tmp_path: Path) -> None:
+    """Nothing would be shown of the limits; both numbers are said."""
+    changed = tree()
+    storm = {"requests_per_s": 50, "value": "1050"}
+    put(changed, DRILL, _STORM | {"flood": _STORM["flood"] | {"storm": storm}})
+    put(changed, "triggers.1.enter_at", "0.05")
+    put(changed, "triggers.1.exit_below", "0.05")
+
+    found = problems(write(tmp_path, changed))
+
+    said = found[f"{DRILL}.flood.storm.value"]
+    assert "let 99750 USD through in a window, and run-on-the-bank begins at 84000 USD" in said
+
+    put(changed, "wallets.escrow-aster-hot.bucket", "nobody")
+    assert "wallets.escrow-aster-hot.bucket" in problems(write(tmp_path, changed))
+
+
 @pytest.mark.parametrize("drill", ["noisy-neighbour", "segregation"])
 def test_a_drill_of_one_control_may_be_required(tmp_path: Path, drill: str) -> None:
     """It is declared by no policy, and has a verdict as every other drill has."""
@@ -526,17 +591,3 @@ def test_names_that_do_not_resolve_do_not_hide_what_else_is_wrong(tmp_path: Path
         "accounts.staging",
         "backup.keep",
     }
-
-
-def test_a_withdrawal_that_no_window_lets_through_is_refused(tmp_path: Path) -> None:
-    """It would be accepted and never paid, although the cycle of stress would be."""
-    changed = tree()
-    put(changed, "caps.signer.of_target", "0.20")
-    put(
-        changed,
-        "stress.outflow",
-        {"aster": {"AST": "100", "USDX": "1000"}, "birch": {"BIR": "100", "USDX": "1000"}},
-    )
-    found = problems(write(tmp_path, changed))
-    assert list(found) == ["limits.withdrawal_value_max"]
-    assert "customer-aster-hot may sign away USDX worth 84000 in one window" in str(found)

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from seawall.reconciliation.run import Reconciliation, reconcile
+from seawall.reconciliation.result import Reconciliation
+from seawall.reconciliation.run import reconcile
 from tests.testing.reconciled_venue import ReconciledVenue
 
 Reconciling = Callable[..., Reconciliation]

@@ -9,16 +9,18 @@ import pytest
 from seawall.reconciliation.books import (
     Lane,
     Movements,
+    Posted,
     Wallet,
     WalletLine,
     asset_lines,
     judge_lane,
+    judge_postings,
     judge_wallet,
     unread_holdings,
     wallet_lines,
 )
+from seawall.reconciliation.contradictions import Contradiction, Doubt
 from seawall.reconciliation.facts import LedgerLine, PostingLine
-from seawall.reconciliation.findings import Doubt, Finding
 
 HOT = Wallet(name="hot", bucket="customer", network="aster", kind="hot", assets=frozenset({"AST"}))
 
@@ -106,7 +108,7 @@ def test_what_people_posted_has_a_term_of_its_own() -> None:
         (0, None, 0, type(None)),
         (5, None, 0, Doubt),  # of before the venue was founded, perhaps
         (5, 2, 3, type(None)),
-        (5, 2, 2, Finding),
+        (5, 2, 2, Contradiction),
         (2, 2, 0, type(None)),
         (1, 2, 0, type(None)),
     ],
@@ -118,3 +120,22 @@ def test_every_transaction_of_a_key_is_on_record_from_the_first_one_on(
         network="aster", wallet="hot", address="0x1", sent=sent, first=first, recorded=recorded
     )
     assert isinstance(judge_lane(lane), kind)
+
+
+@pytest.mark.parametrize(("paid", "differs"), [(7, 0), (8, 2)])
+def test_what_a_rail_paid_left_its_providers(paid: int, differs: int) -> None:
+    """They hold the money in place of a hot wallet: both of the posting's entries are compared."""
+    moved = {"reserved": 7, "at_primary": -4, "at_standby": -3}
+    postings = [
+        PostingLine(
+            bucket="customer", network="fiat", asset="USDX", kind=kind, posting="post", amount=each
+        )
+        for kind, each in moved.items()
+    ]
+    ledger = [
+        LedgerLine(bucket="customer", network="fiat", asset="USDX", kind=kind, balance=each)
+        for kind, each in moved.items()
+    ]
+    rows = Posted(paid=Counter({("fiat", "USDX"): paid}))
+    found = list(judge_postings(postings, ledger, rows))
+    assert [each.name for each in found] == ["postings-differ"] * differs

@@ -12,10 +12,10 @@ import pytest
 
 from seawall.conventions.evidence import Port
 from seawall.errors import UsageError
-from seawall.reconciliation import run
-from seawall.reconciliation.findings import COMPARISONS, Comparison
+from seawall.reconciliation import result
+from seawall.reconciliation.contradictions import COMPARISONS, Comparison
 from seawall.reconciliation.payouts import Stage
-from seawall.reconciliation.run import Reconciliation
+from seawall.reconciliation.result import Reconciliation
 from seawall.scorecard.outcome import Outcome
 from tests.testing.reconciled_venue import (
     HOT,
@@ -25,6 +25,7 @@ from tests.testing.reconciled_venue import (
     STRANGER,
     UNTIL,
     ReconciledVenue,
+    approval_id,
     destination,
     reconciled_venue,
     tx_hash,
@@ -32,7 +33,7 @@ from tests.testing.reconciled_venue import (
 )
 
 Reconciling = Callable[..., Reconciliation]
-OF_THE_NETWORK = {"payouts", "slots", "nonces", "top_ups", "holdings"}
+OF_THE_NETWORK = {"payouts", "slots", "nonces", "top_ups", "approvals", "holdings"}
 
 
 def outcomes(found: Reconciliation) -> dict[Comparison, Outcome | None]:
@@ -52,7 +53,7 @@ def test_a_network_that_does_not_answer_leaves_its_statements_open(
         name: Outcome.UNKNOWN if name in OF_THE_NETWORK else Outcome.PASS for name in COMPARISONS
     }
     assert found.outcome is Outcome.UNKNOWN
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert found.stages[NETWORK, "AST"][Stage.NOT_SEEN].count == 2
     assert all("127.0.0.1" not in each.text for each in found.doubts.each)
     assert "11 withdrawals of it were not compared" in found.doubts.each[0].text
@@ -95,7 +96,7 @@ def test_a_node_that_is_behind_the_venues_proves_nothing_against_it(
     venue.one("slots", id=3)["block_number"] = 15
     found = reconciling(venue)
 
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert [each.text for each in found.doubts.each] == [
         f"withdrawal {withdrawal_id(6)} (seq 6) is posted: in block 15, and aster was read until 13"
     ]
@@ -143,7 +144,7 @@ def test_a_node_that_says_what_cannot_be_is_believed_in_nothing(
     found = reconciling(venue)
 
     assert outcomes(found)["holdings"] is Outcome.UNKNOWN
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert complaint in found.doubts.each[0].text
 
 
@@ -160,6 +161,43 @@ def test_a_payment_after_the_records_were_read_is_left_to_the_next_time(
     assert newer.text == "1 payment on aster is too new to be judged"
 
 
+def test_an_approval_in_a_block_that_was_not_read_is_in_doubt(reconciling: Reconciling) -> None:
+    """It is executed by the records, and newer than what the node has."""
+    venue = reconciled_venue()
+    venue.one("slots", id=33).update(state="final", block_number=UNTIL + 1)
+    venue.one("approvals", id=approval_id(3))["state"] = "executed"
+    venue.posting("transfer", "reserve", -60)
+    venue.entry("treasury", "transfer", "hot", "AST", 60)
+    venue.newest = UNTIL + 1
+    found = reconciling(venue)
+    assert found.contradictions.each == []
+    assert outcomes(found)["approvals"] is Outcome.UNKNOWN
+
+
+def test_an_act_of_a_reserve_after_the_records_were_read_is_left_to_the_next_time(
+    reconciling: Reconciling,
+) -> None:
+    """On its way by the records, or not even asked for yet."""
+    venue = reconciled_venue()
+    venue.executed(3, 60, block=12, slot=33)
+    venue.executed(9, 5, block=12, slot=33)
+    found = reconciling(venue)
+    assert found.outcome is Outcome.PASS
+    assert [each.name for each in found.notices.each].count("newer") == 1
+
+
+def test_an_approval_that_is_final_and_not_posted_yet_is_explained(
+    reconciling: Reconciling,
+) -> None:
+    """Neither wallet has a difference."""
+    venue = reconciled_venue()
+    venue.one("slots", id=33).update(state="included", block_number=9)
+    venue.executed(3, 60, block=9, slot=33)
+    found = reconciling(venue)
+    assert found.contradictions.each == []
+    assert found.approvals[NETWORK, "AST"]["not_posted"].amount == 60
+
+
 def test_money_from_outside_that_was_booked_in_a_later_block_is_explained(
     reconciling: Reconciling,
 ) -> None:
@@ -174,7 +212,7 @@ def test_money_from_outside_that_was_booked_in_a_later_block_is_explained(
         venue.balances[HOT, "AST"] += amount if came else 0
     found = reconciling(venue)
 
-    assert found.findings.each == []
+    assert found.contradictions.each == []
     [line] = [each for each in found.assets if each.asset == "AST"]
     assert (line.surpluses, line.difference) == (75, 0)
 
@@ -186,9 +224,12 @@ def test_money_from_outside_that_was_booked_in_a_later_block_is_explained(
     ("without", "unclaimed"),
     [
         ("ledger", {"holdings", "reservations", "postings", "ledger"}),
-        ("top_ups", {"top_ups", "holdings", "postings"}),
+        ("top_ups", {"top_ups", "approvals", "holdings", "postings"}),
         ("surpluses", {"postings"}),
-        ("signatures", {"slots", "signatures", "nonces", "top_ups", "holdings", "postings"}),
+        (
+            "signatures",
+            {"slots", "signatures", "nonces", "top_ups", "approvals", "holdings", "postings"},
+        ),
     ],
 )
 def test_what_is_not_offered_is_not_claimed(
@@ -234,7 +275,9 @@ def test_a_ledger_that_does_not_say_how_it_came_about_claims_no_opening(
     assert {each.difference for each in found.assets} == {0}
 
 
-@pytest.mark.parametrize("name", ["withdrawals", "slots", "sign_log", "topups", "ledger"])
+@pytest.mark.parametrize(
+    "name", ["withdrawals", "slots", "sign_log", "topups", "approvals", "ledger"]
+)
 def test_a_source_that_is_cut_off_is_missing_and_not_half_believed(
     name: str, reconciling: Reconciling
 ) -> None:
@@ -246,7 +289,7 @@ def test_a_source_that_is_cut_off_is_missing_and_not_half_believed(
 
     found = reconciling(venue, spoil=cut)
 
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert found.outcome is Outcome.UNKNOWN
     assert any(f"{name}.csv is truncated" in each.reason for each in found.comparisons)
 
@@ -290,7 +333,7 @@ def test_a_network_of_the_policy_that_nobody_reads_is_not_passed_over(
     del networks[QUIET]
     found = reconciling(venue, networks=networks)
 
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert outcomes(found) == {
         name: Outcome.UNKNOWN if name in OF_THE_NETWORK else Outcome.PASS for name in COMPARISONS
     }
@@ -304,7 +347,7 @@ def test_money_of_the_ledger_on_a_network_that_nobody_knows_is_not_passed_over(
     venue.entry("customer", "fund", "cold", "CED", 10**24, network="cedar")
     venue.entry("customer", "fund", "customer", "CED", -(10**24), network="cedar")
     found = reconciling(venue)
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert outcomes(found)["holdings"] is Outcome.UNKNOWN
 
 
@@ -314,7 +357,7 @@ def test_money_of_the_ledger_on_a_network_that_nobody_knows_is_not_passed_over(
         (NETWORK, "signers", "treasury-aster-hot", {"nonces"}),
         (NETWORK, "wallets", "customer-aster-cold", {"holdings"}),
         (QUIET, "tokens", "USDX", {"holdings"}),
-        (QUIET, "wallets", "customer-birch-reserve", {"holdings", "top_ups"}),
+        (QUIET, "wallets", "customer-birch-reserve", {"holdings", "top_ups", "approvals"}),
         (QUIET, "contracts", "customer-birch-hot", {"payouts", "slots"}),
     ],
 )
@@ -327,7 +370,7 @@ def test_what_the_deployment_file_leaves_out_was_not_read(
     del networks[network]["payouts"][part][left_out]
     found = reconciling(venue, networks=networks)
 
-    assert found.findings.each == []
+    assert found.contradictions.each == []
     assert {name for name, each in outcomes(found).items() if each is Outcome.UNKNOWN} == unknown
     assert {each.comparison for each in found.doubts.each} == unknown
     assert all(network in each.text for each in found.doubts.each)
@@ -382,7 +425,7 @@ def _statement(
 
 def test_a_statement_is_compared_by_destination_and_amount(reconciling: Reconciling) -> None:
     found = _statement(reconciling)
-    assert found.findings.each == []
+    assert found.contradictions.each == []
     assert outcomes(found)["payouts"] is Outcome.PASS
     assert {each.name for each in found.comparisons if each.claimed} == {"payouts"}
     assert found.outcome is Outcome.PASS
@@ -403,13 +446,13 @@ def test_a_line_too_many_or_too_few_is_found(
     spoil: Callable[[list[str]], object], expected: set[str], reconciling: Reconciling
 ) -> None:
     found = _statement(reconciling, spoil)
-    assert {each.name for each in found.findings.each} == expected
+    assert {each.name for each in found.contradictions.each} == expected
 
 
 def test_what_a_statement_cannot_show_yet_is_not_known(reconciling: Reconciling) -> None:
     """It was written 100 s after the posting, and shows the last payments 200 s late."""
     found = _statement(reconciling, lambda lines: lines.pop(0), settles_s=200)
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert "the statement of payments ends before that" in found.doubts.each[0].text
 
 
@@ -426,7 +469,7 @@ def test_a_file_that_was_only_copied_later_goes_no_further_than_its_newest_line(
 ) -> None:
     """Its time of modification is that of the copy, and accuses nobody."""
     found = _statement(reconciling, _posted_later)
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert "the statement of payments ends before that" in found.doubts.each[0].text
 
 
@@ -435,7 +478,7 @@ def test_a_statement_that_says_how_far_it_goes_is_taken_at_its_word(
 ) -> None:
     until = "2023-11-14T22:14:00Z"  # 40 s after the posting
     found = _statement(reconciling, _posted_later, until=until)
-    assert {each.name for each in found.findings.each} == {"posted-without-payment"}
+    assert {each.name for each in found.contradictions.each} == {"posted-without-payment"}
 
 
 def test_of_a_folder_the_file_in_it_has_the_time(reconciling: Reconciling) -> None:
@@ -443,7 +486,7 @@ def test_of_a_folder_the_file_in_it_has_the_time(reconciling: Reconciling) -> No
     found = _statement(
         reconciling, lambda lines: lines.pop(0), written_at=PAID_AT - 100, file="files/bank"
     )
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
 
 
@@ -467,7 +510,7 @@ def test_a_line_that_is_newer_than_the_records_is_nobodys_theft(
         ),
         records_at=1_700_000_000 + records_at,
     )
-    assert {each.name for each in found.findings.each} == names
+    assert {each.name for each in found.contradictions.each} == names
     assert found.outcome is (Outcome.FAIL if names else Outcome.PASS)
     newer = [each.text for each in found.notices.each if each.name == "newer"]
     assert newer == ([] if names else ["1 payment on aster is too new to be judged"])
@@ -503,7 +546,7 @@ def test_a_statement_of_an_unknown_network_is_missing_from_its_first_line_on(
 
     found = _statement(reconciling, spoil)
     assert outcomes(found)["payouts"] is Outcome.UNKNOWN
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
 
 
 # --- bounds
@@ -513,14 +556,14 @@ def test_what_is_not_kept_is_counted_and_still_counts(
     reconciling: Reconciling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flood of one contradiction must not hide another one."""
-    monkeypatch.setattr(run, "KEPT_MAX", 1)
+    monkeypatch.setattr(result, "KEPT_MAX", 1)
     venue = reconciled_venue()
     venue.paid(900, 5, block=9, slot=2)
     venue.paid(901, 5, block=9, slot=2)
     venue.ledger_faults["negative_balances"] = 1
     found = reconciling(venue)
 
-    assert (len(found.findings.each), found.findings.count) == (1, 3)
+    assert (len(found.contradictions.each), found.contradictions.count) == (1, 3)
     failed = {name for name, outcome in outcomes(found).items() if outcome is Outcome.FAIL}
     assert failed == {"payouts", "ledger"}
 

@@ -7,22 +7,26 @@ from typing import Any, get_args
 
 import pytest
 
-from seawall.reconciliation.findings import COMPARISONS, TABLE, FindingName
+from seawall.reconciliation.contradictions import COMPARISONS, TABLE, ContradictionName
 from seawall.reconciliation.payouts import Stage
-from seawall.reconciliation.run import Reconciliation
+from seawall.reconciliation.result import Reconciliation
 from seawall.scorecard.outcome import Outcome
+from tests.testing.reconciled_cold import COLD, MOVED_BY, from_cold
 from tests.testing.reconciled_venue import (
     HOT,
     HOT_KEY,
+    HOUSE,
     NETWORK,
     PINNED,
     RESERVE,
     STRANGER,
     UNTIL,
     ReconciledVenue,
+    approval_id,
     block_hash,
     destination,
     reconciled_venue,
+    swept,
     top_up_id,
     tx_hash,
     withdrawal_id,
@@ -33,8 +37,8 @@ Reconciling = Callable[..., Reconciliation]
 
 
 def names(found: Reconciliation) -> list[str]:
-    """The findings by name."""
-    return [each.name for each in found.findings.each]
+    """The contradictions by name."""
+    return [each.name for each in found.contradictions.each]
 
 
 def test_every_base_unit_of_a_sound_venue_is_explained(reconciling: Reconciling) -> None:
@@ -62,9 +66,23 @@ def test_every_base_unit_of_a_sound_venue_is_explained(reconciling: Reconciling)
         "signed": (1, 600),
         "requested": (1, 700),
     }
+    assert {stage: t.amount for stage, t in found.approvals[NETWORK, "AST"].items()} == {
+        "final": 50,
+        "signed": 60,
+        "open": 70,
+    }
+    assert {stage: t.count for stage, t in found.approvals[NETWORK, ""].items()} == {"final": 1}
     pin = found.pins[NETWORK]
     assert (pin.number, pin.hash) == (PINNED, block_hash(PINNED))
     assert found.sights[NETWORK].until == UNTIL
+
+
+def test_what_a_custodian_moved_is_explained_by_its_id(reconciling: Reconciling) -> None:
+    """No slot is: the transaction is of the custodian's key."""
+    found = reconciling(from_cold(reconciled_venue()))
+
+    assert (names(found), found.doubts.each, found.outcome) == ([], [], Outcome.PASS)
+    assert found.top_ups[NETWORK, "AST"]["arrived"].amount == 400
 
 
 def test_what_came_less_what_left_is_what_is_there(reconciling: Reconciling) -> None:
@@ -106,6 +124,38 @@ def test_what_is_explained_and_wants_somebody_is_listed_with_its_ids(
         "tx_hash": tx_hash(2),
         "block": 8,
     }
+
+
+def test_a_sweep_is_explained_as_what_stays_inside(reconciling: Reconciling) -> None:
+    """It is a payment of the contract that pays customers, and no customer's."""
+    venue = reconciled_venue()
+    swept(venue)
+    found = reconciling(venue)
+
+    assert (names(found), found.doubts.each) == ([], [])
+    assert found.outcome is Outcome.PASS
+    assert found.top_ups[NETWORK, "AST"]["final"].amount == 500 + 90
+    [line] = [each for each in found.assets if each.asset == "AST"]
+    assert (line.other, line.left, line.difference) == (0, 1_001 + 4_004, 0)
+
+
+def _sweep_to_a_stranger(venue: ReconciledVenue) -> None:
+    swept(venue)
+    venue.logs.pop()
+    venue.balances[RESERVE, "AST"] -= 90
+    venue.balances[HOT, "AST"] += 90
+    venue.paid(1 << 39, 90, block=7, slot=41, of=top_up_id(4), to=STRANGER)
+
+
+def _sweep_of_another_posting(venue: ReconciledVenue) -> None:
+    swept(venue)
+    venue.posting("sweep", "hot", -1)
+
+
+def _sweep_on_no_record(venue: ReconciledVenue) -> None:
+    swept(venue)
+    venue.topups.pop()
+    del venue.ledger_by_posting[-2:]
 
 
 def _withdrawal(number: int, **changes: Any) -> Spoil:
@@ -178,6 +228,28 @@ def _top_up_is_open(venue: ReconciledVenue) -> None:
     venue.posting("topup", "hot", -500)
 
 
+def _approval(number: int, **changes: Any) -> Spoil:
+    return lambda venue: venue.one("approvals", id=approval_id(number)).update(changes)
+
+
+def _stolen_quorum(venue: ReconciledVenue) -> None:
+    """A transfer that approvers' keys have signed, and nobody has asked the venue for."""
+    venue.unrecorded(77, like=31)
+    venue.executed(9, 123, block=9, slot=77, to=STRANGER)
+
+
+def _executed_past_its_slot(venue: ReconciledVenue) -> None:
+    venue.unrecorded(77, like=31)
+    [log] = [each for each in venue.logs if each["transactionHash"] == tx_hash(31)]
+    log["transactionHash"] = tx_hash(77)
+
+
+def _not_executed(venue: ReconciledVenue) -> None:
+    venue.logs[:] = [log for log in venue.logs if log["transactionHash"] != tx_hash(31)]
+    venue.balances[RESERVE, "AST"] += 50
+    venue.balances[HOUSE, "AST"] -= 50
+
+
 def _postings(*entries: tuple[str, str, int]) -> Spoil:
     def spoil(venue: ReconciledVenue) -> None:
         for posting, kind, amount in entries:
@@ -187,9 +259,29 @@ def _postings(*entries: tuple[str, str, int]) -> Spoil:
 
 
 def _no_movement(venue: ReconciledVenue) -> None:
-    venue.logs[:] = [log for log in venue.logs if log["address"] != venue.addresses[RESERVE]]
+    venue.logs[:] = [log for log in venue.logs if log["transactionHash"] != tx_hash(21)]
     venue.balances[RESERVE, "AST"] += 500
     venue.balances[HOT, "AST"] -= 500
+
+
+def _cold(**changes: Any) -> Spoil:
+    def spoil(venue: ReconciledVenue) -> None:
+        from_cold(venue).cold_transfers[0].update(changes)
+
+    return spoil
+
+
+def _cold_did_not_move(venue: ReconciledVenue) -> None:
+    from_cold(venue)
+    venue.logs[:] = [log for log in venue.logs if log["transactionHash"] != tx_hash(MOVED_BY)]
+    venue.balances[COLD, "AST"] += 400
+    venue.balances[RESERVE, "AST"] -= 400
+
+
+def _robbed_cold(venue: ReconciledVenue) -> None:
+    """The custodian's key moved money for which nobody has asked."""
+    from_cold(venue)
+    venue.paid(2, 5, block=7, slot=MOVED_BY, to=venue.addresses[RESERVE], wallet=COLD)
 
 
 def _robbed_reserve(venue: ReconciledVenue) -> None:
@@ -197,7 +289,7 @@ def _robbed_reserve(venue: ReconciledVenue) -> None:
     venue.paid(99, 123, block=6, slot=77, to=STRANGER, wallet=RESERVE)
 
 
-SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
+SPOILS: dict[str, tuple[Spoil, set[ContradictionName]]] = {
     "a payment that nobody asked for": (
         lambda venue: venue.paid(999, 5, block=9, slot=2),
         {"paid-without-withdrawal"},
@@ -280,6 +372,14 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         lambda venue: venue.sign_log.pop(0),
         {"signed-past-the-signer"},
     ),
+    "a slot whose signature was asked for and never given": (
+        _signature(0, tx_hash=""),
+        {"signed-past-the-signer"},
+    ),
+    "a slot signed as another transaction than the signer made": (
+        _signature(0, tx_hash=tx_hash(77)),
+        {"signed-past-the-signer"},
+    ),
     "two slots for a nonce": (
         lambda venue: venue.slots.append({**venue.slots[5], "id": 60}),
         {"nonce-used-twice"},
@@ -290,6 +390,13 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
     ),
     "money that left the reserve": (_robbed_reserve, {"moved-without-top-up"}),
     "a top-up that moved nothing": (_no_movement, {"top-up-without-movement"}),
+    "a cold transfer that moved nothing": (_cold_did_not_move, {"cold-transfer-without-movement"}),
+    "a cold transfer of another amount": (
+        _cold(amount=401),
+        {"cold-transfer-differs", "postings-differ", "deficit", "surplus"},
+    ),
+    "a cold transfer to somebody else": (_cold(to_address=STRANGER), {"cold-transfer-differs"}),
+    "a cold wallet that paid unasked": (_robbed_cold, {"moved-without-top-up"}),
     "a top-up of another amount": (
         _top_up(1, amount=501),
         {"top-up-differs", "postings-differ", "deficit", "surplus"},
@@ -305,6 +412,56 @@ SPOILS: dict[str, tuple[Spoil, set[FindingName]]] = {
         {"top-up-final-yet-open"},
     ),
     "an open top-up that moved by a final slot": (_top_up_is_open, {"top-up-final-yet-open"}),
+    "a transfer that nobody has asked for": (_stolen_quorum, {"executed-without-approval"}),
+    "a transfer to another address": (_approval(1, to_address=STRANGER), {"approval-differs"}),
+    "a transfer of another amount": (
+        _approval(1, amount=51),
+        {"approval-differs", "postings-differ", "deficit", "surplus"},
+    ),
+    "another recipient than was asked for": (
+        _approval(2, to_address=destination(1)),
+        {"approval-differs"},
+    ),
+    "a transfer instead of a new recipient": (_approval(2, asset="AST"), {"approval-differs"}),
+    "a transfer that was made twice": (
+        lambda venue: venue.executed(1, 50, block=9, slot=31),
+        {"executed-twice"},
+    ),
+    "a transfer by the slot of another approval": (
+        _approval(1, slot_id=32),
+        {"executed-by-other-slot"},
+    ),
+    "a transfer by a transaction on no record": (
+        _executed_past_its_slot,
+        {"executed-by-other-slot"},
+    ),
+    "a transfer by a slot that is for a top-up": (
+        _slot(31, purpose="topup"),
+        {"executed-by-other-slot"},
+    ),
+    "a transfer by another call with its slot's nonce": (
+        lambda venue: venue.transactions[tx_hash(31)].update(input="0x00"),
+        {"executed-by-other-slot"},
+    ),
+    "a transfer that is posted and was not made": (_not_executed, {"approval-without-execution"}),
+    "an approval whose slot is gone": (_approval(3, slot_id=99), {"slot-missing"}),
+    "an approval that waits, and its slot is final": (
+        _slot(33, state="final", block_number=9),
+        {"approval-final-yet-open"},
+    ),
+    "a posting of a transfer that no approval has": (
+        _postings(("transfer", "reserve", -5), ("transfer", "hot", 5)),
+        {"postings-differ", "deficit", "surplus"},
+    ),
+    "a sweep that went to somebody else": (_sweep_to_a_stranger, {"top-up-differs"}),
+    "a sweep that nobody asked for": (
+        _sweep_on_no_record,
+        {"paid-without-withdrawal", "paid-without-slot", "surplus"},
+    ),
+    "a sweep of another posting": (
+        _sweep_of_another_posting,
+        {"postings-differ", "ledger-does-not-balance", "surplus"},
+    ),
     "a wallet that lacks a base unit": (
         lambda venue: venue.balances.update({(RESERVE, "USDX"): -1}),
         {"deficit"},
@@ -341,7 +498,7 @@ def test_one_spoiled_fact_is_found_by_its_name(what: str, reconciling: Reconcili
 
     found = reconciling(venue)
 
-    assert set(names(found)) == expected, [each.text for each in found.findings.each]
+    assert set(names(found)) == expected, [each.text for each in found.contradictions.each]
     assert found.outcome is Outcome.FAIL
     wrong = {each.name for each in found.comparisons if each.outcome is Outcome.FAIL}
     assert wrong == {TABLE[name][0] for name in expected}
@@ -363,17 +520,17 @@ def test_what_was_compared_with_slots_is_counted_and_nothing_else(reconciling: R
     assert counted["slots"] == 4
 
 
-def test_every_finding_has_a_spoil_that_shows_it() -> None:
+def test_every_contradiction_has_a_spoil_that_shows_it() -> None:
     shown = {name for _, expected in SPOILS.values() for name in expected}
-    assert shown == set(get_args(FindingName)) == set(TABLE)
+    assert shown == set(get_args(ContradictionName)) == set(TABLE)
     assert {comparison for comparison, _ in TABLE.values()} == set(COMPARISONS)
 
 
-def test_a_finding_says_where_to_look_and_what_to_do(reconciling: Reconciling) -> None:
+def test_a_contradiction_says_where_to_look_and_what_to_do(reconciling: Reconciling) -> None:
     venue = reconciled_venue()
     _again(venue)
 
-    [found] = reconciling(venue).findings.each
+    [found] = reconciling(venue).contradictions.each
 
     assert found.ids == {
         "withdrawal": withdrawal_id(1),

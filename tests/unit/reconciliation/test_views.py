@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from seawall.reconciliation.run import Reconciliation
+from seawall.reconciliation.result import Reconciliation
 from seawall.reconciliation.views import document, in_units, panel
 from seawall.scorecard.outcome import Outcome
 from tests.testing.reconciled_venue import (
@@ -65,7 +65,7 @@ def test_people_read_totals_first_then_what_to_look_at_then_the_outcome(
             "what was compared",
             "held: 3003 AST to",
             "-> decide what is to become of it",
-            "PASS  every base unit is explained: 11 withdrawals; 9 of 9 comparisons are proven",
+            "PASS  every base unit is explained: 11 withdrawals; 10 of 10 comparisons are proven",
         )
     ]
     assert places == sorted(places)
@@ -80,7 +80,7 @@ def test_people_read_every_contradiction_with_its_ids_and_what_to_do(
     assert "FAIL  paid-elsewhere: 1001 AST to" in text
     assert f"withdrawal {withdrawal_id(1)}, seq 1" in text
     assert "-> stop payouts of the network before anything else" in text
-    assert "FAIL  1 contradiction; 8 of 9 comparisons are proven" in text
+    assert "FAIL  1 contradiction; 9 of 10 comparisons are proven" in text
 
 
 def test_what_a_stranger_wrote_is_no_markup(reconciling: Reconciling) -> None:
@@ -109,7 +109,7 @@ def test_what_was_compared_with_nothing_is_not_called_unclaimed(reconciling: Rec
     venue.logs.clear()
 
     def cut(files: Path) -> None:
-        for name in ("withdrawals", "topups"):
+        for name in ("withdrawals", "topups", "approvals"):
             path = files / f"{name}.csv"
             head, *_ = path.read_text(encoding="utf-8").splitlines(keepends=True)
             path.write_text(head, encoding="utf-8")
@@ -117,11 +117,11 @@ def test_what_was_compared_with_nothing_is_not_called_unclaimed(reconciling: Rec
     evidence = {name: venue.evidence()[name] for name in ("withdrawals", "top_ups", "signatures")}
     found = reconciling(venue, spoil=cut, evidence=evidence)
 
-    assert found.findings.count == 0
+    assert found.contradictions.count == 0
     assert found.outcome is Outcome.UNKNOWN
     text = printed(found, venue)
     assert "UNKNOWN  not known: there are no payments and no withdrawals to compare" in text
-    assert "4 are not claimed, 3 had nothing to compare" in text
+    assert "4 are not claimed, 4 had nothing to compare" in text
     [line] = [each for each in text.splitlines() if each.startswith("payouts ")]
     assert "nothing to compare" in line
     assert "not claimed" not in line
@@ -161,6 +161,12 @@ def test_machines_read_amounts_as_text_and_know_their_units(reconciling: Reconci
     assert amounts
     assert all(isinstance(value, str) and int(value) is not None for value in amounts)
     assert {row["stage"] for row in found["withdrawals"]} >= {"final", "held", "reserved"}
+    assert {(row["asset"], row["stage"], row["amount"]) for row in found["approvals"]} == {
+        ("AST", "final", "50"),
+        ("AST", "signed", "60"),
+        ("AST", "open", "70"),
+        (None, "final", "0"),
+    }
 
 
 def test_a_statement_that_is_not_claimed_says_what_it_needs(reconciling: Reconciling) -> None:
@@ -171,7 +177,7 @@ def test_a_statement_that_is_not_claimed_says_what_it_needs(reconciling: Reconci
     text = printed(found, venue)
     assert "not claimed" in text
     assert "needs ledger" in text
-    assert "5 of 9 comparisons are proven, 4 are not claimed" in text
+    assert "6 of 10 comparisons are proven, 4 are not claimed" in text
     [holdings] = [
         each for each in document(found)["comparisons"] if each["comparison"] == "holdings"
     ]

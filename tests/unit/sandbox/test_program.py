@@ -15,6 +15,9 @@ import pytest
 
 from sandbox import __main__ as program
 from sandbox.supervisor import Sandbox
+from seawall.conventions.components import POSTGRES_PROXY
+from seawall.formats.deployment import Proxy
+from seawall.processes.procedure import Say
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,17 +54,41 @@ def test_a_signal_does_not_interrupt_a_sandbox_that_is_up(
     assert noted == [number]
 
 
+class Restoring:
+    """How a database is restored that somebody loses at once."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self._asked = asked
+
+    def lose(self) -> None:
+        """It is gone."""
+
+    def restore(self, _say: Say) -> None:
+        """It is back."""
+        self._asked.append("the database")
+
+
 @pytest.mark.parametrize(
-    ("keep", "end"), [(True, ["start again at once", "control None"]), (False, ["close"])]
+    ("keep", "end"),
+    [
+        (True, ["the database", "start again at once", "control None, database None"]),
+        (False, ["close"]),
+    ],
 )
 def test_what_died_is_started_again_until_nobody_looks_any_more(
     monkeypatch: pytest.MonkeyPatch, *, keep: bool, end: list[str]
 ) -> None:
-    """A sandbox that stays must be whole; one that ends must not start anything."""
+    """A sandbox that stays must be whole, with its database; one that ends starts nothing."""
     asked: list[str] = []
     sandbox: Any = SimpleNamespace(
-        deployment=SimpleNamespace(path="deployment.json"),
-        describe=lambda process_control: asked.append(f"control {process_control}"),
+        data_dir=Path("data"),
+        deployment=SimpleNamespace(
+            path="deployment.json",
+            proxies={POSTGRES_PROXY: Proxy(listen="127.0.0.1:5", upstream="127.0.0.1:6")},
+        ),
+        describe=lambda process_control, database: asked.append(
+            f"control {process_control}, database {database and database.control}"
+        ),
         restart_due=lambda at_once=False: asked.append(f"start again{' at once' * at_once}"),
         report_components=lambda: asked.append("report"),
         close=lambda: asked.append("close"),
@@ -70,10 +97,18 @@ def test_what_died_is_started_again_until_nobody_looks_any_more(
     closed: Any = SimpleNamespace(wait=lambda timeout: next(looks))
     nothing: Any = None
     monkeypatch.setattr(program, "_start", lambda *_arguments, **_options: sandbox)
-    monkeypatch.setattr(program, "process_control", lambda _sandbox: nullcontext("here"))
+
+    def control(_sandbox: Any, more: list[Any]) -> Any:
+        [lose] = [route.endpoint for route in more if route.path == "/database/lose"]
+        assert lose(None).status_code == 204
+        return nullcontext("http://here")
+
+    monkeypatch.setattr(program, "process_control", control)
+    monkeypatch.setattr(program, "restoration_of", lambda _sandbox: Restoring(asked))
 
     program._attached(
         argparse.Namespace(keep=keep), nothing, nothing, {}, run_id="any", closed=closed
     )
 
-    assert asked == ["control here", *["start again"] * 4, "report", *end]
+    begins = "control http://here, database http://here/database"
+    assert asked == [begins, *["start again"] * 4, "report", *end]

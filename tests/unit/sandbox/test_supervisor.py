@@ -22,7 +22,8 @@ from seawall.formats.component_status import ComponentStatus, read_components
 from seawall.formats.deployment import set_run_directory
 from seawall.processes.readiness import log_line
 
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 15.0
+"""A quarter of what a deaf part would take by itself, and half of what a part has to get ready."""
 DEAF = (
     sys.executable,
     "-c",
@@ -62,7 +63,7 @@ def interrupted_when_running(sandbox: Sandbox, count: int) -> Iterator[None]:
 
 
 def test_an_interrupted_start_waits_for_nobody(sandbox: Sandbox) -> None:
-    """All end within five seconds, although none was ready and none ends when asked."""
+    """All end at once, although none was ready and none ends when asked."""
     with interrupted_when_running(sandbox, 2), pytest.raises(KeyboardInterrupt):
         sandbox.spawn_all(
             {name: (DEAF, {}) for name in ("venue-api", "mode-controller")}, ready_line="ready"

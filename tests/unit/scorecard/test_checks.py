@@ -8,14 +8,23 @@ from typing import Any
 
 import pytest
 
-from seawall.scorecard.checks import ALL, expectations
+from seawall.scorecard.checks import ALL, database, expectations
+from seawall.scorecard.checks.promises import small_completed
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.failover import failover
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.rows import Slot
 from seawall.scorecard.run import Run
-from tests.testing.scorecard.spoiling import each, payout, primary_only, requests_left_late, us
+from tests.testing.scorecard.faulty import asset_paused
+from tests.testing.scorecard.spoiling import (
+    each,
+    payout,
+    primary_only,
+    requests_left_late,
+    us,
+    without,
+)
 from tests.testing.scorecard.table import TABLE
 
 FAIL, PASS = Outcome.FAIL, Outcome.PASS
@@ -129,10 +138,11 @@ def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -
 def test_every_check_is_seen_failing_or_unknown() -> None:
     """Every check has a row in a table; test_evidence.py covers evidence.complete.
 
-    Those that this drill does not ask are in test_expectations.py and test_storm.py.
+    Those that this drill does not ask are in test_expectations.py, test_storm.py and
+    test_lost_database.py.
     """
     covered = {identity for _, expected in TABLE.values() for identity in expected}
-    elsewhere = {check.id for check in expectations.CHECKS} | {"drill.storm"}
+    elsewhere = {check.id for check in (*expectations.CHECKS, *database.CHECKS)} | {"drill.storm"}
 
     assert {check.id for check in ALL} - covered == {"evidence.complete"} | elsewhere
 
@@ -144,3 +154,23 @@ def test_a_time_that_never_came_is_shown_as_beyond_its_bound(
     verdict = judge_facts(Facts(altered(**primary_only(good_run))))
 
     assert verdict.result("failover.time").measured == "> 10.000 s"
+
+
+@pytest.mark.parametrize(
+    ("network", "asset", "outcome"),
+    [("aster", "USDX", PASS), ("aster", "AST", FAIL), ("birch", "USDX", FAIL)],
+)
+def test_small_withdrawals_are_paid_in_time_beside_a_paused_asset(
+    network: str, asset: str, outcome: Outcome, altered: Callable[..., Run], good_run: Run
+) -> None:
+    """Of the asset that the drill pauses nobody can be paid; everybody else must not wait."""
+    paused = altered(**asset_paused(good_run))
+    unpaid = without(
+        paused.payouts,
+        lambda row: (row.network, row.asset) == (network, asset) and row.block_timestamp > us(30),
+    )
+
+    finding = small_completed.answer(Facts(altered(**asset_paused(good_run) | {"payouts": unpaid})))
+
+    assert finding.outcome is outcome, finding
+    assert finding.measured.endswith(", without USDX on aster")

@@ -109,26 +109,69 @@ def test_a_manifest_that_does_not_say_what_is_offered_claims_everything(good_run
 
 
 def test_every_check_says_which_ports_it_needs() -> None:
-    """Read from its evidence, so that the two cannot differ; few can do without one."""
-    adapting = {check.id: check.adapts_to for check in ALL if check.adapts_to}
+    """Read from its evidence, so that the two cannot differ; few can do without one.
+
+    Those that people's orders could steer can do without these, and say so.
+    """
+    steerable = {check.id for check in ALL if check.steerable}
+    adapting = {
+        check.id: check.adapts_to - ({"orders"} if check.steerable else set())
+        for check in ALL
+        if check.adapts_to
+    }
+    adapting = {identity: ports for identity, ports in adapting.items() if ports}
+    assert steerable == {
+        "drill.calm",
+        "drill.fault_landed",
+        "failover.time",
+        "protection.time",
+        "page.protection",
+        "recovery.time",
+        "tiers.reached",
+        "tiers.avoided",
+        "page.none",
+        "stress.small_completed",
+        "protected.guarantees",
+        "protected.suspensions",
+        "protected.defers",
+        "safety.floor_held",
+        *READS,
+    }
     assert adapting == {
         "evidence.complete": frozenset(EVERY_PORT),
-        "evidence.observers": {"payouts", "flow"},
+        "evidence.observers": {"payouts", "flow", "mode_changes"},
+        "page.none": {"mode_changes"},
         "drill.calm": {"mode_changes"},
         "drill.flood_value": {"surpluses"},
         "drill.payouts": {"withdrawals"},
         "safety.floor_held": {"surpluses"},
-        "safety.journal_chain": {"surpluses"},
-        "drill.fault_landed": {"signatures", "aws_log", "metrics"},
+        "safety.journal_chain": {"surpluses", "orders"},
+        "drill.fault_landed": {
+            *("signatures", "aws_log", "metrics"),
+            *("mode_changes", "top_ups", "surpluses"),
+        },
         "failover.time": {"pages", "aws_log"},
         "protection.time": {"pages"},
         "signing.by_signers_only": {"signatures"},
         "stress.small_completed": {"withdrawals"},
+        "database.rpo": {"withdrawals"},
         **{name: {"mode_changes"} for name in READS},
     }
     floor = {check.id: check.needs for check in ALL if check.id in FLOOR}
     assert floor.keys() == FLOOR
     assert set(floor.values()) <= {(), ("payouts",)}
+
+
+def test_without_its_orders_a_venue_is_not_said_to_have_acted_by_itself(judged: Judge) -> None:
+    """That nobody ordered anything is not claimed, and what an order could cause says so."""
+    offers = [port for port in EVERY_PORT if port != "orders"]
+    verdict = judged(*offers)
+
+    assert verdict.outcome is Outcome.PASS
+    assert [each.id for each in verdict.not_claimed] == ["drill.no_orders"]
+    said = {each.id for each in verdict.results if "orders meanwhile is not seen" in each.reason}
+    asked = {each.id for each in verdict.results}
+    assert said == {check.id for check in ALL if check.steerable} & asked
 
 
 def test_a_target_that_a_drill_names_is_demanded(judged: Judge) -> None:

@@ -14,7 +14,7 @@ from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Verdict
-from tests.testing.scorecard.days import calm
+from tests.testing.scorecard.days import calm, declared
 from tests.testing.scorecard.spoiling import Files, each, probes, us
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
@@ -46,6 +46,7 @@ def test_a_drill_is_asked_what_it_expects_and_nothing_else(
         "drill.calm",
         "drill.flood",
         "drill.payouts",
+        "drill.no_orders",
         "experiment.sound",
         "tiers.avoided",
         "page.none",
@@ -182,3 +183,51 @@ def test_a_tier_of_an_earlier_drill_is_not_reached_by_this_one(
     run = altered(**calm(good_run, reaches=("stressed",)) | {"flips": early})
 
     assert not_passed(judge_facts(Facts(run))) == {"tiers.reached": FAIL}
+
+
+@pytest.mark.parametrize(
+    ("day", "expects", "checks"),
+    [
+        (calm, {"avoids": ("stressed", "protected")}, {"tiers.avoided", "page.none"}),
+        (declared, {"reaches": ("stressed", "protected")}, {"tiers.reached"}),
+    ],
+)
+def test_a_tier_that_a_person_ordered_proves_nothing_of_the_mode_controller(
+    day: Callable[..., Files],
+    expects: dict[str, Any],
+    checks: set[str],
+    altered: Callable[..., Run],
+    good_run: Run,
+) -> None:
+    """Nor does one that was avoided because somebody held the venue in normal."""
+    asked = altered(**day(good_run, **expects))
+    alone = judge_facts(Facts(asked))
+    assert {alone.result(check).outcome for check in checks} == {Outcome.PASS}
+
+    orders = (*good_run.orders, replace(good_run.orders[0], ended_at=us(20), ended_by="kim"))
+    verdict = judge_facts(Facts(altered(**day(good_run, **expects), orders=orders)))
+
+    for check in checks:
+        found = verdict.result(check)
+        assert found.outcome is UNKNOWN
+        assert found.reason.startswith("order 1 of kim (at_least stressed), made 88")
+        assert found.details[0].startswith("PASS by what was seen")
+
+
+@pytest.mark.parametrize(
+    ("changes", "settling_s"),
+    [
+        (lambda run: {}, 5),
+        # an earlier drill's, over before this run
+        (lambda run: {"flips": each(run.flips, lambda _: True, committed_at=us(-1))}, 5),
+        (lambda run: {"flips": run.flips}, 10),
+        (lambda run: {"probes": run.probes}, 10),
+    ],
+)
+def test_a_tier_machine_that_never_left_normal_is_watched_for_a_window_and_no_longer(
+    changes: Spoil, settling_s: int, altered: Callable[..., Run], good_run: Run
+) -> None:
+    """It held nothing back. Records and status must both say so."""
+    run = altered(**calm(good_run, targets=("recovery_max",)) | changes(good_run))
+
+    assert Facts(run).settling_us == settling_s * 1_000_000

@@ -106,7 +106,8 @@ class Ledger:
 async def confirmed(primary: FakeNode, standby: FakeNode, *sides: str) -> bool:
     """Whether the surplus that the ledger's emptiness makes of all money is confirmed."""
     async with client_of(primary, standby, *sides) as rpc:
-        found = await reconcile(cast("Any", Ledger()), CONFIG, POLICY, BOOK, rpc)
+        view = await rpc.view()
+        found = await reconcile(cast("Any", Ledger()), CONFIG, POLICY, BOOK, rpc, view=view)
     assert found is not None
     assert found.surpluses == {("hot", "AST"): HELD - 1}
     return found.confirmed

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 import vyper
 from eth_abi.abi import encode
+from vyper.compiler.input_bundle import FilesystemInputBundle
 
 from seawall.ethereum.keys import event_topic
 from seawall.evidence.chain import FAILED_TOPIC, PAID_TOPIC
@@ -23,15 +24,31 @@ from venue.contracts.calls import (
     cancel,
     decode_paid_many,
     generation_of,
+    is_sweep,
     outflow,
     packed,
     pay,
     read_call,
     read_events,
+    refill,
+    refilled,
+    sweep_number,
 )
 
 TX = "0x" + "01" * 32
 SEVEN = [f"0x{7:064x}", id_topic(UUID(int=7))]
+
+
+def test_a_refill_moves_nothing_out_of_a_wallet_and_is_read_in_one_layout() -> None:
+    """Only the contract that pays for gas takes it, so a signer must tell it from the others."""
+    key = "0x" + "ab" * 20
+    data = refill(key)
+    assert (refilled(data), outflow(data), calls.payments(data)) == (key, {}, [])
+    assert read_call(data) == Call(refilled=key)
+    for other in (data + b"\0", data[:-1], data[:4] + b"\1" + data[5:], pay([item(1)]), b""):
+        assert refilled(other) is None
+    with pytest.raises(ValueError, match="no call that the venue makes"):
+        read_call(data + b"\0")
 
 
 def test_bits_are_by_the_numbers_that_were_asked_for() -> None:
@@ -100,10 +117,31 @@ def test_numbers_of_two_generations_are_never_the_same() -> None:
         packed(0, largest + 1)
 
 
-def test_the_compiled_contract_has_the_events_that_are_read() -> None:
+def test_numbers_of_sweeps_and_of_withdrawals_are_never_the_same() -> None:
+    """A hot wallet's contract pays both, and a restore tells them apart by their numbers."""
+    largest = (1 << 39) - 1
+    sweeps = [sweep_number(0, 0), sweep_number(2, 7), sweep_number(2, largest)]
+
+    assert sweeps == [1 << 39, (2 << 40) + (1 << 39) + 7, (3 << 40) - 1]
+    assert all(map(is_sweep, sweeps))
+    assert [generation_of(each) for each in sweeps] == [0, 2, 2]
+    assert not any(is_sweep(packed(each, largest)) for each in (0, 1, 9))
+    for number in (-1, largest + 1):
+        with pytest.raises(ValueError, match="is no number of a sweep"):
+            sweep_number(0, number)
+
+
+@pytest.mark.parametrize("contract", ["payout", "reserve"])
+def test_the_compiled_contracts_have_the_events_that_are_read(contract: str) -> None:
     """By the venue, and by the reader of evidence, which shares no code with it."""
-    source = (Path(calls.__file__).parent / "payout.vy").read_text(encoding="utf-8")
-    abi = vyper.compile_code(source, output_formats=("abi",))["abi"]
+    folder = Path(calls.__file__).parent
+    path = folder / f"{contract}.vy"
+    abi = vyper.compile_code(
+        path.read_text(encoding="utf-8"),
+        contract_path=path,
+        input_bundle=FilesystemInputBundle([folder]),
+        output_formats=("abi",),
+    )["abi"]
     events = {
         each["name"]: event_topic(
             f"{each['name']}({','.join(field['type'] for field in each['inputs'])})"

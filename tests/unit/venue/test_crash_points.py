@@ -24,9 +24,12 @@ READS = {
     "_REPLACEMENTS",
     "_RECENT",
     "_ITEMS",
+    "_CALL_OF_SLOT",
     "_TOPUP_ITEM",
-    "_PAUSED",
+    "PAUSED",
     "_HELD",
+    "_ANSWERS",
+    "_ANY_DUE",
 }
 """Statements without a trace, which may be sent without a transaction."""
 PROOFS = {"_ASKED", "_GIVEN"}
@@ -61,7 +64,8 @@ def unguarded(source: str) -> list[str]:
             text = ast.unparse(call)
             if name == "transaction":
                 found.append(f"{function.name}: {text} outside of committing()")
-            if name in {"execute", "fetch", "fetchrow", "fetchval"} and ".pool" in text:
+            pooled = any(pool in text for pool in (".pool.", ".records.", ".log."))
+            if name in {"execute", "fetch", "fetchrow", "fetchval"} and pooled:
                 statement = ast.unparse(call.args[0])
                 if statement not in READS | PROOFS and points < 2:
                     found.append(f"{function.name}: {text} without crash points")
@@ -82,6 +86,7 @@ def test_every_step_has_a_crash_point_on_each_side(path: Path) -> None:
     [
         "async def f():\n    async with pool.acquire() as c, c.transaction():\n        pass",
         "async def f(self):\n    await self.pool.execute(_RESUME)",
+        "async def f(self):\n    await self.log.fetchrow(_RECORD)",
         "async def f(self):\n    crash_point('send', 'before')\n    await self.rpc.broadcast(raw)",
         "async def f(self, wallet):\n    await self._ask(wallet, digest)",
     ],
@@ -104,7 +109,7 @@ def _named() -> set[tuple[str, str]]:
             ]
             if called(node) == "crash_point":
                 found.add((texts[0], texts[1]))
-            elif called(node) in {"committing", "_step"} and texts:
+            elif called(node) in {"committing", "committed", "_step"} and texts:
                 found |= {(texts[0], moment) for moment in ("before", "after")}
     return found
 

@@ -30,9 +30,9 @@ from tests.testing.nodes import (
 )
 from venue.chain.transaction import Fees
 from venue.contracts.calls import NATIVE, Item, cap, open_generation, paid_many
-from venue.settler import pipeline
-from venue.settler.lanes import Lane, Slot
-from venue.settler.pipeline import Follower
+from venue.settler import follower
+from venue.settler.follower import Follower
+from venue.settler.lanes import TOP_UP_RESTS_S, Lane, Slot
 from venue.settler.posting import Settlement
 
 TX = hash_of("the payout")
@@ -95,6 +95,7 @@ class Bench:
             progress=cast("Any", self.ledger),
             poster=cast("Any", self.ledger),
             resolver=cast("Any", None),
+            approvals=cast("Any", None),
             metrics=cast("Any", _Metrics()),
             assets={NATIVE: "AST"},
             homes={"w": "0x" + "0b" * 20},
@@ -164,7 +165,7 @@ class Bench:
             if left == 0:
                 stop.set()
 
-        self._monkeypatch.setattr(pipeline, "pause", pause)
+        self._monkeypatch.setattr(follower, "pause", pause)
         await self._follower.loop(stop)
 
 
@@ -455,7 +456,7 @@ async def test_a_node_that_stands_still_is_left(
 ) -> None:
     """It answers everything, of a chain that stopped; the other one goes on."""
     now_s = 0.0
-    monkeypatch.setattr(pipeline, "now_s", lambda: now_s)
+    monkeypatch.setattr(follower, "now_s", lambda: now_s)
     bench.pay()
     await bench.turns(1)
     bench.primary.behind = 0
@@ -541,7 +542,7 @@ async def test_a_node_that_finalizes_nothing_more_is_left(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It shows new blocks, and would keep what they pay from ever being posted."""
-    monkeypatch.setattr(pipeline, "_UNFINALIZED_MAX", 5)
+    monkeypatch.setattr(follower, "_UNFINALIZED_MAX", 5)
     stuck = result({"number": hex(8), "hash": FakeChain.hash(8), "baseFeePerGas": "0x7"})
     bench.primary.spoil = lambda method, params: (
         stuck if method == "eth_getBlockByNumber" and params[0] == "finalized" else None
@@ -551,3 +552,32 @@ async def test_a_node_that_finalizes_nothing_more_is_left(
     assert bench.ledger.posted == []
     await bench.blocks(2)
     assert bench.ledger.posted == [PAID]
+
+
+async def test_a_top_up_that_moved_nothing_rests_until_it_may_be_tried_again(bench: Bench) -> None:
+    """Each try costs gas; one that moved ends it."""
+    bench.as_top_up()
+    bench.pay()
+    await bench.blocks(1)
+    bench.primary.spoil = bench.standby.spoil = _says_reverted(bench.chain.blocks[TX])
+    began_s = asyncio.get_running_loop().time()
+    await bench.blocks(1)
+
+    assert bench.ledger.posted == [Settlement(paid=(), failed=(), unclear=(), untried=(7, 8))]
+    assert not bench.lane.may_top_up("AST", now_s=began_s + TOP_UP_RESTS_S - 0.1)
+    assert bench.lane.may_top_up("USDX", now_s=began_s)
+
+
+def test_a_top_up_rests_twice_as_long_each_time_up_to_a_bound() -> None:
+    lane = Lane(chain_id=1, address="", network="", wallet="", contract="", purpose="topup")
+    rested = []
+    for _ in range(6):
+        lane.topped_up("USDX", moved=False, now_s=100)
+        rested.append(lane.rests["USDX"][1] - 100)
+        assert not lane.may_top_up("USDX", now_s=99.9 + rested[-1])
+        assert lane.may_top_up("USDX", now_s=100 + rested[-1])
+    assert rested == [5, 10, 20, 40, 40, 40]
+    lane.topped_up("USDX", moved=True, now_s=100)
+    assert lane.may_top_up("USDX", now_s=100)
+    lane.topped_up("USDX", moved=False, now_s=100)
+    assert lane.rests["USDX"][1] == 100 + TOP_UP_RESTS_S

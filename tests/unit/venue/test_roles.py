@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from seawall.conventions.database import ROLES, role_of
 from seawall.conventions.environment import DATABASE_VARIABLE
 from seawall.errors import UsageError
 from seawall.formats.venue_config import database_url
-from venue.genesis.roles import ROLES, read_roles
+from venue.genesis.roles import read_roles
 
 URLS = {role: f"postgresql://seawall_{role}:secret@127.0.0.1/db" for role in ROLES}
 
@@ -71,3 +73,10 @@ def test_a_process_without_a_database_url_names_the_variable(
     monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
     with pytest.raises(UsageError, match=f"{DATABASE_VARIABLE} is not set"):
         database_url()
+
+
+def test_the_schema_grants_rights_to_every_role_and_to_no_other() -> None:
+    """A role of the schema that nobody makes would keep genesis from its end."""
+    schema = (Path(__file__).parents[3] / "venue" / "schema.sql").read_text(encoding="utf-8")
+    granted = set(re.findall(r"seawall_[a-z_]+", re.sub(r"--.*", "", schema)))
+    assert granted == {role_of(part) for part in ROLES}

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from venue.ledger.chart import PayoutRoute
 from venue.treasury.topups import Health
 
-ROUTE = PayoutRoute(
-    network="aster", bucket="customer", hot="hot", reserve="reserve", house="treasury"
-)
+ROUTE = ("hot", "reserve")
 EVEN = {(wallet, asset): 0 for wallet in ("hot", "reserve", "cold") for asset in ("AST", "USDX")}
 
 

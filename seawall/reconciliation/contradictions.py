@@ -12,6 +12,7 @@ Comparison = Literal[
     "signatures",
     "nonces",
     "top_ups",
+    "approvals",
     "holdings",
     "reservations",
     "postings",
@@ -25,14 +26,18 @@ COMPARISONS: Mapping[Comparison, str] = {
     "slots": "each payment was made by a transaction that the venue has on record",
     "signatures": "each signature is for what the venue has on record",
     "nonces": "no key has sent a transaction that is on no record, from its first one on record on",
-    "top_ups": "each movement between wallets has its top-up, and each posted top-up its movement",
+    "top_ups": "each movement between wallets has its top-up, sweep or cold transfer, and each of"
+    " these that is posted its movement",
+    "approvals": "each act of a reserve that approvers had to sign has its approval and its slot,"
+    " and each executed approval its act",
     "holdings": "each wallet holds on the chain what the ledger says, at the pinned block",
     "reservations": "the ledger reserves what open withdrawals ask for",
-    "postings": "each posting of the ledger follows from a withdrawal, a top-up or a surplus",
+    "postings": "each posting of the ledger follows from a withdrawal, a top-up, an approval, a"
+    " cold transfer or a surplus",
     "ledger": "the ledger sums to zero",
 }
 
-FindingName = Literal[
+ContradictionName = Literal[
     "paid-without-withdrawal",
     "paid-twice",
     "posted-without-payment",
@@ -59,6 +64,14 @@ FindingName = Literal[
     "top-up-without-movement",
     "top-up-differs",
     "top-up-final-yet-open",
+    "cold-transfer-without-movement",
+    "cold-transfer-differs",
+    "executed-without-approval",
+    "executed-by-other-slot",
+    "executed-twice",
+    "approval-without-execution",
+    "approval-differs",
+    "approval-final-yet-open",
     "deficit",
     "surplus",
     "reservations-differ",
@@ -88,6 +101,14 @@ _REFUNDED = (
 _RESOLVE = (
     "resolve it: the settler finds the payment and posts it (docs/runbooks/held-withdrawals.md)"
 )
+_APPROVERS = (
+    "ask every approver what was signed; until that is known, a quorum of their keys is stolen"
+    " (docs/decisions/0043-approvals-are-checked-by-the-reserve.md)"
+)
+_COLD = (
+    "call the custodian, and let it pause; it is the venue's money, and somebody moved it otherwise"
+    " than approvers have signed (docs/runbooks/cold-transfers.md)"
+)
 _SETTLER = "see the settler's log: what a final slot was for is settled in the same transaction"
 _RESTORED = (
     "after a restore, let the settler agree with the chain first"
@@ -98,7 +119,7 @@ _BOOKED = (
     " docs/runbooks/unidentified-money.md"
 )
 
-TABLE: Mapping[FindingName, tuple[Comparison, str]] = {
+TABLE: Mapping[ContradictionName, tuple[Comparison, str]] = {
     "paid-without-withdrawal": ("payouts", _STOLEN),
     "paid-twice": ("payouts", f"{_STOP}; the contract's bits or the numbers are broken"),
     "posted-without-payment": ("payouts", _PAY),
@@ -125,6 +146,17 @@ TABLE: Mapping[FindingName, tuple[Comparison, str]] = {
     "top-up-without-movement": ("top_ups", "look at its transaction; do not post a correction yet"),
     "top-up-differs": ("top_ups", _STOLEN),
     "top-up-final-yet-open": ("top_ups", _SETTLER),
+    "cold-transfer-without-movement": ("top_ups", _COLD),
+    "cold-transfer-differs": ("top_ups", _COLD),
+    "executed-without-approval": ("approvals", _APPROVERS),
+    "executed-by-other-slot": ("approvals", _STOLEN),
+    "executed-twice": ("approvals", f"{_STOP}; the contract's states of approvals are broken"),
+    "approval-without-execution": (
+        "approvals",
+        "look at its transaction; do not post a correction yet",
+    ),
+    "approval-differs": ("approvals", _APPROVERS),
+    "approval-final-yet-open": ("approvals", _SETTLER),
     "deficit": ("holdings", "see docs/runbooks/ledger-deficit.md"),
     "surplus": ("holdings", _BOOKED),
     "reservations-differ": ("reservations", "find the withdrawal whose posting is missing"),
@@ -135,14 +167,14 @@ TABLE: Mapping[FindingName, tuple[Comparison, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Contradiction:
     """Something that contradicts the records or the networks.
 
     ``amount`` is in base units of ``asset`` on ``network``, where money is at stake. ``ids`` say
     where to look: withdrawal, seq, slot, wallet, nonce, tx_hash, block.
     """
 
-    name: FindingName
+    name: ContradictionName
     text: str
     network: str | None = None
     asset: str | None = None
@@ -175,7 +207,7 @@ NOTICES: Mapping[NoticeName, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something that is explained and wants somebody to look; fields as of :class:`Finding`."""
+    """Something explained that wants somebody to look; fields as of :class:`Contradiction`."""
 
     name: NoticeName
     text: str

@@ -1,4 +1,4 @@
-"""The pipeline without a database: what one transaction meets does not stop the others."""
+"""Driver and follower without a database: what one transaction meets does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from seawall.ethereum.answers import Cause
 from seawall.ethereum.rpc import NodeRefusedError, NodeSilentError
 from seawall.ethereum.values import BlockId, Head, Receipt
 from venue.chain.transaction import MAX_FEE_CEILING_WEI, Fees
-from venue.settler import pipeline
+from venue.settler import driver
+from venue.settler.claims import Waiting
+from venue.settler.driver import Driver
+from venue.settler.follower import Follower
 from venue.settler.lanes import Lane, Slot
-from venue.settler.pipeline import Driver, Follower
 from venue.signer.protocol import Signed
 
 
@@ -91,6 +93,7 @@ async def test_a_transaction_that_no_node_takes_does_not_keep_others_from_being_
         progress=cast("Any", progress),
         poster=cast("Any", SimpleNamespace(paused=_nothing)),
         resolver=cast("Any", None),
+        approvals=cast("Any", None),
         metrics=cast("Any", None),
         assets={},
         homes={},
@@ -127,13 +130,14 @@ class _Sender:
         self.driver = Driver(
             lane=self.slot.lane,
             claims=cast("Any", None),
+            refills=cast("Any", None),
             routes=cast("Any", self),
             progress=cast("Any", self),
             follower=cast("Any", self),
             rpc=cast("Any", self),
         )
         self.base_fee_wei, self.head_number = 7, 10
-        monkeypatch.setattr(pipeline, "pause", self._pause)
+        monkeypatch.setattr(driver, "pause", self._pause)
 
     async def run(self) -> None:
         """Until the slot is broadcast, or for 40 pauses."""
@@ -277,7 +281,7 @@ async def test_a_replacement_does_not_wait_for_what_cannot_be_sent_before_it(
             sender.driver.replace(sender.slot)
             sender.silent = False
 
-    monkeypatch.setattr(pipeline, "pause", stuck_meanwhile)
+    monkeypatch.setattr(driver, "pause", stuck_meanwhile)
     await sender.run()
     assert sender.steps[:4] == ["fees recorded", "signed", "bytes recorded", "sent 0x2000000000"]
     assert sender.steps[-1] == "recorded as broadcast"
@@ -294,7 +298,54 @@ async def test_a_slot_is_replaced_once_in_a_block(monkeypatch: pytest.MonkeyPatc
         if sender._pauses == 40:
             sender.stop.set()
 
-    monkeypatch.setattr(pipeline, "pause", no_new_block)
+    monkeypatch.setattr(driver, "pause", no_new_block)
     sender.driver.resume([sender.slot])
     await sender.run()
     assert sender.steps.count("signed") == 1
+
+
+class _Claims:
+    """Withdrawals that never cease to wait, and a sweep that was asked for."""
+
+    def __init__(self) -> None:
+        self.claimed: list[str] = []
+        self.looks = 0
+
+    async def due(self, _lane: Lane) -> bool:
+        return False
+
+    async def waiting(self, _lane: Lane) -> Waiting:
+        return Waiting(payouts=True, sweeps=True, resolutions=False)
+
+    def may_look(self, _lane: Lane) -> bool:
+        self.looks += 1
+        return self.looks % 3 == 1
+
+    async def claim_payouts(self, _lane: Lane, *, base_fee_wei: int) -> Slot:
+        self.claimed.append("payouts")
+        return _slot(1, "0x1")
+
+
+async def test_a_sweep_is_claimed_however_long_customers_keep_coming(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is looked at now and then; the claim itself leaves what they wait for."""
+    claims = _Claims()
+
+    async def claim(_claims: Any, _lane: Lane, *, base_fee_wei: int) -> Slot | None:
+        claims.claimed.append("sweep")
+        return _slot(2, "0x2") if claims.looks == 1 else None
+
+    monkeypatch.setattr(driver, "claim_sweep", claim)
+    one = Driver(
+        lane=_slot(0, "0x").lane,
+        claims=cast("Any", claims),
+        refills=cast("Any", claims),
+        routes=cast("Any", None),
+        progress=cast("Any", None),
+        follower=cast("Any", None),
+        rpc=cast("Any", None),
+    )
+    for _ in range(4):
+        await one._claim(1)
+    assert claims.claimed == ["sweep", "payouts", "payouts", "sweep", "payouts"]

@@ -1,11 +1,10 @@
-"""The pipeline of a lane: claim, sign, broadcast in the order of nonces, follow to finality.
+"""The follower of a network: sees broadcast slots of all lanes through to finality.
 
-:class:`Driver` claims and sends for one lane. :class:`Follower` watches one network for all lanes.
 A slot is final when its transaction is in the block in which it was last seen and that block is on
 the canonical chain, at or below the block that the network calls finalized. All of that is read
 through one view of the chain; answers that disagree are read again and decide nothing. A
 transaction that no block contains for some blocks is broadcast again, with the same bytes; one that
-no block takes for its fees is replaced: the same nonce, the same intent, higher fees.
+no block takes for its fees is handed back to its driver.
 """
 
 from __future__ import annotations
@@ -13,33 +12,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
-from seawall.controls.timing import CLAIM_POLL_MS, CLAIM_SPACING_MS, FOLLOW_EVERY_MS
+from seawall.controls.timing import FOLLOW_EVERY_MS
 from seawall.errors import ServiceError
-from seawall.ethereum.answers import Cause
-from seawall.ethereum.rpc import (
-    AsyncRpcClient,
-    ChainView,
-    NodeRefusedError,
-    ReceiptDisputedError,
-    ViewLostError,
-)
+from seawall.ethereum.rpc import AsyncRpcClient, ChainView, ReceiptDisputedError, ViewLostError
 from seawall.ethereum.values import Receipt, uint256
-from venue.chain.transaction import affordable, raised, too_cheap
+from venue.chain.transaction import too_cheap
 from venue.contracts.calls import generation_in_force, read_call
 from venue.crash_points import crash_point
 from venue.process import now_s, pause
-from venue.settler.claims import Claims
+from venue.settler.approvals import ApprovalPoster, read_outcome
 from venue.settler.held import Resolver, read_cancellation
 from venue.settler.lanes import Lane, Slot, SlotProgress
 from venue.settler.metrics import SettlerMetrics
 from venue.settler.posting import Poster, moves, read_settlement
-from venue.settler.signing_routes import OverCapError, SigningRoutes, StaleModeError
-from venue.signer.protocol import Signed
 
+_Mark = TypeVar("_Mark")
 _HEAD_EVERY_S = FOLLOW_EVERY_MS / 1_000
 _MISSING_BLOCKS = 3
 """A transaction that is in none of so many blocks is broadcast again.
@@ -84,6 +76,7 @@ class Follower:
     progress: SlotProgress
     poster: Poster
     resolver: Resolver
+    approvals: ApprovalPoster
     metrics: SettlerMetrics
     assets: dict[str, str]
     homes: Mapping[str, str]
@@ -243,18 +236,15 @@ class Follower:
 
         For the transaction of ``slot``, or without one for any that would be sent now.
         """
-        what = None if slot is None else slot.id
-        if stuck != (what in lane.stuck):
-            (lane.stuck.add if stuck else lane.stuck.discard)(what)
+        if _marked(lane.stuck, None if slot is None else slot.id, on=stuck):
             self.metrics.stuck(lane.wallet, stuck=bool(lane.stuck))
 
     def _dispute(self, slot: Slot, *, disputed: bool) -> None:
         """Hold the lane while the chain contradicts itself, or our records, about a slot."""
         lane = slot.lane
-        if disputed == (slot.id in lane.disputed):
+        if not _marked(lane.disputed, slot.id, on=disputed):
             return
         if disputed:
-            lane.disputed.add(slot.id)
             _log.error(
                 "nonce %d of %s is used up, and the chain does not say that it did what slot %s was"
                 " for: nothing more is claimed",
@@ -262,21 +252,17 @@ class Follower:
                 lane.wallet,
                 slot.id,
             )
-        else:
-            lane.disputed.discard(slot.id)
         self.metrics.disputed(lane.wallet, disputed=bool(lane.disputed))
 
     async def _finish(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
         if slot.purpose == "cancel":
-            held = await self.resolver.held(slot)
-            cancelling = partial(read_cancellation, held=held, contract=slot.lane.contract)
-            found = await cancelling(view, receipt)
-            if held:
-                await self._confirm(slot, view, cancelling, found)
-            if found.untried:
-                slot.lane.rest_until_s = now_s() + _AFTER_REVERT_S
-            await self.resolver.post(slot, held, found)
-            self._done(slot)
+            await self._cancelled(slot, receipt, view)
+            return
+        if slot.purpose == "approval":
+            await self._handed_in(slot, receipt, view)
+            return
+        if slot.purpose == "gas":
+            await self._refilled(slot, receipt, view)
             return
         items = await self.poster.items(slot)
         settling = partial(
@@ -288,18 +274,23 @@ class Follower:
         settlement = await settling(view, receipt)
         if not settlement.all_paid:
             await self._confirm(slot, view, settling, settlement, alone=slot.purpose != "topup")
-        if slot.purpose == "topup" and settlement.unclear:
+        if slot.stays_inside and settlement.unclear:
             # No customer waits for it, so it may be read until the nodes agree; it must not be
-            # final, for nothing would ever settle it again.
-            self._unclear.add(slot.id)
-            self._dispute(slot, disputed=True)
-            raise ReceiptDisputedError("event and bit of a top-up disagree")
+            # final, for nothing would ever settle it again. A sweep's lane pays customers, and its
+            # number is used once however often it is tried: that lane goes on.
+            if slot.purpose == "topup":
+                self._unclear.add(slot.id)
+                self._dispute(slot, disputed=True)
+            raise ReceiptDisputedError(f"event and bit of a {slot.purpose} disagree")
         self._unclear.discard(slot.id)
         self._dispute(slot, disputed=False)
-        # Set before the commit: a claim could take the released withdrawals at once.
+        # Set before the commit: a claim could take what is released at once.
+        if slot.stays_inside and items:
+            asset = self.assets[items[0].token]
+            slot.lane.topped_up(asset, moved=settlement.all_paid, now_s=now_s())
         if receipt.succeeded:
             slot.lane.ran()
-        elif settlement.untried or settlement.above_cap:
+        elif slot.purpose != "sweep" and (settlement.untried or settlement.above_cap):
             slot.lane.reverted(len(items), rest_until_s=now_s() + _AFTER_REVERT_S)
         if slot.purpose == "generation":  # it pays nothing, so nothing else came of it
             await self._opened(slot, receipt, view)
@@ -309,6 +300,40 @@ class Follower:
             self.metrics.final(
                 Counter(self.assets[item.token] for item in items if item.seq in paid)
             )
+        self._done(slot)
+
+    async def _cancelled(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
+        held = await self.resolver.held(slot)
+        cancelling = partial(read_cancellation, held=held, contract=slot.lane.contract)
+        found = await cancelling(view, receipt)
+        if held:
+            await self._confirm(slot, view, cancelling, found)
+        if found.untried:
+            slot.lane.rest_until_s = now_s() + _AFTER_REVERT_S
+        await self.resolver.post(slot, held, found)
+        self._done(slot)
+
+    async def _handed_in(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
+        """End a call about an approval; another endpoint confirms what did not simply succeed.
+
+        The contract carries an approval out once, so no second transfer could follow from a lie.
+        But one that moved and was taken for reverted would be in no account, and be tried in vain
+        for ever.
+        """
+        call = await self.approvals.call_of(slot)
+        reading = partial(read_outcome, call=call, contract=slot.lane.contract)
+        found = await reading(view, receipt)
+        if not (receipt.succeeded and found.outcome == "done"):
+            await self._confirm(slot, view, reading, found)
+        await self.approvals.post(slot, call, found)
+        self._done(slot)
+
+    async def _refilled(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
+        """End a refill of gas money, whatever came of it: the treasury looks at the key again."""
+        await view.confirm(receipt)
+        if not receipt.succeeded:
+            _log.warning("slot %s: no gas money was refilled (%s)", slot.id, slot.mined_hash)
+        await self.poster.end_refill(slot)
         self._done(slot)
 
     async def _opened(self, slot: Slot, receipt: Receipt, view: ChainView) -> None:
@@ -376,217 +401,9 @@ class Follower:
         self.on_final(slot)
 
 
-IN_FLIGHT_MAX = 16
-"""Slots of one lane between claim and finality.
-
-With 200 payouts each and 3 s to finality that is about 1,000 payouts a second.
-"""
-CLAIM_SPACING_S = CLAIM_SPACING_MS / 1_000
-_CLAIM_EVERY_S = CLAIM_POLL_MS / 1_000
-_SEND_AGAIN_S = 0.3
-_UNDERPRICED_MAX = 3
-"""A transaction that no node takes for its fees so often in a row is replaced by a dearer one.
-
-A node's price rises and falls with its pool; some networks demand a priority fee above ours.
-"""
-_TOO_DEAR_S = 1.0
-_OVER_CAP_S = 0.5
-_log = logging.getLogger(__name__)
-
-
-@dataclass(kw_only=True)
-class Driver:
-    """Claims and sends slots of one lane.
-
-    ``wake`` is set when a withdrawal was accepted or a slot became final.
-    """
-
-    lane: Lane
-    claims: Claims
-    routes: SigningRoutes
-    progress: SlotProgress
-    follower: Follower
-    rpc: AsyncRpcClient
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _queue: asyncio.Queue[Slot] = field(default_factory=asyncio.Queue)
-    _stuck: dict[int, Slot] = field(default_factory=dict)
-
-    def replace(self, slot: Slot) -> None:
-        """Replace the transaction of ``slot`` by a dearer one, before anything else is sent.
-
-        What waits to be sent has a higher nonce, and may not be taken before that.
-        """
-        self._stuck[slot.nonce] = slot
-
-    def resume(self, slots: Iterable[Slot]) -> None:
-        """Continue with slots that an earlier holder left; they come lowest nonce first."""
-        for slot in slots:
-            if slot.state in ("open", "signed"):
-                self._queue.put_nowait(slot)
-            else:
-                self.follower.follow(slot)
-
-    async def claim_loop(self, stop: asyncio.Event) -> None:
-        """Claim while withdrawals wait and fewer than ``IN_FLIGHT_MAX`` slots are in flight."""
-        claimed_at = 0.0
-        while not stop.is_set():
-            await self._rest(_CLAIM_EVERY_S)
-            base_fee_wei = self.follower.base_fee_wei
-            if self.lane.in_flight >= IN_FLIGHT_MAX or base_fee_wei is None:
-                continue
-            dear = not affordable(base_fee_wei)
-            self.follower.show_stuck(self.lane, stuck=dear)
-            if dear:
-                _log.warning(
-                    "%s: a base fee of %d wei is too high to send", self.lane.network, base_fee_wei
-                )
-                await pause(stop, _TOO_DEAR_S)
-                continue
-            if (early := claimed_at + CLAIM_SPACING_S - now_s()) > 0:
-                await pause(stop, early)
-            slot = await self._claim(base_fee_wei)
-            claimed_at = now_s()
-            while slot is not None:
-                self._queue.put_nowait(slot)
-                full = slot.items >= self.lane.items_max
-                if not full or self.lane.in_flight >= IN_FLIGHT_MAX or stop.is_set():
-                    break
-                slot = await self._claim(base_fee_wei)
-
-    async def send_loop(self, stop: asyncio.Event) -> None:
-        """Sign, commit, broadcast, commit: one slot after the other.
-
-        So nonces reach the pool in order.
-        """
-        while not stop.is_set():
-            await self._replace_stuck(stop)
-            try:
-                async with asyncio.timeout(_CLAIM_EVERY_S):
-                    slot = await self._queue.get()
-            except TimeoutError:
-                continue
-            if slot.state == "open":
-                signed = await self._sign(slot, stop)
-                if signed is None:
-                    return
-                await self.progress.signed(slot, signed)
-            if not await self._send(slot, stop):
-                return
-            await self.progress.broadcast(slot)
-            self.follower.follow(slot)
-
-    async def _send(self, slot: Slot, stop: asyncio.Event) -> bool:
-        """Hand the bytes to a node until one takes them, dearer ones if need be.
-
-        Returns false if ``stop`` came first.
-        """
-        underpriced = 0
-        while not stop.is_set():
-            refused = await self._offer(slot)
-            if refused is None:
-                return True
-            underpriced = underpriced + 1 if refused is Cause.UNDERPRICED else 0
-            if underpriced >= _UNDERPRICED_MAX:
-                underpriced = 0
-                await self._replace(slot, stop)
-            await pause(stop, _SEND_AGAIN_S)
-            await self._replace_stuck(stop)
+def _marked(marks: set[_Mark], what: _Mark, *, on: bool) -> bool:
+    """Put ``what`` among ``marks``, or take it away; whether that changed anything."""
+    if on == (what in marks):
         return False
-
-    async def _replace_stuck(self, stop: asyncio.Event) -> None:
-        """Replace what the follower has found to be stuck, the lowest nonce first."""
-        while self._stuck and not stop.is_set():
-            slot = self._stuck.pop(min(self._stuck))
-            if slot.passed_over:  # else a block contains it by now, or it was replaced just now
-                await self._replace(slot, stop)
-
-    async def _replace(self, slot: Slot, stop: asyncio.Event) -> None:
-        """Replace the transaction of ``slot`` by one with higher fees, if the ceiling allows it.
-
-        As with the first one, each step is committed before the next: the fees before a signer is
-        asked, the bytes before a node is. All transactions of a nonce have one intent, and one of
-        them at most is ever in a block, so it does not matter which.
-        """
-        head = self.follower.head_number
-        if slot.state == "final" or self.lane.disputed or head <= slot.replaced_at_block:
-            return  # no block has had the chance to take the last one
-        fees = raised(slot.fees, base_fee_wei=self.follower.base_fee_wei or 0)
-        if fees is None:
-            self.follower.show_stuck(self.lane, slot, stuck=True)
-            _log.error(
-                "slot %s is stuck: %d wei per gas are too little, and no more is allowed",
-                slot.id,
-                slot.fees.max_fee_wei,
-            )
-            return
-        if (fees := await self.progress.replacing(slot, fees)) is None:
-            return
-        signed = await self.routes.sign(slot, stop, fees=fees)
-        if signed is None:
-            return
-        await self.progress.replaced(slot, fees, signed)
-        slot.replaced_at_block = head
-        self.follower.show_stuck(self.lane, slot, stuck=False)
-        _log.warning(
-            "slot %s is replaced by %s, with %d wei per gas and a priority fee of %d",
-            slot.id,
-            slot.tx_hash,
-            fees.max_fee_wei,
-            fees.priority_fee_wei,
-        )
-        if slot.state != "signed":
-            await self._offer(slot)
-
-    async def _sign(self, slot: Slot, stop: asyncio.Event) -> Signed | None:
-        while not stop.is_set():
-            try:
-                signed = await self.routes.sign(slot, stop)
-            except StaleModeError:
-                if not await self.claims.admit_again(slot):
-                    await pause(stop, _CLAIM_EVERY_S)
-                    await self._replace_stuck(stop)
-            except OverCapError as error:
-                _log.warning("slot %s is signed later: %s", slot.id, error)
-                # Claims leave room, so the count was lost, or the caps were lowered meanwhile.
-                await self.claims.admit_again(slot)
-                await pause(stop, _OVER_CAP_S)
-            else:
-                self.claims.signed(slot)
-                return signed
-        return None
-
-    async def _claim(self, base_fee_wei: int) -> Slot | None:
-        if self.lane.disputed or now_s() < self.lane.rest_until_s:
-            return None
-        if self.lane.to_open is not None:
-            return await self.claims.claim_generation(self.lane, base_fee_wei=base_fee_wei)
-        if self.lane.purpose == "topup":
-            return await self.claims.claim_topup(self.lane, base_fee_wei=base_fee_wei)
-        waiting = await self.claims.waiting()
-        if waiting.resolutions:  # first: they are few, and a full queue must not keep them waiting
-            slot = await self.claims.claim_held(self.lane, base_fee_wei=base_fee_wei)
-            if slot is not None:
-                return slot
-        if not waiting.payouts:
-            return None
-        return await self.claims.claim_payouts(self.lane, base_fee_wei=base_fee_wei)
-
-    async def _offer(self, slot: Slot) -> Cause | None:
-        """Hand the newest bytes to a node; None if it took them, else why not."""
-        crash_point("send", "before")
-        try:
-            await self.rpc.broadcast(slot.raw or b"")
-        except ServiceError as error:
-            _log.warning("slot %s was not broadcast: %s", slot.id, error)
-            return error.cause if isinstance(error, NodeRefusedError) else Cause.OTHER
-        crash_point("send", "after")
-        slot.sent_at_block = max(self.follower.head_number, 1)
-        return None
-
-    async def _rest(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.wake.wait()
-        except TimeoutError:
-            return
-        self.wake.clear()
+    (marks.add if on else marks.discard)(what)
+    return True

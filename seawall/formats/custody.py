@@ -1,0 +1,109 @@
+"""Custody: what a venue and the custodian of its cold wallets say to each other over HTTP.
+
+    POST /v1/transfers        TransferRequest -> Transfer: 201, 200 for a replay, or a refusal
+    GET  /v1/transfers/{id}   Transfer, or 404
+    GET  /v1/statement        Statement: every transfer that has ended
+    GET  /v1/condition        Condition
+    POST /v1/condition        Condition, of the custodian's own people: they pause it
+
+A refusal is ``{"code", "reason"}`` with a status of 4xx or 503. Requests carry
+``Authorization: Bearer TOKEN``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+TransferState = Literal["accepted", "signed", "sent", "moved", "failed"]
+AMOUNT_MAX = 2**256 - 1
+"""Base units: what a contract can count (`uint256`)."""
+ENDED: tuple[TransferState, ...] = ("moved", "failed")
+"""States that are final: a finalized block says which of the two."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RoleSignature(_Message):
+    """One approver's word: the role, and the signature of the request's text (EIP-191), 0x-hex."""
+
+    role: str
+    signature: str = Field(pattern=r"^0x[0-9a-f]{130}$")
+
+
+class TransferRequest(_Message):
+    """A movement out of a cold wallet; ``amount`` is in base units.
+
+    ``client_id`` is the venue's own: whatever is asked for under it is done once.
+    """
+
+    client_id: UUID
+    network: str
+    wallet: str
+    asset: str
+    amount: str = Field(pattern=r"^[1-9][0-9]{0,77}$")
+    destination: str = Field(pattern=r"^0x[0-9a-f]{40}$")
+    approvals: tuple[RoleSignature, ...]
+
+    @field_validator("amount")
+    @classmethod
+    def _countable(cls, amount: str) -> str:
+        if int(amount) > AMOUNT_MAX:
+            raise ValueError(f"{amount} is more than any contract can count")
+        return amount
+
+    @property
+    def text(self) -> str:
+        """What approvers sign: everything that the custodian will do, and that it does it once."""
+        return (
+            f"Move {self.amount} base units of {self.asset} on {self.network} out of {self.wallet}"
+            f" to {self.destination}, once, as {self.client_id}."
+        )
+
+
+class Transfer(_Message):
+    """How far a request has come.
+
+    ``waits_for`` says why nothing is signed yet. ``release_at`` is the earliest moment of that,
+    Unix seconds. ``tx_hash`` and ``block_number`` are those of its transaction.
+    """
+
+    client_id: UUID
+    network: str
+    wallet: str
+    asset: str
+    amount: str
+    destination: str
+    state: TransferState
+    waits_for: str = ""
+    release_at: float
+    tx_hash: str | None = None
+    block_number: int | None = None
+
+
+class Refusal(_Message):
+    """What the custodian does not do; ``code`` is one of its own words."""
+
+    code: str
+    reason: str
+
+
+class Condition(_Message):
+    """How the custodian is; in an incident it takes no request, paused it takes and signs none."""
+
+    state: Literal["normal", "paused", "incident"]
+    reason: str = ""
+
+
+class Statement(_Message):
+    """Every transfer that has ended, in the order in which they were signed; of the moment ``at``.
+
+    Unix seconds.
+    """
+
+    at: float
+    transfers: tuple[Transfer, ...]

@@ -1,0 +1,177 @@
+"""Cold transfers of which somebody says too little: an endpoint, the custodian, a restored ledger.
+
+What is final without a posting rests on the whole chain, by every endpoint that can be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seawall.ethereum.rpc import AsyncRpcClient
+from seawall.formats.custody import Transfer
+from tests.integration.test_cold import blocked_by
+from tests.testing.anvil import mined
+from tests.testing.custody_harness import LACKING, RESERVE, CustodyVenue, custody_bench
+from tests.testing.venue_harness import connected, free_port
+from venue.ledger.chart import books
+from venue.treasury.reconcile import reconcile
+from venue.treasury.surplus import book_surpluses
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def bench(
+    database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
+) -> AsyncIterator[CustodyVenue]:
+    """A venue and its custodian; each takes its turns when a test says so."""
+    async with custody_bench(database_url, tmp_path, start_anvil) as found:
+        yield found
+
+
+def _says(bench: CustodyVenue, **what: Any) -> None:
+    """Whatever the custodian is asked about, it says ``what``."""
+
+    async def lies(wanted: Any) -> Transfer:
+        fields = wanted.model_dump(exclude={"approvals"})
+        return Transfer(**fields, release_at=0, **what)
+
+    object.__setattr__(bench.cold.custodian, "find", lies)
+
+
+@asynccontextmanager
+async def _endpoints(bench: CustodyVenue, *, times: int, others: int) -> AsyncIterator[None]:
+    """An endpoint that shows no event so many times, and ``others`` of the same chain."""
+    url = bench.config.networks["aster"].rpc.primary
+    async with AsyncRpcClient("aster", (url,) * (1 + others)) as rpc:
+        _lacks_events(rpc._endpoints[0], times)
+        bench.rpc = rpc
+        bench.start()
+        yield
+
+
+def _lacks_events(endpoint: Any, times: int) -> None:
+    real, left = endpoint.ask, [times]
+
+    async def ask(parse: Any, method: str, params: Any) -> Any:
+        if method == "eth_getLogs" and left[0]:
+            left[0] -= 1
+            return parse([])
+        return await real(parse, method, params)
+
+    object.__setattr__(endpoint, "ask", ask)
+
+
+@pytest.mark.parametrize(("times", "others"), [(1, 0), (1_000, 1)], ids=["once", "for ever"])
+async def test_an_event_that_one_endpoint_lacks_is_looked_for_again(
+    bench: CustodyVenue, times: int, others: int
+) -> None:
+    """By the same one from the start, and by another: a gap in its index is no word of the chain.
+
+    What the chain holds meanwhile is not booked as from outside.
+    """
+    await bench.asked()
+    await bench.turn()
+    await bench.custodian_turn()
+    await bench.counterparty.turn("aster")
+    async with _endpoints(bench, times=times, others=others):
+        found = await bench.compared()
+        assert (found.surpluses, await bench.states()) == ({(RESERVE, "AST"): LACKING}, ["sent"])
+        book = next(each for each in books(bench.venue.policy) if each.key == ("aster", "customer"))
+        async with connected(bench.venue.database.treasury) as treasury:
+            assert await book_surpluses(treasury, book, found.cut) == {}
+        await bench.turn()
+        assert await bench.states() == ["arrived"]
+        assert set((await bench.compared()).differences.values()) == {0}
+
+
+async def test_without_another_endpoints_word_it_waits(bench: CustodyVenue) -> None:
+    """Until there is one, nothing is final that has not moved."""
+    await bench.asked()
+    await bench.turn()
+    _says(bench, state="moved", tx_hash="0x01", block_number=1)
+    url = bench.config.networks["aster"].rpc.primary
+    async with AsyncRpcClient("aster", (url, f"http://127.0.0.1:{free_port()}")) as rpc:
+        bench.cold.rpcs = {"aster": rpc}
+        await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    bench.cold.rpcs = {"aster": bench.rpc}
+    await bench.turn()
+    assert await bench.states() == ["held"]
+
+
+@pytest.mark.parametrize("named", ["none", "no transaction", "another transaction"])
+async def test_a_custodian_that_says_it_has_failed_and_has_not_is_held(
+    bench: CustodyVenue, named: str
+) -> None:
+    """It may still move: nothing else is asked for because of its word."""
+    await bench.asked()
+    await bench.turn()
+    key = bench.custody.address
+    await bench.rpc.call("anvil_impersonateAccount", key)
+    other = await mined(bench.rpc, {"from": key, "to": key})
+    names = {"none": None, "no transaction": "0x" + "11" * 32, "another transaction": other}
+    await bench.finalize()
+    _says(bench, state="failed", tx_hash=names[named], block_number=1)
+    await bench.turn()
+    [row] = await bench.rows()
+    assert row["state"] == "held"
+    assert "has failed to, and the chain has no such event" in row["reason"]
+
+
+_FORGET = """
+    alter table cold_transfers disable trigger cold_transfer_steps;
+    update cold_transfers set state = '{}';
+    alter table cold_transfers enable trigger cold_transfer_steps;
+    insert into generations (generation, reason) values (1, 'The ledger was restored.')"""
+"""The ledger is that of before it was sent."""
+
+
+@pytest.mark.parametrize("state", ["requested", "approved"])
+async def test_what_a_restored_ledger_has_forgotten_and_has_moved_is_held(
+    bench: CustodyVenue, state: str
+) -> None:
+    """It is posted neither as its own nor as a stranger's until people have looked."""
+    await bench.asked()
+    await bench.turn()
+    await bench.custodian_turn()
+    await bench.venue.owner.execute(_FORGET.format(state))
+    bench.start()
+    book = next(each for each in books(bench.venue.policy) if each.key == ("aster", "customer"))
+    async with connected(bench.venue.database.treasury) as treasury:
+        unsettled = await reconcile(
+            treasury, bench.config, bench.venue.policy, book, bench.rpc, view=await bench.rpc.view()
+        )
+        assert unsettled is not None
+        assert unsettled.surpluses == {(RESERVE, "AST"): LACKING}
+        assert await book_surpluses(treasury, book, unsettled.cut) == {}
+        found = await bench.compared()
+        [row] = await bench.rows()
+        assert (row["state"], row["tx_hash"] is not None) == ("held", True)
+        assert f"on record as {state}" in row["reason"]
+        assert await book_surpluses(treasury, book, found.cut) == {}
+    await bench.turn()
+    assert await bench.states() == ["held"]
+    assert bench.heard.count("POST /v1/transfers") == 1
+
+
+async def test_what_the_custodian_has_does_not_expire(bench: CustodyVenue) -> None:
+    """It has not moved yet, and a restored ledger has forgotten that it was sent."""
+    await bench.asked()
+    await bench.turn()
+    await bench.venue.owner.execute(_FORGET.format("approved"))
+    await bench.venue.owner.execute("update cold_transfers set expires_at = requested_at")
+    bench.start()
+    bench.dark = True
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["approved"], ["silent"])
+    bench.dark = False
+    await bench.turn()
+    [row] = await bench.rows()
+    assert row["state"] == "held"
+    assert "the custodian has it" in row["reason"]

@@ -1,0 +1,594 @@
+"""Cold transfers: a reserve below its minimum is filled from its cold wallet, by its custodian.
+
+The treasury asks, approvers sign, the custodian moves, and the chain says what has moved. The venue
+has no key of a cold wallet. What is sent to the custodian is on record as sent before, under an id
+that is good for once, so a process that dies in between asks for the same thing again. It is posted
+when a final block shows what was asked for, and held with an alarm when that shows anything else
+(decision 0053).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import UUID, uuid4
+
+from asyncpg import UniqueViolationError
+
+from seawall.controls.sizing import from_cold
+from seawall.errors import InternalError, ServiceError
+from seawall.ethereum import values
+from seawall.formats.custody import ENDED, Refusal, RoleSignature, Transfer, TransferRequest
+from venue.contracts.calls import NATIVE, Item, paid_filter, read_events
+from venue.crash_points import committing, crash_point
+from venue.ledger.chart import ColdRoute, cold_routes
+from venue.ledger.journal import append
+from venue.treasury import metrics
+from venue.treasury.custodian import ID_REUSED, NEVER, Custodian
+from venue.treasury.topups import LEASE_AGE_MS, WRITER, Health
+
+if TYPE_CHECKING:
+    from seawall.ethereum.rpc import AsyncRpcClient, ChainView
+    from seawall.formats.venue_config import VenueConfig
+    from seawall.policy import Policy
+    from venue.crash_points import ColdStep
+    from venue.database import Connection, Pool
+    from venue.treasury.reconcile import BookKey, Holding
+
+Why: TypeAlias = Literal["window", "incident", "paused", "silent", "venue"]
+"""What keeps a transfer from going on; the last is a health check of the venue's own."""
+BLOCKS_AT_ONCE = 1_000
+"""Blocks of whose events a node is asked at once."""
+_OPEN = """
+    select *, expires_at <= clock_timestamp() as expired from cold_transfers
+    where network = $1 and state in ('requested', 'approved', 'sent', 'held')"""
+_NOT_ENDED = """
+    select * from cold_transfers
+    where network = $1 and state in ('requested', 'approved', 'sent')"""
+_HOLD_SUMS = """
+    select coalesce(sum(e.amount) filter (where a.kind = 'reserve'), 0)
+           - (select coalesce(sum(t.amount), 0) from topups t
+              where (t.from_wallet, t.asset) = ($4, $3) and t.state in ('requested', 'slotted'))
+           as reserve,
+           coalesce(sum(e.amount) filter (where a.kind = 'cold'), 0) as cold,
+           exists (select 1 from cold_transfers c
+                   where (c.network, c.asset, c.to_wallet) = ($2, $3, $4)
+                     and c.state in ('refused', 'expired')
+                     and c.ended_at > clock_timestamp() - $5 * interval '1 ms') as rests
+    from accounts a join entries e on e.account_id = a.id
+    where (a.bucket, a.network, a.asset) = ($1, $2, $3) and a.kind in ('reserve', 'cold')"""
+_REQUEST = """
+    insert into cold_transfers (id, network, asset, from_wallet, to_wallet, destination, amount,
+                                needed, since_block, justification, expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            clock_timestamp() + $11 * interval '1 ms')"""
+_RECORD_SENT = """
+    update cold_transfers set state = 'sent' where id = $1 and state = 'approved'
+    returning true"""
+_END = """
+    update cold_transfers
+    set state = $2, reason = $3, tx_hash = $4, block_number = $5, ended_at = clock_timestamp()
+    where id = $1 and state in ('requested', 'approved', 'sent') returning true"""
+_SIGNATURES = """
+    select role, signature from cold_signatures where transfer_id = $1 order by at, address"""
+_ARRIVE = """
+    with arrived as (
+        update cold_transfers
+        set state = 'arrived', tx_hash = $2, block_number = $3, ended_at = clock_timestamp()
+        where id = $1 and state = 'sent' returning id, network, asset, amount
+    ), posted as (
+        insert into postings (kind, cold_id, approval_id) select 'cold', id, id from arrived
+        returning id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, a.id, case a.kind when 'cold' then -r.amount else r.amount end
+        from posted p cross join arrived r
+        join accounts a on (a.bucket, a.network, a.asset) = ($4, r.network, r.asset)
+                       and a.kind in ('cold', 'reserve')
+        returning 1
+    )
+    select (select count(*) from arrived) as arrived, (select count(*) from entered) as entries"""
+_ENTRIES = 2
+"""Of a posting: the cold wallet's account and the reserve's."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moved:
+    """What a final block shows under the id of a transfer."""
+
+    tx_hash: str
+    block_number: int
+    item: Item
+
+
+@dataclass(kw_only=True)
+class ColdTransfers:
+    """Cold transfers of one venue; ``rpcs`` are by network, ``journal`` is held to write to it.
+
+    ``clock`` gives Unix seconds: a window is of a day.
+    """
+
+    config: VenueConfig
+    policy: Policy
+    pool: Pool
+    rpcs: Mapping[str, AsyncRpcClient]
+    custodian: Custodian
+    journal: asyncio.Lock
+    clock: Callable[[], float] = time.time
+    _blocked: dict[tuple[str, str], tuple[Why, str]] = field(default_factory=dict)
+    _seen: dict[UUID, int] = field(default_factory=dict)
+
+    async def turn(
+        self, network: str, deficits: Mapping[BookKey, Mapping[Holding, int] | None]
+    ) -> None:
+        """Take every transfer of ``network`` one step on, and ask for those that are due.
+
+        Args:
+            network: Where.
+            deficits: By book, what the last comparison with the chain found lacking; None unless
+                that was lately.
+
+        Raises :class:`ServiceError`, and the errors of the database; the next turn goes on from
+        what is on record.
+        """
+        view = await self.rpcs[network].view()
+        await self.settle(network, view)
+        # Read after the view: one that is not on record as sent cannot have moved in it.
+        found = {row["asset"]: dict(row) for row in await self.pool.fetch(_OPEN, network)}
+        lease_age_ms = await self.pool.fetchval(LEASE_AGE_MS)
+        for route in cold_routes(self.policy):
+            if route.network != network:
+                continue
+            health = Health(lease_age_ms=lease_age_ms, deficits=deficits[route.book_key])
+            for asset in route.assets:
+                row = found.get(asset)
+                obstacle = self._obstacle(route, asset, health)
+                if row is None:
+                    await self._consider(route, asset, obstacle, view)
+                elif row["state"] == "sent":
+                    await self._follow(row, obstacle, view)
+                else:
+                    await self._prepare(row, obstacle, view)
+
+    # --- what the chain says
+    async def settle(self, network: str, view: ChainView) -> None:
+        """Post what has arrived up to the final block of ``view``, and hold what differs.
+
+        Held is also what has moved and is not on record as sent: a ledger that was restored has
+        forgotten that, and what else it has forgotten people must say.
+
+        Raises :class:`ServiceError`: then nothing is known of that block.
+        """
+        for row in await self.pool.fetch(_NOT_ENDED, network):
+            await self._settle(dict(row), view)
+
+    async def _settle(self, row: Mapping[str, Any], view: ChainView) -> bool:
+        """Whether ``row``, which was read after ``view`` was taken, has ended by what that shows.
+
+        Raises :class:`ServiceError`.
+        """
+        moved = await self._moved(row, view)
+        if not moved:
+            return False
+        differs = self._differs(row, moved)
+        if differs is None and row["state"] != "sent":
+            differs = f"it has moved, and is on record as {row['state']}: its sending was lost"
+        if differs is None:
+            await self._arrive(row, moved[0])
+        else:
+            await self._end(row, "held", differs, moved[0])
+        return True
+
+    async def _unmoved(self, row: Mapping[str, Any], view: ChainView) -> list[ChainView]:
+        """The views that show nothing under the id of ``row``; none if that has ended it.
+
+        What it ends by without having moved is final, so it is not left to one endpoint that lacks
+        an event, nor to what was seen before: all blocks are looked at again, and another endpoint
+        must have the same final block, and nothing either. If there is no other one, one must do.
+
+        Raises :class:`ServiceError` if an endpoint does not say.
+        """
+        other = self.rpcs[row["network"]].other_view(view)
+        views = [view] if other is None else [view, other]
+        number = hex(view.finalized.number)
+        for each in views:
+            if await each.ask(values.block_id, "eth_getBlockByNumber", number, False) != (
+                view.finalized
+            ):
+                raise ServiceError(f"an endpoint of {row['network']} has another block {number}")
+            self._seen.pop(row["id"], None)
+            if await self._settle(row, each):
+                return []
+        return views
+
+    async def _not_paid(self, row: Mapping[str, Any], tx_hash: str | None, view: ChainView) -> bool:
+        """Whether ``tx_hash`` is final in ``view`` and has failed to pay ``row``.
+
+        It was reverted, or the contract says that it could not pay this id.
+
+        Raises :class:`ServiceError`.
+        """
+        try:
+            receipt = await view.receipt(values.word(tx_hash))
+        except ValueError:  # the custodian names none
+            return False
+        if receipt is None:
+            return False
+        await view.confirm(receipt)
+        contract = self.config.holder_of(self.policy, row["from_wallet"])
+        try:
+            events = read_events(receipt.logs, contract=contract)
+        except ValueError as error:
+            raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
+        return not receipt.succeeded or any(of == row["id"] for _, of in events.failed)
+
+    async def _unconfirmed(self, row: Mapping[str, Any], error: ServiceError) -> None:
+        """It waits until endpoints agree that it has not moved."""
+        _log.info("cold transfer %s is not confirmed: %s", row["id"], error)
+        await self._note(row, ("venue", "endpoints do not all say that nothing has moved"))
+
+    async def _moved(self, row: Mapping[str, Any], view: ChainView) -> list[_Moved]:
+        """What the cold wallet's contract has paid under the id of ``row``."""
+        contract = self.config.holder_of(self.policy, row["from_wallet"])
+        first = self._seen.get(row["id"], row["since_block"]) + 1
+        hashes: list[str] = []
+        for start in range(first, view.finalized.number + 1, BLOCKS_AT_ONCE):
+            until = min(start + BLOCKS_AT_ONCE - 1, view.finalized.number)
+            wanted = {
+                "address": contract,
+                "fromBlock": hex(start),
+                "toBlock": hex(until),
+                "topics": paid_filter(row["id"]),
+            }
+            hashes += await view.ask(_transactions, "eth_getLogs", wanted)
+        found = []
+        for tx_hash in dict.fromkeys(hashes):
+            receipt = await view.receipt(tx_hash)
+            if receipt is None:
+                raise ServiceError(f"{tx_hash} has events on {row['network']}, and no receipt")
+            await view.confirm(receipt)
+            try:
+                events = read_events(receipt.logs, contract=contract)
+            except ValueError as error:
+                raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
+            found += [
+                _Moved(tx_hash=tx_hash, block_number=receipt.block_number, item=item)
+                for item in events.paid.values()
+                if item.id == row["id"]
+            ]
+        if not found:
+            self._seen[row["id"]] = max(view.finalized.number, row["since_block"])
+        return found
+
+    def _differs(self, row: Mapping[str, Any], moved: list[_Moved]) -> str | None:
+        """How ``moved`` differs from what was asked for; None if it does not."""
+        if len(moved) > 1:
+            return f"it was moved {len(moved)} times: {', '.join(each.tx_hash for each in moved)}"
+        native = self.policy.networks[row["network"]].native
+        tokens = self.config.networks[row["network"]].tokens
+        token = NATIVE if row["asset"] == native else tokens[row["asset"]].lower()
+        item = moved[0].item
+        asked = (row["destination"], token, int(row["amount"]))
+        if (item.to, item.token, item.amount) == asked:
+            return None
+        return (
+            f"{item.amount} base units of {item.token} went to {item.to}, and asked for were"
+            f" {asked[2]} of {asked[1]} to {asked[0]}"
+        )
+
+    async def _arrive(self, row: Mapping[str, Any], moved: _Moved) -> None:
+        bucket = self.policy.wallets[row["from_wallet"]].bucket
+        async with committing(self.pool, "post a cold transfer") as connection:
+            done = await connection.fetchrow(
+                _ARRIVE, row["id"], moved.tx_hash, moved.block_number, bucket
+            )
+            assert done is not None
+            if done["arrived"] and done["entries"] != _ENTRIES:
+                raise InternalError(f"cold transfer {row['id']} has no accounts to be posted to")
+        self._unblock(row["network"], row["asset"])
+        _log.info("cold transfer %s has arrived in %s", row["id"], moved.tx_hash)
+
+    # --- asking for it
+    async def _consider(
+        self, route: ColdRoute, asset: str, obstacle: tuple[Why, str] | None, view: ChainView
+    ) -> None:
+        """Ask approvers for what the reserve lacks, if it lacks any."""
+        custody = self.policy.custody
+        assert custody is not None  # else there are no routes
+        held = await self.pool.fetchrow(
+            _HOLD_SUMS, *(route.bucket, route.network, asset, route.reserve), custody.lead_time
+        )
+        assert held is not None  # an aggregate
+        reserve, cold = int(held["reserve"]), int(held["cold"])
+        amount = from_cold(self.policy, route.reserve, asset, held=reserve, cold=cold)
+        if amount is None or held["rests"]:
+            self._unblock(route.network, asset)
+            return
+        if obstacle is not None:
+            self._block(route.network, asset, obstacle)
+            return
+        minimum = self.policy.wallets[route.reserve].holdings[asset].minimum
+        why = (
+            f"{route.reserve} holds {reserve} base units of {asset} that are not on their way, less"
+            f" than its minimum of {minimum} {asset}; filled from {route.cold}, which holds {cold}"
+        )
+        number, destination = uuid4(), self.config.holder_of(self.policy, route.reserve)
+        body: dict[str, str | int | None] = {
+            "transfer": str(number),
+            "from": route.cold,
+            "to": route.reserve,
+            "asset": asset,
+            "amount": str(amount),
+        }
+        try:
+            async with self._on_record("ask for a cold transfer") as connection:
+                await append(
+                    connection, writer=WRITER, kind="cold transfer", justification=why, body=body
+                )
+                await connection.execute(
+                    _REQUEST,
+                    *(number, route.network, asset, route.cold, route.reserve, destination),
+                    *(amount, self.policy.approvals.routine.needed, view.finalized.number, why),
+                    self.policy.approvals.expires_after,
+                )
+        except UniqueViolationError:
+            return  # another treasury has just asked
+        self._unblock(route.network, asset)
+        _log.info("cold transfer %s of %d %s is asked for: %s", number, amount, asset, why)
+
+    async def _prepare(
+        self, row: Mapping[str, Any], obstacle: tuple[Why, str] | None, view: ChainView
+    ) -> None:
+        """What approvers have signed goes to the custodian; what is too old goes nowhere."""
+        place = (row["network"], row["asset"])
+        if row["state"] == "held":
+            self._unblock(*place)
+            return
+        if row["expired"]:
+            await self._expire(row, view)
+            return
+        if row["state"] == "requested":
+            self._unblock(*place)  # it waits for approvers
+            return
+        blocked = obstacle or await self._condition()
+        if blocked is not None:
+            await self._note(row, blocked)
+            return
+        why = f"{row['needed']} approvers have signed it, and nothing speaks against it"
+        async with self._on_record("record a cold transfer as sent") as connection:
+            if not await connection.fetchval(_RECORD_SENT, row["id"]):
+                return
+            await append(
+                connection,
+                writer=WRITER,
+                kind="cold transfer sent",
+                justification=why,
+                body={"transfer": str(row["id"])},
+            )
+        await self._ask(row)
+
+    async def _expire(self, row: Mapping[str, Any], view: ChainView) -> None:
+        """End what was not sent in time, when neither chain nor custodian know it.
+
+        A ledger that was restored may have forgotten that it was sent.
+        """
+        try:
+            if not await self._unmoved(row, view):
+                return
+        except ServiceError as error:
+            await self._unconfirmed(row, error)
+            return
+        try:
+            told = await self.custodian.find(_request(row))
+        except ServiceError as error:
+            await self._note(row, ("silent", str(error)))
+            return
+        if isinstance(told, Transfer):
+            why = f"its approval has expired, it was {row['state']}, and the custodian has it"
+            await self._end(row, "held", why)
+            return
+        why = f"it was {row['state']} and not sent before its approval expired"
+        await self._end(row, "expired", why)
+
+    async def _follow(
+        self, row: Mapping[str, Any], obstacle: tuple[Why, str] | None, view: ChainView
+    ) -> None:
+        """See through what the custodian may have; ``view`` has been settled.
+
+        Only the chain says that it has moved, and only the custodian that it never will.
+        """
+        if not await self.pool.fetchval(
+            "select true from cold_transfers where id = $1 and state = 'sent'", row["id"]
+        ):
+            return  # it has just been settled
+        try:
+            told = await self.custodian.find(_request(row))
+        except ServiceError as error:
+            await self._note(row, ("silent", str(error)))
+            return
+        if isinstance(told, Refusal):
+            await self._ask_again(row, obstacle)
+            return
+        await self._heard(row, told, view)
+
+    async def _heard(self, row: Mapping[str, Any], told: Transfer, view: ChainView) -> None:
+        number = told.block_number
+        if told.state not in ENDED or number is None or number > view.finalized.number:
+            blocked = await self._condition() if told.state in ("accepted", "signed") else None
+            await self._note(row, blocked)
+            return
+        try:
+            views = await self._unmoved(row, view)
+            lies = told.state == "moved" or not all(
+                [await self._not_paid(row, told.tx_hash, each) for each in views]
+            )
+        except ServiceError as error:
+            await self._unconfirmed(row, error)
+            return
+        if not views:
+            return
+        if not lies:
+            why = f"the contract did not pay it: {told.tx_hash} in block {number}"
+            await self._end(row, "refused", why)
+            return
+        what = "has moved it" if told.state == "moved" else "has failed to"
+        why = (
+            f"the custodian says that {told.tx_hash} in block {number} {what}, and the chain has no"
+            " such event"
+        )
+        await self._end(row, "held", why)
+
+    async def _ask_again(self, row: Mapping[str, Any], obstacle: tuple[Why, str] | None) -> None:
+        """The custodian has not heard of it: this process, or its request, was lost on the way."""
+        expired = await self.pool.fetchval(
+            "select expires_at <= clock_timestamp() from cold_transfers where id = $1", row["id"]
+        )
+        if expired:
+            # Whether a request of before still reaches the custodian, nobody can say.
+            why = "the custodian does not know it, and its approval has expired"
+            await self._end(row, "held", why)
+            return
+        if obstacle is not None:
+            await self._note(row, obstacle)
+            return
+        await self._ask(row)
+
+    async def _ask(self, row: Mapping[str, Any]) -> None:
+        """Ask the custodian for it, once or again: its id is good for one transfer."""
+        signatures = tuple(
+            RoleSignature(role=each["role"], signature="0x" + bytes(each["signature"]).hex())
+            for each in await self.pool.fetch(_SIGNATURES, row["id"])
+        )
+        wanted = _request(row).model_copy(update={"approvals": signatures})
+        crash_point("ask the custodian", "before")
+        try:
+            told = await self.custodian.ask(wanted)
+        except ServiceError as error:
+            await self._note(row, ("silent", str(error)))
+            return
+        crash_point("ask the custodian", "after")
+        if isinstance(told, Transfer):
+            await self._note(row, None)
+        elif told.code in NEVER:
+            await self._end(row, "refused", f"{told.code}: {told.reason}")
+        elif told.code == ID_REUSED:
+            await self._end(row, "held", f"{told.code}: {told.reason}")
+        else:
+            await self._note(row, ("incident", told.reason))
+
+    async def _end(
+        self,
+        row: Mapping[str, Any],
+        state: Literal["refused", "expired", "held"],
+        why: str,
+        moved: _Moved | None = None,
+    ) -> None:
+        """End it with its reason in the journal; of one that is held people say the rest."""
+        async with self._on_record("end a cold transfer") as connection:
+            if not await connection.fetchval(
+                _END,
+                *(row["id"], state, why),
+                *((None, None) if moved is None else (moved.tx_hash, moved.block_number)),
+            ):
+                return
+            await append(
+                connection,
+                writer=WRITER,
+                kind=f"cold transfer {state}",
+                justification=why,
+                body={"transfer": str(row["id"])},
+            )
+        self._unblock(row["network"], row["asset"])
+        level = logging.ERROR if state == "held" else logging.WARNING
+        _log.log(level, "cold transfer %s is %s: %s", row["id"], state, why)
+
+    # --- what speaks against it
+    def _obstacle(self, route: ColdRoute, asset: str, health: Health) -> tuple[Why, str] | None:
+        """What speaks against it in the venue, whatever the custodian says."""
+        custody = self.policy.custody
+        assert custody is not None  # else there are no routes
+        if not custody.is_open(self.clock()):
+            return "window", f"the window of a day is from {custody.opens} to {custody.closes} UTC"
+        found = health.obstacle((route.cold, route.reserve), asset)
+        return None if found is None else ("venue", found)
+
+    async def _condition(self) -> tuple[Why, str] | None:
+        """What speaks against it at the custodian."""
+        try:
+            condition = await self.custodian.condition()
+        except ServiceError as error:
+            return "silent", str(error)
+        if condition.state == "normal":
+            return None
+        return condition.state, condition.reason
+
+    @asynccontextmanager
+    async def _on_record(self, step: ColdStep | None) -> AsyncIterator[Connection]:
+        """One transaction that may write to the journal; what kills may kill it about ``step``.
+
+        A connection first, as for everybody else who writes to the treasury's journal: comparisons
+        hold all connections of the pool at times, and each of them wants the journal at its end.
+        """
+        async with self.pool.acquire() as connection, self.journal, connection.transaction():
+            yield connection
+            if step is not None:
+                crash_point(step, "before")
+        if step is not None:
+            crash_point(step, "after")
+
+    async def _note(self, row: Mapping[str, Any], blocked: tuple[Why, str] | None) -> None:
+        """Keep what speaks against a transfer, with the reason in the journal when it is new."""
+        place = (row["network"], row["asset"])
+        if blocked is None:
+            self._unblock(*place)
+            return
+        if blocked == self._blocked.get(place):
+            return
+        async with self._on_record(None) as connection:
+            await append(
+                connection,
+                writer=WRITER,
+                kind="cold transfer blocked",
+                justification=blocked[1] or "no reason was given",
+                body={"transfer": str(row["id"]), "why": blocked[0]},
+            )
+        self._block(*place, blocked)
+
+    def _block(self, network: str, asset: str, blocked: tuple[Why, str]) -> None:
+        if self._blocked.get((network, asset)) != blocked:
+            _log.warning("cold transfers of %s on %s wait: %s: %s", asset, network, *blocked)
+        self._blocked[network, asset] = blocked
+        metrics.show_blocked(network, asset, blocked[0])
+
+    def _unblock(self, network: str, asset: str) -> None:
+        if self._blocked.pop((network, asset), None) is not None:
+            _log.info("cold transfers of %s on %s go on", asset, network)
+        metrics.show_blocked(network, asset, None)
+
+
+def _request(row: Mapping[str, Any]) -> TransferRequest:
+    """What is asked for, without its signatures."""
+    return TransferRequest(
+        client_id=row["id"],
+        network=row["network"],
+        wallet=row["from_wallet"],
+        asset=row["asset"],
+        amount=str(row["amount"]),
+        destination=row["destination"],
+        approvals=(),
+    )
+
+
+def _transactions(logs: Any) -> list[str]:
+    """The transactions of events. Raises ValueError."""
+    if not isinstance(logs, list) or not all(isinstance(log, dict) for log in logs):
+        raise ValueError(f"{logs!r} are no events")
+    if any(log.get("removed") for log in logs):
+        raise ValueError("an event that a reorganisation removed")
+    return [values.word(log.get("transactionHash")) for log in logs]
