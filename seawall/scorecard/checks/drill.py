@@ -110,7 +110,8 @@ def calm(facts: Facts) -> Finding:
     evidence=("arrivals.csv", "requests.csv", "flood.json"),
     remediation=(
         "Leave the generator more of the machine; look at flood.json for lost workers, and for "
-        "clocks that nobody keeps (NTP)."
+        "clocks that nobody keeps (NTP). If all workers were off by the same after the flood, the "
+        "clock was set meanwhile: drill again."
     ),
     believes={"generator": "requests that never left; `drill.payouts` wants half of them paid"},
 )
