@@ -8,7 +8,7 @@ the policy.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,32 +49,51 @@ class _Windows:
         self._value_max = value_micro_max(policy)
         self._number_max = policy.limits.withdrawals_max
         self._small_max = policy.small_value_micro_max()
-        self._asked: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._asked: dict[str, _Asked] = defaultdict(_Asked)
 
     def admit(self, customer_id: str, request: Wanted) -> bool:
         """Note the request for the customer, if it and all others stay within the limits."""
         asked = self._asked[customer_id]
-        asked.append((request.at_us, request.value_micro))
-        if all(
-            self._fits(asked, at_us, value_micro)
-            for at_us, value_micro in asked
-            if abs(at_us - request.at_us) <= self._reach_us
-        ):
+        position = asked.insert(request.at_us, request.value_micro)
+        near = asked.between(request.at_us - self._reach_us, request.at_us + self._reach_us)
+        if all(self._fits(asked, each) for each in range(near.start, near.stop)):
             return True
-        asked.pop()
+        asked.remove(position)
         return False
 
-    def _fits(self, asked: Sequence[tuple[int, int]], at_us: int, value_micro: int) -> bool:
+    def _fits(self, asked: _Asked, position: int) -> bool:
         """Whether a request fits that comes after all that may be in its window by then."""
-        together = [
-            value for at, value in asked if at_us - self._reach_us <= at <= at_us + SLACK_US
-        ]
+        at_us = asked.times_us[position]
+        together = asked.values_micro[asked.between(at_us - self._reach_us, at_us + SLACK_US)]
         total = sum(together)
         return (
             total <= self._value_max
             and len(together) <= self._number_max
-            and (value_micro > self._small_max or total <= self._small_max)
+            and (asked.values_micro[position] > self._small_max or total <= self._small_max)
         )
+
+
+class _Asked:
+    """What one customer asks for, in order of time: one who asks often is looked at often."""
+
+    def __init__(self) -> None:
+        self.times_us: list[int] = []
+        self.values_micro: list[int] = []
+
+    def insert(self, at_us: int, value_micro: int) -> int:
+        """Its position."""
+        position = bisect_right(self.times_us, at_us)
+        self.times_us.insert(position, at_us)
+        self.values_micro.insert(position, value_micro)
+        return position
+
+    def remove(self, position: int) -> None:
+        """Forget the request at ``position``."""
+        del self.times_us[position], self.values_micro[position]
+
+    def between(self, first_us: int, last_us: int) -> slice:
+        """The positions of those from ``first_us`` to ``last_us``, both included."""
+        return slice(bisect_left(self.times_us, first_us), bisect_right(self.times_us, last_us))
 
 
 class _Holders:
