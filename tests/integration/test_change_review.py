@@ -202,6 +202,7 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     assert exposures[WALLET] == str(maximum(WALLET))
 
 
+@pytest.mark.nightly  # what protect stops is judged always
 def test_no_override_moves_what_the_engine_protects(
     run: Any, stopped: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
@@ -279,6 +280,7 @@ def test_a_replaced_key_is_refused_overridden_once_and_refused_when_that_has_exp
     assert journal.breaks(tmp_path / "journal") == []
 
 
+@pytest.mark.nightly  # the override of such a key is tried always
 def test_the_review_of_a_replaced_key_says_what_it_is_worth(
     harness: EngineHarness, replacement: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -165,6 +165,7 @@ async def test_an_arrival_is_on_both_sides_of_a_comparison_or_on_neither(
         assert await book_surpluses(treasury, book, found.cut) == {}
 
 
+@pytest.mark.nightly  # an arrival stays
 async def test_the_treasury_settles_what_a_comparison_is_about_to_see(bench: CustodyVenue) -> None:
     """Its own loop has not come to it yet, and nothing is booked as from outside."""
     await bench.asked()
@@ -274,6 +275,7 @@ async def test_the_custodians_condition_stops_what_is_signed(
     assert (await bench.states(), blocked_by()) == (["sent"], [])
 
 
+@pytest.mark.nightly  # the custodian's condition stays
 async def test_an_incident_in_the_middle_stops_it_and_it_goes_on(bench: CustodyVenue) -> None:
     """Between the look at the condition and the request; and once more when it is accepted."""
     await bench.asked()
@@ -298,6 +300,7 @@ async def test_an_incident_in_the_middle_stops_it_and_it_goes_on(bench: CustodyV
     assert (await bench.states(), blocked_by()) == (["arrived"], [])
 
 
+@pytest.mark.nightly  # what was lost on the way stays
 async def test_what_has_arrived_is_posted_while_the_custodian_is_dark(bench: CustodyVenue) -> None:
     """The chain says it, not the custodian."""
     await bench.asked()
@@ -378,6 +381,7 @@ async def test_what_differs_is_held_and_is_no_money_from_outside(
     assert {each.difference for each in explained.wallets} == {0}
 
 
+@pytest.mark.nightly  # what differs stays
 async def test_a_custodian_that_says_it_has_moved_and_has_not_is_held(bench: CustodyVenue) -> None:
     identity = await bench.asked()
     await bench.turn()
@@ -393,6 +397,7 @@ async def test_a_custodian_that_says_it_has_moved_and_has_not_is_held(bench: Cus
     assert "the chain has no such event" in row["reason"]
 
 
+@pytest.mark.nightly  # what expires stays
 async def test_what_is_refused_is_not_asked_for_again_at_once(bench: CustodyVenue) -> None:
     """The custodian knows other approvers; people must see to that first."""
     await bench.asked()
@@ -413,6 +418,7 @@ async def test_what_is_refused_is_not_asked_for_again_at_once(bench: CustodyVenu
     assert await bench.states() == ["refused", "requested"]
 
 
+@pytest.mark.nightly  # what expires stays
 async def test_what_the_contract_refuses_is_refused(bench: CustodyVenue) -> None:
     """It reverts; the custodian says so, and the chain has no such event."""
     await bench.asked()
@@ -475,6 +481,7 @@ async def test_only_enough_approvers_make_it_approved(bench: CustodyVenue) -> No
     assert await bench.sign("incident-commander") == [True]
 
 
+@pytest.mark.nightly  # too few approvers stay
 async def test_an_approval_of_something_else_approves_no_cold_transfer(bench: CustodyVenue) -> None:
     """Nor does the treasury take the step itself, whatever has been signed."""
     await bench.lower()
@@ -578,6 +585,7 @@ async def test_a_treasury_that_dies_at_any_step_moves_it_once(
     assert [journal.count(kind) for kind in ("cold transfer", "cold transfer sent")] == [1, 1]
 
 
+@pytest.mark.nightly  # what expires stays
 async def test_late_is_counted_from_when_it_was_asked_for(bench: CustodyVenue) -> None:
     """Whatever it waits for."""
     await bench.lower()

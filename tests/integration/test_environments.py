@@ -1,7 +1,8 @@
 """The doctor and the policy check run for everyone: in every environment of the table.
 
-Where several peculiarities meet, the sandbox's whole policy is checked; elsewhere one with a single
-drill, because planning fifteen floods takes seconds and shows nothing of an environment.
+Where several peculiarities meet, the sandbox's whole policy is checked, and `make test` does no
+more. Elsewhere it is one with a single drill, because planning fifteen floods takes seconds and
+shows nothing of an environment.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from tests.testing.environments import COMBINED, ENVIRONMENTS, ROOT, Environment, Machine
+from tests.testing.nightly import repetitions
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +53,11 @@ def warnings(done: subprocess.CompletedProcess[str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("environment", [*ENVIRONMENTS, *COMBINED], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "environment",
+    repetitions([*COMBINED, *ENVIRONMENTS], keep=len(COMBINED)),
+    ids=lambda row: row.name,
+)
 def test_the_doctor_and_the_check_of_a_policy_pass(
     environment: Environment, machine: Machine, with_one_drill: Path
 ) -> None:

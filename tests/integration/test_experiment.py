@@ -214,6 +214,7 @@ def test_ending_the_experiment_rolls_back(
     assert harness.timeline("lease")[-1]["event"] == "released"
 
 
+@pytest.mark.nightly  # a journal that cannot be written stays
 def test_an_experiment_that_leaves_no_journal_is_unknown(
     harness: FaultHarness, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ async def test_a_drained_key_is_refilled_and_payouts_go_on(
     assert chain_breaks(journal) == []
 
 
+@pytest.mark.nightly  # refills and kills stay each by itself
 async def test_a_settler_that_was_killed_with_a_refill_in_flight_ends_it(venue: Venue) -> None:
     """It is on record before it is signed, like all that a lane does."""
     site = venue.config.networks["aster"]

@@ -319,6 +319,7 @@ async def test_the_tier_follows_orders_until_they_end(desk: Desk) -> None:
         await tier_becomes(desk, "normal")
 
 
+@pytest.mark.nightly  # the drill of a frozen client shows it
 async def test_an_order_waits_for_claims_in_flight_and_for_no_frozen_client(desk: Desk) -> None:
     """A holder of the mode lock that does nothing keeps an operator waiting for a second."""
     async with connected(desk.founded.database.settler) as settler:

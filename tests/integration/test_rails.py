@@ -73,6 +73,7 @@ async def test_withdrawals_are_paid_once_and_posted(
         await venue.agrees()
 
 
+@pytest.mark.nightly  # workers that are killed stay
 async def test_two_workers_pay_once(venue: RailVenue) -> None:
     """Side by side: claims and statements are of one at a time."""
     for _ in range(2):
@@ -115,6 +116,7 @@ async def test_what_a_provider_will_never_take_is_given_back(
         await venue.agrees()
 
 
+@pytest.mark.nightly  # over networks it is tried always
 async def test_protected_mode_defers_large_ones(venue: RailVenue) -> None:
     """They wait in their place, and are paid when the tier is left; small ones go on."""
     large, small = [*await venue.asked(2_000 * USDX), *await venue.asked(USDX, customer=2)]
@@ -160,6 +162,7 @@ async def test_nothing_is_claimed_without_a_mode_controller_or_under_a_halt(
     await venue.agrees()
 
 
+@pytest.mark.nightly  # a claim that waits for a flip stays
 async def test_the_epoch_of_the_mode_is_recorded(venue: RailVenue) -> None:
     """A flip that has committed before the claim is what the instruction says."""
     await _set_tier(venue, "stressed")
@@ -208,6 +211,7 @@ async def test_what_waits_is_cancelled_and_what_is_instructed_is_not(venue: Rail
     await venue.agrees()
 
 
+@pytest.mark.nightly  # over networks it is tried always
 async def test_a_replay_is_the_first_withdrawal(venue: RailVenue) -> None:
     """Before and after it is paid; with another destination it is refused."""
     identity = uuid4()
@@ -242,6 +246,7 @@ async def test_intake_refuses_what_the_rail_does_not_take(
     assert refused.code == code
 
 
+@pytest.mark.nightly  # a primary without money stays
 async def test_no_more_is_instructed_than_lies_there(venue: RailVenue) -> None:
     """What does not fit waits, and whoever comes later does not overtake it."""
     await venue.owner.execute("update rail_funds set available = $1", 3 * USDX)
@@ -348,6 +353,7 @@ async def test_an_error_of_one_rail_does_not_end_another(venue: RailVenue) -> No
     await venue.agrees()
 
 
+@pytest.mark.nightly  # a payout that nobody asked for stays
 async def test_a_line_that_does_not_fit_is_put_aside(venue: RailVenue) -> None:
     """For people, like any other contradiction; those that follow are applied."""
     [spoiled] = await venue.asked(USDX)

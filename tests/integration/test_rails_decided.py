@@ -117,6 +117,7 @@ async def test_nothing_is_decided_before_a_restored_ledger_is_open(venue: RailVe
 
 @pytest.mark.parametrize("decision", ["void", "pay"])
 @pytest.mark.parametrize(("side", "attempt"), [("standby", 1), ("primary", 2)])
+@pytest.mark.nightly  # what comes back stays
 async def test_a_withdrawal_moves_when_no_other_line_of_it_is_left(
     venue: RailVenue, decision: str, side: str, attempt: int
 ) -> None:
@@ -180,6 +181,7 @@ async def test_a_decision_of_before_is_not_confirmed(venue: RailVenue) -> None:
     assert await venue.states() == {withdrawal: "voided"}
 
 
+@pytest.mark.nightly  # a decision of before stays
 async def test_both_who_decide_may_decide_when_it_takes_effect(venue: RailVenue) -> None:
     """Not with one whose token was taken back since, or whose right; nor as one who may not."""
     [withdrawal] = await venue.asked(USDX)
@@ -203,6 +205,7 @@ async def test_both_who_decide_may_decide_when_it_takes_effect(venue: RailVenue)
     assert await venue.states() == {withdrawal: "voided"}
 
 
+@pytest.mark.nightly  # what comes back stays
 async def test_what_is_paid_anew_follows_an_id_that_a_statement_lists(venue: RailVenue) -> None:
     """A restored ledger uses up the one after those that are listed, and no later one."""
     [withdrawal] = await venue.asked(USDX)

@@ -56,6 +56,7 @@ async def test_the_standby_pays_while_the_primary_is_dark(venue: RailVenue, how:
     assert len(venue.paid()["primary"]) + len(venue.paid()["standby"]) == 24
 
 
+@pytest.mark.nightly  # a provider that has accepted stays
 async def test_an_instruction_that_comes_late_finds_its_id_used_up(venue: RailVenue) -> None:
     """It was sent to the primary, held up on the way, and paid by the standby meanwhile."""
     await venue.gates["primary"].behave("late")
@@ -86,6 +87,7 @@ async def test_what_the_primary_had_accepted_stays_there(venue: RailVenue) -> No
     await venue.agrees()
 
 
+@pytest.mark.nightly  # one that is dark stays
 async def test_a_primary_that_only_fails_to_take_instructions_is_left_too(venue: RailVenue) -> None:
     """Its statement can be read, which takes back no failure while instructions are in doubt."""
     await venue.start()
@@ -164,6 +166,7 @@ async def test_the_primary_gets_the_rail_back_after_a_while(venue: RailVenue) ->
     assert second.returncode is None
 
 
+@pytest.mark.nightly  # one that is dark stays
 async def test_both_dark_is_a_wait(venue: RailVenue) -> None:
     """Nothing is lost, and nothing is paid over both afterwards."""
     for gate in venue.gates.values():

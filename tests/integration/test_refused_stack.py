@@ -63,13 +63,14 @@ def spoilt(harness: EngineHarness, folder: Path, file: str, old: str, new: str) 
             "no permission boundary",
             marks=pytest.mark.nightly,
         ),
-        (
+        pytest.param(
             (
                 "infra/signers.py",
                 "for wallet in policy.signing_wallets()\n",
                 "for wallet in list(policy.signing_wallets())[1:]\n",
             ),
             "aws:kms/replicaKey:ReplicaKey customer-aster-hot is missing",
+            marks=pytest.mark.nightly,
         ),
     ],
 )

@@ -408,6 +408,7 @@ async def test_what_was_signed_and_never_sent_keeps_its_nonce(
         assert await venue.stop(second) == 0
 
 
+@pytest.mark.nightly  # what was signed and never sent stays
 async def test_what_a_signer_has_recorded_of_an_open_slot_keeps_its_use(venue: Venue) -> None:
     """Even if the mark on the slot was lost: nobody would sign anything else for its nonce."""
     for provider in venue.providers.values():

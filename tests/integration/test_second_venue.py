@@ -224,6 +224,7 @@ def test_what_the_network_refuses_is_given_back(honest: SecondVenue) -> None:
     assert asked.paid(honest) == 0
 
 
+@pytest.mark.nightly  # drills of the second venue stay
 def test_a_node_that_stands_still_only_delays(honest: SecondVenue) -> None:
     """The payer stays alive, and goes on with the node."""
     (wanted,) = plan(1, Random(9))

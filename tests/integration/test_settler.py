@@ -101,6 +101,7 @@ async def _lower_cap(rpc: AsyncRpcClient, contract: str, token: str, amount: int
     pytest.fail("the contract stores its caps elsewhere")
 
 
+@pytest.mark.nightly  # a payment above the cap is tried in test_held.py
 async def test_a_batch_over_the_contracts_cap_waits_for_a_later_window_and_is_paid_once(
     venue: Venue,
 ) -> None:

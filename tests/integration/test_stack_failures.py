@@ -264,6 +264,7 @@ def ended_session(harness: StackHarness) -> Iterator[int]:
             yield port
 
 
+@pytest.mark.nightly  # other refusals stay
 def test_a_region_that_does_not_exist_is_refused_by_name(harness: StackHarness) -> None:
     """For the provider, and for one resource."""
     harness.declare(

@@ -153,6 +153,7 @@ async def test_money_from_outside_above_the_maximum_goes_back_to_the_reserve(ven
     assert await venue.ledger_sum() == 0
 
 
+@pytest.mark.nightly  # decisions about each case stay
 async def test_a_queue_that_never_empties_keeps_no_money_hot(venue: Venue) -> None:
     """Somebody waits all the time: here for more than any window lets out."""
     large = (
@@ -221,6 +222,7 @@ async def test_a_flip_before_the_signature_keeps_the_money(desk: Desk, tier: str
     assert await desk.owner.fetchval("select seq from topups") == seq
 
 
+@pytest.mark.nightly  # a flip to another tier stays
 async def test_a_flip_that_stays_normal_changes_nothing(desk: Desk) -> None:
     await desk.hold(900_000)
     await desk.ask()
@@ -271,6 +273,7 @@ async def test_what_customers_came_for_meanwhile_is_taken_back(desk: Desk) -> No
     assert await desk.claim() is not None
 
 
+@pytest.mark.nightly  # customers' room stays
 async def test_what_no_window_lets_out_keeps_nothing_hot(desk: Desk) -> None:
     """It stays for its customer to cancel, and the wallet will never pay it."""
     await desk.hold(900_000)

@@ -161,6 +161,7 @@ async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
         await venue.until("select count(*) = 4 from topups")
 
 
+@pytest.mark.nightly  # money that lacks stays
 async def test_a_network_that_cannot_be_compared_stops_its_own_top_ups_alone(
     founded: Founded,
 ) -> None:
