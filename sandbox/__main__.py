@@ -115,6 +115,8 @@ def _attached(
                 address=address, control=f"{url}/database", client=sandbox.data_dir / AUDITOR
             ),
         )
+        # The last report was made when the last process started; a slow machine takes long since.
+        sandbox.report_components()
         _say(SandboxMessage(kind="ready", text=str(sandbox.deployment.path)))
         for look in itertools.count(1):
             if _ended_by or closed.wait(timeout=_LOOK_EVERY_S):
