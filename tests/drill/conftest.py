@@ -1,15 +1,21 @@
-"""A drill during which the machine's clock was set is repeated, once, because it proves nothing.
+"""What a drill says is about the machine, too: what is done where the machine spoilt a test.
 
-The judge says UNKNOWN of such a run, as it should (`drill.flood`): what workers, observers and the
-chain stamped before and after no longer fits together. That says nothing of what a test is about.
+- A drill during which the machine's clock was set is repeated, once. The judge says UNKNOWN of it,
+  as it should (`drill.flood`): what workers, observers and the chain stamped before and after no
+  longer fits together.
+- A test marked ``measured`` wants a verdict that the machine must be fast enough for. If it fails
+  while the processors are too slow for that, it is skipped, and the reason is in the summary.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 from _pytest.runner import runtestprotocol
+
+from tests.testing.processor_pace import ProcessorPace
 
 SET_MS_MIN = 5.0
 """Less disturbs nothing: 20 ms are allowed between clocks of a drill."""
@@ -22,15 +28,29 @@ def _ahead_ms() -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Run a test, and once more if it failed while the clock was set."""
+    """Run a test, and look at the machine meanwhile."""
     before_ms = _ahead_ms()
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    set_by_ms = _ahead_ms() - before_ms
-    if abs(set_by_ms) >= SET_MS_MIN and any(report.failed for report in reports):
-        print(f"\nthe machine's clock was set by {set_by_ms:+.1f} ms: {item.nodeid} once more")
+    with ProcessorPace() as pace:
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        set_by_ms = _ahead_ms() - before_ms
+        if abs(set_by_ms) >= SET_MS_MIN and any(report.failed for report in reports):
+            print(f"\nthe machine's clock was set by {set_by_ms:+.1f} ms: {item.nodeid} once more")
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if item.get_closest_marker("measured") is not None and pace.too_slow is not None:
+        _skip_what_failed(item, reports, reason=pace.too_slow)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _skip_what_failed(
+    item: pytest.Item, reports: Sequence[pytest.TestReport], *, reason: str
+) -> None:
+    file, line, _ = item.location
+    for report in reports:
+        if report.failed:
+            print(f"\n{report.longreprtext}\n{item.nodeid} is skipped: {reason}")
+            report.outcome = "skipped"
+            report.longrepr = (file, line or 0, reason)

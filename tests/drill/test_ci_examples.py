@@ -15,6 +15,7 @@ from tests.testing.drill_kit import RUNS, seawall
 pytestmark = [pytest.mark.drill, pytest.mark.nightly]
 
 
+@pytest.mark.measured
 def test_the_commands_of_the_workflows_open_the_gate(tmp_path: Path) -> None:
     """Both files run the same commands (a unit test says so), so they are run once."""
     jobs = commands_of(FILES[0])

@@ -27,6 +27,7 @@ RESTORED_WITHIN_S = 120.0
 """Only a restoration that hangs takes that long; the policy's target is a minute."""
 
 
+@pytest.mark.measured
 def test_nothing_acknowledged_is_lost_and_payments_go_on_in_time() -> None:
     code, result = drill_result("database-lost", "--seed", SEED)
 
@@ -40,6 +41,7 @@ def test_nothing_acknowledged_is_lost_and_payments_go_on_in_time() -> None:
     assert any(step.startswith("catch-up: generation 1 begins") for step in steps), steps
 
 
+@pytest.mark.measured
 def test_without_the_stream_every_withdrawal_that_is_lost_is_listed() -> None:
     """That exactly the declared checks fail is asked with the other sabotages."""
     code, result = drill_result("database-lost", "--seed", SEED, "--sabotage", "wal-stream")

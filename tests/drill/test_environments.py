@@ -51,6 +51,7 @@ def test_a_sandbox_starts_and_leaves_nothing(environment: Environment, machine: 
     assert again.stdout == "no sandbox is running\n"
 
 
+@pytest.mark.measured
 @pytest.mark.nightly
 @pytest.mark.parametrize(
     "environment",

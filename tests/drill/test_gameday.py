@@ -39,6 +39,7 @@ def healthy() -> tuple[subprocess.CompletedProcess[str], Path]:
     return done, latest_run()
 
 
+@pytest.mark.measured
 def test_a_healthy_venue_passes_and_leaves_its_evidence(
     healthy: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence(
     assert processes_of(run_id_of(run_dir)) == []
 
 
+@pytest.mark.measured
 def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     healthy: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     assert "Traceback" not in cut.stdout + cut.stderr
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("sabotage", "command"),
     repetitions(
@@ -119,6 +122,7 @@ def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries
     assert set(verdict_of(latest_run())["failed"]) == SABOTAGE_FAILS[sabotage]
 
 
+@pytest.mark.measured
 @pytest.mark.nightly
 def test_one_customer_alone_forces_no_tier() -> None:
     """It asks for more than everybody else together; most of that is refused, and said why."""

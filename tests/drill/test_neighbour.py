@@ -10,6 +10,7 @@ pytestmark = pytest.mark.drill
 
 
 # Nightly: on two slow, shared cores the machine misses the 0.6 s itself, and the drill says FAIL.
+@pytest.mark.measured
 @pytest.mark.nightly
 def test_a_flood_of_one_bucket_does_not_starve_another() -> None:
     code, result = drill_result("noisy-neighbour", "--seed", "7")
@@ -18,6 +19,7 @@ def test_a_flood_of_one_bucket_does_not_starve_another() -> None:
 
 
 # Nightly, too: a slow machine signs no more than the noisy bucket's share in any case.
+@pytest.mark.measured
 @pytest.mark.nightly
 def test_without_the_bulkhead_the_quiet_bucket_starves() -> None:
     """The drill can fail; exactly these checks do."""
