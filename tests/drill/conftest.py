@@ -4,7 +4,8 @@
   as it should (`drill.flood`): what workers, observers and the chain stamped before and after no
   longer fits together.
 - A test marked ``measured`` wants a verdict that the machine must be fast enough for. If it fails
-  while the processors are too slow for that, it is skipped, and the reason is in the summary.
+  while the processors are too slow for that, it is skipped, and the reason is in the summary; so
+  are those that share what it could not set up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from tests.testing.processor_pace import ProcessorPace
 
 SET_MS_MIN = 5.0
 """Less disturbs nothing: 20 ms are allowed between clocks of a drill."""
+
+_NOT_SET_UP: dict[str, str] = {}
+"""By file, why its fixtures were not set up; pytest sets up each of them once."""
 
 
 def _ahead_ms() -> float:
@@ -37,8 +41,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if abs(set_by_ms) >= SET_MS_MIN and any(report.failed for report in reports):
             print(f"\nthe machine's clock was set by {set_by_ms:+.1f} ms: {item.nodeid} once more")
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if item.get_closest_marker("measured") is not None and pace.too_slow is not None:
-        _skip_what_failed(item, reports, reason=pace.too_slow)
+    if item.get_closest_marker("measured") is not None:
+        _skip_what_failed(item, reports, too_slow=pace.too_slow)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -46,11 +50,17 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _skip_what_failed(
-    item: pytest.Item, reports: Sequence[pytest.TestReport], *, reason: str
+    item: pytest.Item, reports: Sequence[pytest.TestReport], *, too_slow: str | None
 ) -> None:
+    """Skip them where the processors were too slow, now or when the shared set-up failed."""
     file, line, _ = item.location
     for report in reports:
-        if report.failed:
+        if not report.failed:
+            continue
+        if report.when == "setup" and too_slow is not None:
+            _NOT_SET_UP.setdefault(file, too_slow)
+        reason = _NOT_SET_UP.get(file) if report.when == "setup" else too_slow
+        if reason is not None:
             print(f"\n{report.longreprtext}\n{item.nodeid} is skipped: {reason}")
             report.outcome = "skipped"
             report.longrepr = (file, line or 0, reason)

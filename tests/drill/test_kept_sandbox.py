@@ -46,7 +46,7 @@ from tests.testing.drill_kit import (
     until,
 )
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.measured]
 
 POLICY = load_policy(POLICY_PATH)
 STRANGER, KEY, REGION = "treasury-aster-hot", "customer-aster-hot", "us-west-2"
