@@ -23,6 +23,6 @@ def test_the_middle_of_what_was_seen_decides(
 
 def test_one_slow_moment_excuses_nothing() -> None:
     pace = ProcessorPace()
-    pace.seen_ms = [60.0, 900.0, 60.0]
+    pace.seen_ms = [SLOW_MS, 10 * SLOW_MS, SLOW_MS]
 
     assert pace.too_slow is None
