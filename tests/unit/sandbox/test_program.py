@@ -78,7 +78,10 @@ class Restoring:
 def test_what_died_is_started_again_until_nobody_looks_any_more(
     monkeypatch: pytest.MonkeyPatch, *, keep: bool, end: list[str]
 ) -> None:
-    """A sandbox that stays must be whole, with its database; one that ends starts nothing."""
+    """A sandbox that stays must be whole, with its database; one that ends starts nothing.
+
+    Its first report comes before anybody is told that it is ready, and looks how old it is.
+    """
     asked: list[str] = []
     sandbox: Any = SimpleNamespace(
         data_dir=Path("data"),
@@ -104,6 +107,7 @@ def test_what_died_is_started_again_until_nobody_looks_any_more(
         return nullcontext("http://here")
 
     monkeypatch.setattr(program, "process_control", control)
+    monkeypatch.setattr(program, "_say", lambda message: asked.append(message.kind))
     monkeypatch.setattr(program, "restoration_of", lambda _sandbox: Restoring(asked))
 
     program._attached(
@@ -111,4 +115,4 @@ def test_what_died_is_started_again_until_nobody_looks_any_more(
     )
 
     begins = "control http://here, database http://here/database"
-    assert asked == [begins, *["start again"] * 4, "report", *end]
+    assert asked == [begins, "report", "ready", *["start again"] * 4, "report", *end]
