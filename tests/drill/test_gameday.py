@@ -69,7 +69,6 @@ def test_a_healthy_venue_passes_and_leaves_its_evidence(
     assert processes_of(run_id_of(run_dir)) == []
 
 
-@pytest.mark.measured
 def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     healthy: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
 ) -> None:
@@ -77,6 +76,8 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
 
     It is the same for a copy, and UNKNOWN after a file of the copy is cut short.
     """
+    if healthy[0].returncode != 0:
+        pytest.skip("the game day did not pass, of which the test before this one says more")
     copy = shutil.copytree(healthy[1], tmp_path / "run")
 
     again = seawall("scorecard", str(copy), "--json")
