@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Self
 
 ADDITIONS = 100_000
-SLOW_MS = 45.0
+SLOW_MS = 40.0
 """Processor time of a million additions, in milliseconds, above which nothing can be measured.
 
-On two cores of an AMD EPYC with Python 3.11 it is 38 to 53 idle and about 60 in a flood on days on
+On two cores of an AMD EPYC with Python 3.11 it is 38 to 53 idle and 53 to 66 in a flood on days on
 which game days fail for logins and balances. On days on which they pass a like loop takes 2.3 times
 less, which makes 17 to 27 idle and at most 35 in a flood.
 """
