@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from seawall.errors import PortBusyError, ServiceError
 
@@ -95,6 +96,40 @@ def response(status: int, body: bytes) -> bytes:
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode("latin-1") + body
+
+
+def answering(answer: Callable[[Message], tuple[int, bytes]]) -> Handle:
+    """Serves a connection: status and JSON body of ``answer`` for each request on it."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await read_message(reader)) is not None:
+                status, body = answer(request)
+                writer.write(response(status, body))
+                await writer.drain()
+        except (ServiceError, OSError) as error:
+            print(f"connection lost: {error}", file=sys.stderr)
+        finally:
+            writer.close()
+
+    return handle
+
+
+async def serve_beside(
+    handlers: Mapping[int, Handle], working: Iterable[Coroutine[Any, Any, None]]
+) -> None:
+    """:func:`serve`, and work that never ends beside it.
+
+    Work that fails ends both with its error: what it kept going would stand still unseen.
+    """
+    tasks = [asyncio.create_task(each) for each in (serve(handlers), *working)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def serve(handlers: Mapping[int, Handle]) -> None:

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.counterparties.vault import ColdWallet, Held, RefusedError, Terms, Vault
 from sandbox.custody import KEY_VARIABLE
-from sandbox.http1 import Message, read_message, response, serve
+from sandbox.http1 import Message, answering, serve_beside
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.ethereum import values
 from seawall.ethereum.keys import (
@@ -323,16 +323,9 @@ async def run(config: Config, *, state: Path, secret: bytes, port: int) -> None:
         stack.callback(vault.close)
         custodian = Custodian(config=config, vault=vault, rpcs=rpcs, secret=secret)
 
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                while (request := await read_message(reader)) is not None:
-                    status, text = custodian.answer(request)
-                    writer.write(response(status, text.encode()))
-                    await writer.drain()
-            except (ServiceError, OSError) as error:
-                print(f"connection lost: {error}", file=sys.stderr)
-            finally:
-                writer.close()
+        def answer(request: Message) -> tuple[int, bytes]:
+            status, text = custodian.answer(request)
+            return status, text.encode()
 
         async def work(network: str) -> None:
             while True:
@@ -342,16 +335,8 @@ async def run(config: Config, *, state: Path, secret: bytes, port: int) -> None:
                     print(f"the next turn tries again: {error}", file=sys.stderr)
                 await asyncio.sleep(_EVERY_S)
 
-        tasks = [asyncio.create_task(work(network)) for network in config.networks]
-        tasks.append(asyncio.create_task(serve({port: handle})))
-        try:
-            # A turn that fails for another reason ends the process: its supervisor starts it anew.
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
+        # A turn that fails for another reason ends the process: its supervisor starts it anew.
+        await serve_beside({port: answering(answer)}, map(work, config.networks))
 
 
 def main(arguments: list[str] | None = None) -> int:

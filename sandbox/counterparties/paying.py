@@ -7,8 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from sandbox.counterparties.payouts import BankHours, PayoutBook, terms_of
-from sandbox.http1 import Message, read_message, response, serve
-from seawall.errors import ServiceError, UsageError
+from sandbox.http1 import Message, answering, serve_beside
+from seawall.errors import UsageError
 from seawall.formats.payout_rail import STATUS_OF, Balances, Instruction, Refusal, RefusalCode
 from seawall.policy import Policy
 
@@ -100,35 +99,16 @@ async def run(
 ) -> None:
     """Serve ``answer`` on ``port`` until a signal ends it; call each of ``loops`` every so often.
 
-    The periods are seconds. A loop that fails ends the process: what it kept going would stand
-    still unseen.
+    The periods are seconds. A loop that fails ends the process.
     """
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await read_message(reader)) is not None:
-                status, body = answer(request)
-                writer.write(response(status, body))
-                await writer.drain()
-        except (ServiceError, OSError) as error:
-            print(f"connection lost: {error}", file=sys.stderr)
-        finally:
-            writer.close()
 
     async def again(work: Callable[[], object], every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
             work()
 
-    working: list[Awaitable[None]] = [again(work, every_s) for work, every_s in loops.items()]
-    tasks = [asyncio.ensure_future(each) for each in (serve({port: handle}), *working)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
+    working = (again(work, every_s) for work, every_s in loops.items())
+    await serve_beside({port: answering(answer)}, working)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
