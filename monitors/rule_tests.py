@@ -31,6 +31,10 @@ CALM = 10
 HOT_TARGET_MICRO = 10**9
 
 
+Labels = tuple[tuple[str, str], ...]
+"""Names and values."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One test of an alert.
@@ -48,7 +52,7 @@ class Case:
     series: dict[str, str]
     silent_at: tuple[int, ...]
     firing_at: tuple[int, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
+    labels: Labels = ()
 
 
 def rule_tests_of(policy: Policy, *, rules_file: str) -> dict[str, Any]:
@@ -180,14 +184,7 @@ def _ledger(policy: Policy) -> list[Case]:
     bucket = (("asset", declared.native), ("bucket", wallet.bucket), ("network", network))
     asset = (("asset", declared.native), ("network", network))
     return [
-        Case(
-            alert=alert,
-            story=story,
-            series={_selector(metric, labels): _pulse(1)},
-            silent_at=(CALM, CALM + 11),
-            firing_at=(CALM + 1 + _pending(policy),),
-            labels=labels,
-        )
+        _pulsing(policy, alert, metric, labels, level=1, story=story)
         for alert, metric, story, labels in (
             (
                 metrics.ALERT_LEDGER_DEFICIT,
@@ -245,13 +242,13 @@ def _sign_log(policy: Policy) -> list[Case]:
     """The signers of one region lose their log, and have it again."""
     labels = (("region", policy.regions.primary),)
     return [
-        Case(
-            alert=metrics.ALERT_SIGN_LOG_UNREACHABLE,
+        _pulsing(
+            policy,
+            metrics.ALERT_SIGN_LOG_UNREACHABLE,
+            metrics.SIGN_LOG_UNREACHABLE,
+            labels,
+            level=1,
             story="the sign log stops answering, then is back",
-            series={_selector(metrics.SIGN_LOG_UNREACHABLE, labels): _pulse(1)},
-            silent_at=(CALM, CALM + 11),
-            firing_at=(CALM + 1 + _pending(policy),),
-            labels=labels,
         )
     ]
 
@@ -260,13 +257,14 @@ def _rails(policy: Policy) -> list[Case]:
     """A provider says nothing of an instruction, and another one too much."""
     doubt_s = _ceiling(Fraction(policy.targets.rail_failover_max, 1_000))
     return [
-        Case(
-            alert=alert,
+        _pulsing(
+            policy,
+            alert,
+            metric,
+            labels,
+            level=level,
             story=story,
-            series={_selector(metric, labels): _pulse(level)},
-            silent_at=(CALM, CALM + 11),
-            firing_at=(CALM + 1 + _pending(policy),),
-            labels=labels[:1] if metric == metrics.RAIL_QUEUE_AGE else labels,
+            shown=labels[:1] if metric == metrics.RAIL_QUEUE_AGE else labels,
         )
         for rail in list(policy.paying_rails())[:1]
         for labels in ((("rail", rail), ("side", "primary")),)
@@ -307,14 +305,7 @@ def _cold(policy: Policy) -> list[Case]:
     labels = (("asset", declared.native), ("network", network))
     late_s = _ceiling(Fraction(policy.custody.lead_time, 1_000))
     return [
-        Case(
-            alert=alert,
-            story=story,
-            series={_selector(metric, labels): _pulse(level)},
-            silent_at=(CALM, CALM + 11),
-            firing_at=(CALM + 1 + _pending(policy),),
-            labels=labels,
-        )
+        _pulsing(policy, alert, metric, labels, level=level, story=story)
         for alert, metric, level, story in (
             (
                 metrics.ALERT_COLD_LATE,
@@ -358,14 +349,7 @@ def _lane(policy: Policy) -> list[Case]:
     wallet = next(name for name, each in policy.wallets.items() if each.network == network)
     labels = (("network", network), ("wallet", wallet))
     return [
-        Case(
-            alert=alert,
-            story=story,
-            series={_selector(metric, labels): _pulse(1)},
-            silent_at=(CALM, CALM + 11),
-            firing_at=(CALM + 1 + _pending(policy),),
-            labels=labels,
-        )
+        _pulsing(policy, alert, metric, labels, level=1, story=story)
         for alert, metric, story in (
             (
                 metrics.ALERT_LANE_DISPUTED,
@@ -459,7 +443,7 @@ def _wal(policy: Policy) -> list[Case]:
     ]
 
 
-def _selector(metric: str, labels: tuple[tuple[str, str], ...]) -> str:
+def _selector(metric: str, labels: Labels) -> str:
     pairs = ",".join(f'{label}="{value}"' for label, value in labels)
     return f"{metric}{{{pairs}}}"
 
@@ -538,6 +522,27 @@ def _step(level: int) -> str:
 
 def _pulse(level: int) -> str:
     return f"0x{CALM} {level}x9 0x20"
+
+
+def _pulsing(
+    policy: Policy,
+    alert: str,
+    metric: str,
+    labels: Labels,
+    *,
+    level: int,
+    story: str,
+    shown: Labels | None = None,
+) -> Case:
+    """``metric`` is at ``level`` for a while; ``shown``: the labels of the alert, if others."""
+    return Case(
+        alert=alert,
+        story=story,
+        series={_selector(metric, labels): _pulse(level)},
+        silent_at=(CALM, CALM + 11),
+        firing_at=(CALM + 1 + _pending(policy),),
+        labels=labels if shown is None else shown,
+    )
 
 
 def _samples(policy: Policy, ms: int) -> int:
