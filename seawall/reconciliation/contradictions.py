@@ -167,19 +167,25 @@ TABLE: Mapping[ContradictionName, tuple[Comparison, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contradiction:
-    """Something that contradicts the records or the networks.
+class _Located:
+    """Something about money, and where to look.
 
     ``amount`` is in base units of ``asset`` on ``network``, where money is at stake. ``ids`` say
     where to look: withdrawal, seq, slot, wallet, nonce, tx_hash, block.
     """
 
-    name: ContradictionName
     text: str
     network: str | None = None
     asset: str | None = None
     amount: int | None = None
     ids: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contradiction(_Located):
+    """Something that contradicts the records or the networks."""
+
+    name: ContradictionName
 
     @property
     def comparison(self) -> Comparison:
@@ -206,15 +212,10 @@ NOTICES: Mapping[NoticeName, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notice:
-    """Something explained that wants somebody to look; fields as of :class:`Contradiction`."""
+class Notice(_Located):
+    """Something explained that wants somebody to look."""
 
     name: NoticeName
-    text: str
-    network: str | None = None
-    asset: str | None = None
-    amount: int | None = None
-    ids: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def remedy(self) -> str:
