@@ -1,11 +1,13 @@
 """Run a planned flood: a Locust master and its workers, and a JSON line a second on stdout.
 
     python -m loadtests.flood --arrivals arrivals.csv --customers customers.csv
-        --url http://... --out DIR --workers 2 [--speaks mapping.yaml --policy FILE]
+        --url http://... --out DIR --workers 2 [--speaks mapping.yaml --policy FILE] [--when-told]
 
-The line with ``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all
-processes; what was sent until then is written and marked as incomplete. Exit code 0 means that the
-whole schedule was run; whether the venue did well is judged later.
+With ``--when-told``, the line with ``"event": "ready"`` says that all is loaded, and the flood
+begins once standard input has a line; it does not begin if that is closed before. The line with
+``"event": "zero"`` names the planned zero as soon as it is fixed. SIGTERM ends all processes; what
+was sent until then is written and marked as incomplete. Exit code 0 means that the whole schedule
+was run; whether the venue did well is judged later.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ def commands(arguments: argparse.Namespace, *, port: int, progress: str) -> list
     master += ["--out", str(arguments.out), "--progress", progress, "--speaks", arguments.speaks]
     master += [] if arguments.policy is None else ["--policy", str(arguments.policy)]
     master += ["--master", "--master-bind-host", LOOPBACK, "--master-bind-port", str(port)]
+    master += ["--when-told"] if arguments.when_told else []
     master += ["--expect-workers", str(arguments.workers), "--expect-workers-max-wait", "60"]
     worker = [*shared, "--worker", "--master-host", LOOPBACK, "--master-port", str(port)]
     return [master, *([worker] * arguments.workers)]
@@ -89,7 +92,7 @@ class Flood:
                 self._children.append(
                     subprocess.Popen(
                         command,
-                        stdin=subprocess.DEVNULL,
+                        stdin=None if master and arguments.when_told else subprocess.DEVNULL,
                         stdout=sys.stderr,
                         env=environment,
                         pass_fds=(writing,) if master else (),
@@ -119,6 +122,10 @@ class Flood:
                 self._refused = str(event["reason"])
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+            if event.get("event") == "ended" and event["complete"]:
+                # All is written, and Locust needs seconds to take its leave of the workers.
+                self.kill()
+                return int(ExitCode.PASS)
         try:
             code = self._children[0].wait(timeout=QUIT_S_MAX)
         except subprocess.TimeoutExpired:
@@ -155,6 +162,12 @@ class Flood:
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (line.decode() for line in lines)
 
+    def kill(self) -> None:
+        """End every process at once."""
+        for child in self._children:
+            child.kill()
+            child.wait()
+
     def end(self) -> None:
         """End every process, by SIGTERM and then by SIGKILL."""
         for child in self._children:
@@ -185,6 +198,9 @@ def _parse() -> argparse.Namespace:
         "--out", type=Path, required=True, help="folder for the logs, flood.json and t_zero"
     )
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--when-told", action="store_true", help="begin when standard input has a line"
+    )
     parser.add_argument("--speaks", default=CONTRACT, help="what the venue speaks (docs/speaking)")
     parser.add_argument(
         "--policy",

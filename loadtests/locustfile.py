@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import gevent
+import gevent.os
 from gevent.event import AsyncResult
 from locust import User, events, task
 from locust.env import Environment
@@ -48,6 +49,7 @@ ready, with its customers logged in; when zero is; what became of its requests.
 """
 CLOCK, CLOCK_TOLD = "seawall_clock", "seawall_clock_told"
 """What time is it, asked of every worker before the zero and at the end; its answer."""
+STDIN = 0
 REPORT_EVERY_S = 0.5
 WATCH_EVERY_S = 0.25
 PROGRESS_EVERY_S = 1.0
@@ -83,6 +85,11 @@ def _options(parser: argparse.ArgumentParser) -> None:
         help="the policy in force; a mapping file with decimal amounts needs it",
     )
     group.add_argument("--progress", default="", help="file or pipe for a JSON line each second")
+    group.add_argument(
+        "--when-told",
+        action="store_true",
+        help="begin when standard input has a line, and not when it is closed before",
+    )
     group.add_argument(
         "--inflight-max",
         type=int,
@@ -162,6 +169,12 @@ def _required(options: Any, name: str) -> Path:
     return Path(value)
 
 
+def _told() -> bool:
+    """Wait for a line on standard input; False if it is closed before."""
+    gevent.os.make_nonblocking(STDIN)
+    return bool(gevent.os.nb_read(STDIN, 1))
+
+
 def _digest(path: Path) -> str:
     """SHA-256 of the schedule at ``path``, and of the reads that are planned beside it."""
     parts = [part for part in (path, path.with_name(PLANNED_READS)) if part.exists()]
@@ -193,6 +206,7 @@ class _Master:
         self._environment, self._runner, self._expected = environment, runner, workers
         self._digest = _digest(path)
         self._timeout_s = float(options.answer_s_max) + GRACE_S
+        self._when_told = bool(options.when_told)
         self._coordinator = Coordinator(
             arrivals=arrivals,
             reads=_offered_reads(path, arrivals, _adapter(options)),
@@ -247,7 +261,13 @@ class _Master:
         gevent.spawn(self._begin).link_exception(lambda _: self._finish(ExitCode.UNKNOWN))
 
     def _begin(self) -> None:
-        """Measure the clocks, then send every worker the zero."""
+        """Measure the clocks, then send every worker the zero; when told, if that was asked for."""
+        if self._when_told:
+            self._coordinator.emit("ready", workers=len(self._ready))
+            if not _told():
+                self._coordinator.emit("refused", reason="nobody is there to begin it any more")
+                self._finish(ExitCode.UNKNOWN)
+                return
         self._measure_clocks("before")
         if self._finished:
             return
@@ -290,7 +310,7 @@ class _Master:
                 gevent.sleep(WATCH_EVERY_S)
                 now = time.time()
                 if self._coordinator.t_zero is None:
-                    if time.monotonic() - began > READY_S_MAX:
+                    if not self._began and time.monotonic() - began > READY_S_MAX:
                         self._coordinator.emit(
                             "refused",
                             reason=f"{len(self._ready)} of {self._expected} workers are ready",

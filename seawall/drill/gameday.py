@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -26,11 +27,12 @@ from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.deployment_check import require_possible
 from seawall.drill.collect import aws_log, collect, finish, note_components
 from seawall.drill.display import Display
+from seawall.drill.flood import ARRIVALS, Flood
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.own_sandbox import set_up
 from seawall.drill.result import Results
 from seawall.drill.sabotage import require_covered
-from seawall.drill.shock import ARRIVALS, Shock
+from seawall.drill.shock import Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.drill_check import require_drills, require_order
@@ -238,6 +240,7 @@ class _Day:
     results: Results = field(init=False)
     identity: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _spent: list[Path] = field(default_factory=list)
+    _next: _Run | None = None
 
     def __post_init__(self) -> None:
         """Nothing is reached yet."""
@@ -251,7 +254,8 @@ class _Day:
 
     def run(self) -> None:
         """Bring the deployment up with the first drill's run directory, and run them all."""
-        first = self._begin(self.request.drills[0])
+        first = self._make(self.request.drills[0])
+        first.open(self.request.policy)
         current = [first]
 
         def event(name: str) -> None:
@@ -262,9 +266,10 @@ class _Day:
         with self._stack(first, event) as stack:
             try:
                 use_seed(stack.deployment, self.request.seed, self.request.drills)
-                for position, name in enumerate(self.request.drills):
-                    if position:
-                        current[0] = self._begin(name)
+                for position in range(len(self.request.drills)):
+                    if self._next is not None:
+                        current[0], self._next = self._next, None
+                        current[0].open(self.request.policy)
                         point_latest_at(current[0].run_dir)
                     self._drill(stack, current[0], position)
                     if current[0].manifest.broke is not None:
@@ -274,6 +279,11 @@ class _Day:
                 if self.request.keep:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
                 raise
+            finally:
+                current[0].close()
+                if self._next is not None:
+                    self._next.close()
+                    shutil.rmtree(self._next.run_dir)  # nothing of it has happened
 
     @contextmanager
     def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
@@ -301,8 +311,8 @@ class _Day:
         ):
             yield sandbox
 
-    def _begin(self, name: str) -> _Run:
-        """A run directory with its manifest and the policy, from which a drill is judged."""
+    def _make(self, name: str) -> _Run:
+        """A drill's run directory and manifest; the manifest is written when the drill begins."""
         request = self.request
         run_dir = create_run_directory(
             request.root, seed=request.seed, drill=name, now=time.time(), parent=request.runs
@@ -323,9 +333,28 @@ class _Day:
             },
             knobs=request.policy.drills[name].model_dump(mode="json"),
         )
-        manifest.write(run_dir)
-        write_policy(request.policy, run_dir)
         return _Run(name=name, run_dir=run_dir, manifest=manifest)
+
+    def _flood(self, stack: Stack, run: _Run) -> Flood:
+        return Flood(
+            deployment=stack.deployment,
+            drill=run.name,
+            seed=self.request.seed,
+            spent=[path for path in self._spent if path.is_file()],
+            root=self.request.root,
+            run_dir=run.run_dir,
+            faults=self.request.faults,
+        )
+
+    def _prepare_next(self, stack: Stack, position: int) -> None:
+        """Plan and load the flood of the drill after the one at ``position``, if there is one.
+
+        It takes about as long as what is waited for and judged of this one.
+        """
+        if position + 1 < len(self.request.drills):
+            self._next = self._make(self.request.drills[position + 1])
+            self._next.flood = self._flood(stack, self._next)
+            self._next.flood.prepare()
 
     def _drill(self, stack: Stack, run: _Run, position: int) -> None:
         """Apply the shock, gather the evidence and judge it.
@@ -339,18 +368,17 @@ class _Day:
         restarts = request.policy.drills[run.name].restarts
         set_run_directory(data_dir, run.run_dir, restarts=restarts)
         try:
-            self._shock_and_collect(stack, run)
+            self._shock_and_collect(stack, run, position)
         finally:
             # What happens on the deployment from here on is no part of this run.
             set_run_directory(data_dir, None)
         finish(run.manifest, run.run_dir)
         if position and request.deployment is None:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
-        self._spent.append(run.run_dir / ARRIVALS)
         self.display.phase("judging the evidence")
         self.results.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
 
-    def _shock_and_collect(self, stack: Stack, run: _Run) -> None:
+    def _shock_and_collect(self, stack: Stack, run: _Run, position: int) -> None:
         deployment = stack.deployment
         deployment.permit()
         records = records_of(deployment)
@@ -362,14 +390,14 @@ class _Day:
         run.manifest.chains = chains_of(deployment)
         run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack
         heads = heads_of(deployment)
+        flood = run.flood = run.flood or self._flood(stack, run)
         shock = Shock(
             stack=stack,
             records=records,
             operations=operations,
             policy=self.request.policy,
             name=run.name,
-            seed=self.request.seed,
-            spent=[path for path in self._spent if path.is_file()],
+            flood=flood,
             root=self.request.root,
             run_dir=run.run_dir,
             faults=self.request.faults,
@@ -402,6 +430,10 @@ class _Day:
                 report=self.display.line,
                 collected=partial(run.event, "collected"),
             )
+            run.close()
+            self._spent.append(run.run_dir / ARRIVALS)
+            if run.manifest.broke is None:
+                self._prepare_next(stack, position)
             if deployment.aws_log is not None:
                 # After that event, which is when the records were gathered, because it is late.
                 self.display.phase("waiting for AWS's own log of signatures")
@@ -415,6 +447,18 @@ class _Run:
     name: str
     run_dir: Path
     manifest: Manifest
+    flood: Flood | None = None
+
+    def open(self, policy: Policy) -> None:
+        """Begin the run: the manifest and the policy, from which the drill is judged."""
+        self.manifest.started_at = time.time()
+        self.manifest.write(self.run_dir)
+        write_policy(policy, self.run_dir)
+
+    def close(self) -> None:
+        """End what still runs of its flood."""
+        if self.flood is not None:
+            self.flood.end()
 
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""

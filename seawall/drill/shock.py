@@ -21,12 +21,12 @@ from typing import Any
 import httpx
 
 from seawall.controls.modes import drained_age_ms, settling_ms
-from seawall.conventions import environment
 from seawall.drill.display import Display
+from seawall.drill.flood import Flood
 from seawall.drill.progress import JsonLines, TimelineEvents, last_event
-from seawall.drill.stack import Stack, module, process_environment
+from seawall.drill.stack import Stack, environment_of_run, module
 from seawall.drill.stop_conditions import stop_conditions
-from seawall.errors import ComponentDiedError, DrillError, SeawallError, ServiceError
+from seawall.errors import ComponentDiedError, DrillError, SeawallError
 from seawall.formats import timeline
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
@@ -35,18 +35,16 @@ from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
-from seawall.processes.components import NICENESS, Component
+from seawall.processes.components import Component
 from seawall.processes.failures import tail
-from seawall.processes.niceness import set_process, set_session
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
+_POLL_S = 0.05
 _BEYOND_BOUND_S = 5.0
 """How long the recording goes on past a bound, so that it shows a miss and not only its own end."""
 _BEYOND_RETURN_S = 0.5
 """Beyond the time in which a tier may still flip: the observers' sampling, and their clocks."""
-_START_TIMEOUT_S = 75.0
-"""Longer than Locust itself waits for its workers, so that its reason is the one reported."""
 _TAIL_TIMEOUT_S = 30.0
 _FOLLOWED_EVERY_S = 5.0
 _FOLLOW_S_MIN = 10.0
@@ -56,7 +54,6 @@ _UNDO_S = 2.0
 """Beyond a lease's time to live: what its holder takes to undo a fault whose runner fell silent."""
 PROBER = "prober"
 _FOLLOW = "follow"
-ARRIVALS = "arrivals.csv"
 JOURNAL = "chaos-journal.json"
 _FAULT_LINES = {
     "fault.effective": "{fault} of {target} is in force, as seen from outside",
@@ -67,7 +64,6 @@ _FAULT_LINES = {
 _STATUS_S_MAX = 1.0
 _EARLY_S = 1.0
 """Ending this much before its plan is early."""
-_PLAN_TIMEOUT_S = 120.0
 
 
 @dataclass(kw_only=True)
@@ -79,9 +75,8 @@ class Shock:
         records: The venue's own, if the deployment names an adapter for them.
         policy: Declares the drill.
         name: Of the drill.
-        seed: Of its arrivals.
         operations: What the venue can be asked.
-        spent: Schedules of earlier floods on this deployment.
+        flood: Of the drill; it may have been prepared while the drill before was judged.
         faults: Folders with faults of the user's own, as `SEAWALL_FAULTS` has them.
     """
 
@@ -89,9 +84,8 @@ class Shock:
     records: VenueRecords | None
     policy: Policy
     name: str
-    seed: int
     operations: Collection[str]
-    spent: Sequence[Path]
+    flood: Flood
     root: Path
     run_dir: Path
     faults: str = ""
@@ -137,6 +131,7 @@ class Shock:
             try:
                 self._apply()
             finally:
+                self.flood.end()
                 self._end_children(*(name for name in self._children if name != _FOLLOW))
                 if self._prober is not None:
                     self._prober.stop()
@@ -150,10 +145,11 @@ class Shock:
         """Everything that observers watch: from before the calm until the venue has recovered."""
         self._await_steady()
         self._observe()
-        self._plan_flood()
-        # Planning takes seconds, and the first withdrawals of the prober were paid meanwhile.
+        self.flood.prepare()
+        self._await_flood()
+        # That takes seconds, and the first withdrawals of the prober were paid meanwhile.
         self._await_steady()
-        flood, progress, t_zero = self._start_flood()
+        t_zero = self.flood.begin(self._look)
         self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
         self.event("calm.started", planned_at=t_zero)
         chaos = self._start(
@@ -165,7 +161,7 @@ class Shock:
                 *("--start-at", f"{t_zero:.6f}"),
             ],
         )
-        self._watch(flood, chaos, progress, t_zero)
+        self._watch(chaos, t_zero)
         self._await_recovery()
 
     def _armed(self) -> KillSwitchWatch:
@@ -225,48 +221,6 @@ class Shock:
             niceness=0,  # times are measured: an observer that waits for a processor measures that
         )
 
-    def _plan_flood(self) -> None:
-        """Write the schedule into the run directory. Raises :class:`DrillError` if it cannot be."""
-        planning = self._start(
-            "flood-plan",
-            [
-                *module("loadtests.plan"),
-                *("--policy", str(self.deployment.policy), "--drill", self.name),
-                *("--seed", str(self.seed), "--customers", self._customers()),
-                *("--spent", *map(str, self.spent)),
-                *("--out", str(self.run_dir)),
-            ],
-        )
-        # The prober's first withdrawals are paid meanwhile: a planner that has a processor first
-        # makes signatures late, and the venue is stressed when the calm begins.
-        niceness = os.getpriority(os.PRIO_PROCESS, 0) + 2 * NICENESS
-        set_process(planning.pid, niceness)
-        set_session(planning.pid, niceness)
-        deadline = time.monotonic() + _PLAN_TIMEOUT_S
-        while planning.poll() is None and time.monotonic() < deadline:
-            self.check()
-            self._obey()
-            time.sleep(0.05)
-        if planning.poll() != 0:
-            message = f"the flood could not be planned:\n{self._tail('flood-plan')}"
-            raise DrillError(message)
-
-    def _start_flood(self) -> tuple[subprocess.Popen[bytes], JsonLines, float]:
-        """Start Locust; its process, its progress, and the zero that its workers share."""
-        flood = self._start(
-            "flood",
-            [
-                *module("loadtests.flood"),
-                *("--arrivals", str(self.run_dir / ARRIVALS), "--customers", self._customers()),
-                *("--url", self.deployment.urls.api, "--speaks", self.deployment.venue.speaks),
-                *("--policy", str(self.deployment.policy)),
-                *("--out", str(self.run_dir), "--workers", "2"),
-            ],
-            stdout=subprocess.PIPE,
-        )
-        progress = JsonLines(flood.stdout)
-        return flood, progress, self._await_zero(flood, progress)
-
     def _start(
         self,
         name: str,
@@ -291,8 +245,7 @@ class Shock:
 
     def _environment(self) -> dict[str, str]:
         """Variables of a process that ends with the run."""
-        own = {environment.FAULTS_VARIABLE: self.faults} if self.faults else {}
-        return process_environment(self.deployment, **own)
+        return environment_of_run(self.deployment, self.faults)
 
     def _customers(self) -> str:
         if self.deployment.customers is None:
@@ -305,31 +258,23 @@ class Shock:
         if self._prober is not None and self._prober.died:
             raise ComponentDiedError(PROBER, log_tail=self._prober.status().log_tail or "")
 
-    def _await_zero(self, flood: subprocess.Popen[bytes], progress: JsonLines) -> float:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            for line in progress.read():
-                if "t_zero" in line:
-                    return float(line["t_zero"])
-            if flood.poll() is not None:
-                break
-            self.check()
-            self._obey()
-            time.sleep(0.05)
-        message = f"the flood did not start:\n{self._tail('flood')}"
-        raise ServiceError(message)
+    def _await_flood(self) -> None:
+        """Wait until the flood is planned and loaded, which is bounded; raises what stopped it."""
+        while not self.flood.ready():
+            self._look()
+            time.sleep(_POLL_S)
 
-    def _watch(
-        self,
-        flood: subprocess.Popen[bytes],
-        chaos: subprocess.Popen[bytes],
-        progress: JsonLines,
-        t_zero: float,
-    ) -> None:
-        """Wait for the end of both; bounded by the drill's length and a tail.
+    def _look(self) -> None:
+        """Raise if a process has died or people stop the drill."""
+        self.check()
+        self._obey()
+
+    def _watch(self, chaos: subprocess.Popen[bytes], t_zero: float) -> None:
+        """Wait for the end of flood and experiment; bounded by the drill's length and a tail.
 
         Raises :class:`DrillError` as soon as one of them ends before its plan.
         """
+        flood, progress = self.flood.process, self.flood.progress
         run_at = t_zero + self.drill.flood.calm / 1000
         end_at = run_at + self.drill.flood.length / 1000
         self._flood_ends = end_at
@@ -350,7 +295,7 @@ class Shock:
             if flood.poll() not in (None, 0):
                 break
             self._require_in_time(chaos, "the experiment", last_at, self._why_chaos_ended)
-            self._require_in_time(flood, "the flood", end_at, lambda: self._tail("flood"))
+            self._require_in_time(flood, "the flood", end_at, self.flood.last_words)
             if self.clock() > deadline:
                 message = "the flood or the experiment did not end in time"
                 raise DrillError(
@@ -359,7 +304,7 @@ class Shock:
         for planned in plan:
             self._announce(*planned)
         if flood.returncode != 0:
-            message = f"the flood ended with {flood.returncode}:\n{self._tail('flood')}"
+            message = f"the flood ended with {flood.returncode}:\n{self.flood.last_words()}"
             raise DrillError(message)
 
     def _require_in_time(

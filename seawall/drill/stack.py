@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from seawall import setup
 from seawall.cache import cache_root, repository_root
-from seawall.conventions.environment import RUNNER_VARIABLE
+from seawall.conventions.environment import FAULTS_VARIABLE, RUNNER_VARIABLE
 from seawall.errors import ComponentDiedError, UsageError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.formats.component_status import ComponentStatus
@@ -184,6 +184,11 @@ def process_environment(deployment: Deployment, **more: str) -> dict[str, str]:
     )
     runner = {RUNNER_VARIABLE: str(os.getpid())}
     return {**inherited(own_stack=own_stack), **given, **more, **runner}
+
+
+def environment_of_run(deployment: Deployment, faults: str) -> dict[str, str]:
+    """Variables of a process of a drill; ``faults`` are folders with faults of the user's own."""
+    return process_environment(deployment, **({FAULTS_VARIABLE: faults} if faults else {}))
 
 
 def module(name: str) -> list[str]:

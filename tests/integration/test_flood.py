@@ -98,6 +98,36 @@ def _processes_of(session: int) -> list[str]:
     return listed.stdout.splitlines()
 
 
+def test_a_flood_begins_when_it_is_told_and_not_when_nobody_is_left_to_tell_it(
+    tmp_path: Path, venue: str
+) -> None:
+    """Loaded twice: told, it sends everything; with its standard input closed, nothing."""
+    command = [sys.executable, "-m", "loadtests.flood", "--url", venue, "--workers", "2"]
+    command += write_plan(tmp_path, even_run(seconds=1, rate_per_s=RATE_PER_S), seconds=1)
+    for told in (True, False):
+        out = tmp_path / str(told)
+        with subprocess.Popen(
+            [*command, "--out", str(out), "--when-told"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as flood:
+            _wait_for(flood, lambda line: line["event"] == "ready")
+            before = time.time()
+            printed, said = flood.communicate("\n" if told else None, timeout=60)
+        if told:
+            assert flood.returncode == 0, said
+            result = json.loads((out / "flood.json").read_text())
+            assert result["complete"] is True
+            assert result["t_zero"] > before
+        else:
+            assert flood.returncode != 0
+            assert "nobody is there to begin it" in said
+            assert "t_zero" not in printed
+
+
 def test_everything_offered_is_sent_and_a_frozen_venue_shows_from_the_planned_instant(
     tmp_path: Path, venue: str
 ) -> None:

@@ -53,14 +53,14 @@ def shock(run_dir: Path, hand: Hand) -> tuple[Shock, list[str]]:
     display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
     policy = load_policy(ROOT / "policies" / "sandbox.yaml")
     records: Any = None
+    flood: Any = SimpleNamespace(end=lambda: None)
     made = Shock(
         stack=stack,
         records=records,
         policy=policy,
         name="signing-region-dark",
-        seed=1,
         operations=(),
-        spent=(),
+        flood=flood,
         root=ROOT,
         run_dir=run_dir,
         display=display,
@@ -239,14 +239,23 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
     """The first withdrawals of the prober may have stressed it while the flood was planned."""
     made, _ = shock(tmp_path, Hand())
     done: list[str] = []
-    for name in ("_await_steady", "_observe", "_plan_flood"):
+    for name in ("_await_steady", "_observe", "_await_flood"):
         monkeypatch.setattr(made, name, lambda name=name: done.append(name))
 
-    def start_flood() -> None:
-        done.append("_start_flood")
+    def begin(_meanwhile: Any) -> float:
+        done.append("begin")
         raise DrillError("no flood here")
 
-    monkeypatch.setattr(made, "_start_flood", start_flood)
+    made.flood = SimpleNamespace(  # type: ignore[assignment]
+        prepare=lambda: done.append("prepare"), begin=begin
+    )
     with pytest.raises(DrillError, match="no flood here"):
         made._apply()
-    assert done == ["_await_steady", "_observe", "_plan_flood", "_await_steady", "_start_flood"]
+    assert done == [
+        "_await_steady",
+        "_observe",
+        "prepare",
+        "_await_flood",
+        "_await_steady",
+        "begin",
+    ]
