@@ -61,7 +61,7 @@ def test_rules_tests_and_routes_are_accepted(folder: Path) -> None:
                 "unless on (process) seawall_queue_depth",
             ),
         ],
-        keep=4,
+        keep=2,
     ),
 )
 def test_a_broken_rule_fails_its_tests(before: str, after: str, tmp_path: Path) -> None:

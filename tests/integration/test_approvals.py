@@ -232,6 +232,7 @@ async def drifts(venue: Venue) -> dict[tuple[str, str], int]:
     return found
 
 
+@pytest.mark.nightly  # the routine lane stays
 async def test_the_fast_lane_moves_between_buckets_on_chain_and_in_the_ledger(
     database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
 ) -> None:

@@ -181,6 +181,7 @@ def test_an_unchanged_stack_is_allowed_and_without_drift(run: Any) -> None:
     assert found["compared"] > len(POLICY.signing_wallets())
 
 
+@pytest.mark.nightly  # that a replaced key is refused is tried always
 def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     run: Any, stopped: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +203,7 @@ def test_a_preview_that_protect_stops_is_judged_and_refused_in_money(
     assert exposures[WALLET] == str(maximum(WALLET))
 
 
-@pytest.mark.nightly  # what protect stops is judged always
+@pytest.mark.nightly  # that a replaced key is refused is tried always
 def test_no_override_moves_what_the_engine_protects(
     run: Any, stopped: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ async def _held(venue: Venue) -> tuple[int, int]:
     return node.balance(holder), node.balance(holder, token=site.tokens["USDX"])
 
 
+@pytest.mark.nightly  # test_settler.py replaces one
 async def test_payouts_in_flight_are_replaced_when_fees_rise(venue: Venue, tmp_path: Path) -> None:
     """They were paid for an idle network; the fees fall again when the fault is undone."""
     target = components.fees_target("aster")

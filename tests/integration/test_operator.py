@@ -333,6 +333,7 @@ async def test_an_order_waits_for_claims_in_flight_and_for_no_frozen_client(desk
     await desk.order(**HALT)
 
 
+@pytest.mark.nightly  # an order of a tier stays
 async def test_nothing_is_claimed_on_a_halted_network_until_the_order_ends(
     database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
 ) -> None:

@@ -101,6 +101,7 @@ async def test_a_primary_that_only_fails_to_take_instructions_is_left_too(venue:
     await venue.agrees()
 
 
+@pytest.mark.nightly  # one that is dark stays
 async def test_a_primary_without_money_is_left_until_it_has_some(venue: RailVenue) -> None:
     """It answers all the time; what it refuses is paid over the standby."""
     primary = venue.providers["primary"]

@@ -102,6 +102,7 @@ async def test_two_restored_ledgers_do_not_both_pay(
         await second.agrees()
 
 
+@pytest.mark.nightly  # two restored ledgers stay
 async def test_what_the_standby_paid_is_explained_before_the_primary_is_heard(
     venue: RailVenue, new_database: Callable[[], str], tmp_path: Path
 ) -> None:

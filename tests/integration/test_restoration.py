@@ -271,6 +271,7 @@ async def loaded(
             venue.owner = founder
 
 
+@pytest.mark.nightly  # test_database_lost.py loses one under load, too
 async def test_a_database_that_is_lost_under_load_comes_back_at_its_address_with_everything(
     loaded: Loaded,
 ) -> None:

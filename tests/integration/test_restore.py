@@ -189,6 +189,7 @@ async def test_what_was_paid_after_the_last_moment_is_posted_and_paid_no_more(
         assert await venue.stop(third) == 0
 
 
+@pytest.mark.nightly  # one movement is found by the test before
 async def test_several_movements_between_two_wallets_are_found(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

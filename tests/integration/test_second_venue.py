@@ -151,6 +151,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondVenue]:
         yield venue
 
 
+@pytest.mark.nightly  # its drills stay
 def test_each_payout_is_paid_exactly_once_while_both_processes_are_killed(
     honest: SecondVenue,
 ) -> None:

@@ -211,6 +211,7 @@ async def test_a_settler_killed_anywhere_loses_nothing(
     await chain_equals_ledger(venue)
 
 
+@pytest.mark.nightly  # the game day darkens one
 async def test_a_dark_primary_is_left_after_two_failures_and_returned_to(venue: Venue) -> None:
     """The standby signs the same nonces under a new epoch.
 
@@ -361,6 +362,7 @@ async def test_what_was_claimed_before_a_flip_and_not_yet_recorded_is_looked_at_
     await chain_equals_ledger(venue)
 
 
+@pytest.mark.nightly  # the simulation does it in every campaign
 async def test_a_hot_wallet_at_its_minimum_leads_to_protected_mode_which_may_use_it_up(
     venue: Venue,
 ) -> None:
@@ -379,6 +381,7 @@ async def test_a_hot_wallet_at_its_minimum_leads_to_protected_mode_which_may_use
     ]
 
 
+@pytest.mark.nightly  # the simulation does it in every campaign
 async def test_nothing_is_claimed_while_the_chain_knows_more_than_the_database(
     venue: Venue,
 ) -> None:

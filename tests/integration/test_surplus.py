@@ -140,6 +140,7 @@ async def test_two_wallets_of_a_book_do_not_hide_each_other(venue: Venue) -> Non
         assert (await compared()).deficits == found.deficits
 
 
+@pytest.mark.nightly  # a unit from anybody stays
 async def test_a_governed_transfer_from_cold_is_of_use_at_once_and_identified_by_people(
     venue: Venue,
 ) -> None:

@@ -299,6 +299,7 @@ async def test_customers_have_the_room_of_the_caps_first(desk: Desk) -> None:
     assert len(await desk.sweeps()) == 2
 
 
+@pytest.mark.nightly  # money above the maximum stays
 async def test_an_asset_that_rests_is_not_swept(desk: Desk) -> None:
     """Its issuer has paused it; or the last sweep of it moved nothing."""
     await desk.hold(900_000)
