@@ -8,15 +8,16 @@ them. Thresholds, windows, severities and roles come from the policy alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
+from monitors.alert import RUNBOOKS, Alert, for_owners
+from monitors.counterparties import of_cold, of_rails
 from monitors.promql import duration, grown, number
 from seawall.conventions import components, metrics
 from seawall.errors import UsageError
-from seawall.policy import TIERS, IndicatorName, Policy, Severity, Trigger
+from seawall.policy import TIERS, IndicatorName, Policy, Trigger
 
-RUNBOOKS = "docs/runbooks"
 PROTECTED = TIERS.index("protected")
 
 SOURCES: Mapping[IndicatorName, str] = {
@@ -55,27 +56,6 @@ OF_SIGNERS = (metrics.SIGN_REQUESTS, metrics.SIGN_LOG_UNREACHABLE)
 """Metrics that every signer serves."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """One alert.
-
-    Args:
-        expression: PromQL.
-        pending_ms: how long it must hold before the alert fires.
-        roles: who is paged.
-        runbook: path within the repository.
-    """
-
-    name: str
-    expression: str
-    pending_ms: int
-    severity: Severity
-    roles: tuple[str, ...]
-    summary: str
-    customer_impact: str
-    runbook: str
-
-
 def alerts_of(policy: Policy) -> list[Alert]:
     """Every alert of ``policy``, triggers first."""
     return [
@@ -94,8 +74,8 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _signer_capped(policy),
         _signer_stranger(policy),
         _sign_log_unreachable(policy),
-        *_rails(policy),
-        *_cold(policy),
+        *of_rails(policy),
+        *of_cold(policy),
         _wal_behind(policy),
         _metrics_absent(policy),
     ]
@@ -202,7 +182,7 @@ def _tier_protected(policy: Policy) -> Alert:
 
 
 def _ledger_deficit(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_LEDGER_DEFICIT,
         expression=f"max by (network, bucket, wallet, asset) ({metrics.LEDGER_DEFICIT}) > 0",
@@ -220,7 +200,7 @@ def _ledger_deficit(policy: Policy) -> Alert:
 
 def _unidentified(policy: Policy) -> Alert:
     """The alert on money from unknown senders: a ticket, because anyone could wake people else."""
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_UNIDENTIFIED,
         expression=f"max by (network, bucket, asset) ({metrics.UNIDENTIFIED}) > 0",
@@ -242,7 +222,7 @@ def hot_excess_pending_ms(policy: Policy) -> int:
 def _hot_excess(policy: Policy) -> Alert:
     """The alert on hot wallets that do not give back: a ticket, for anyone can send them money."""
     return replace(
-        _for_owners(
+        for_owners(
             policy,
             name=metrics.ALERT_HOT_EXCESS,
             expression=f"max by (network, asset) ({metrics.HOT_EXCESS}) > 0",
@@ -259,7 +239,7 @@ def _hot_excess(policy: Policy) -> Alert:
 
 
 def _asset_rests(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_ASSET_RESTS,
         expression=f"max by (network, asset) ({metrics.ASSET_RESTS}) > 0",
@@ -271,7 +251,7 @@ def _asset_rests(policy: Policy) -> Alert:
 
 def _held(policy: Policy) -> Alert:
     """The alert on held withdrawals: a ticket, for customers can name addresses that fail."""
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_HELD,
         expression=f"max by (network, asset) ({metrics.HELD}) > 0",
@@ -286,7 +266,7 @@ def _held(policy: Policy) -> Alert:
 
 
 def _gas_low(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_GAS_LOW,
         expression=f"min by (network, wallet) ({metrics.GAS_LEFT}) < {GAS_LEFT_MIN}",
@@ -299,7 +279,7 @@ def _gas_low(policy: Policy) -> Alert:
 
 
 def _review_missed(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_REVIEW_MISSED,
         expression=f"max by (network, wallet) ({metrics.REVIEWS_OVERDUE}) > 0",
@@ -313,7 +293,7 @@ def _review_missed(policy: Policy) -> Alert:
 
 
 def _lane_disputed(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_LANE_DISPUTED,
         expression=f"max by (network, wallet) ({metrics.LANE_DISPUTED}) > 0",
@@ -328,7 +308,7 @@ def _signer_capped(policy: Policy) -> Alert:
     capped = grown(
         f'{metrics.SIGN_REQUESTS}{{outcome="capped"}}', window_ms=policy.caps.signer.window
     )
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_SIGNER_CAPPED,
         expression=f"sum by (region) ({capped}) > 0",
@@ -343,7 +323,7 @@ def _signer_capped(policy: Policy) -> Alert:
 
 def _signer_stranger(policy: Policy) -> Alert:
     strangers = grown(metrics.SIGNER_STRANGERS, window_ms=policy.caps.signer.window)
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_SIGNER_STRANGER,
         expression=f"sum by (region) ({strangers}) > 0",
@@ -361,7 +341,7 @@ def _signer_stranger(policy: Policy) -> Alert:
 
 def _sign_log_unreachable(policy: Policy) -> Alert:
     """The alert on the signers' own database, also while nothing is to be signed."""
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_SIGN_LOG_UNREACHABLE,
         expression=f"max by (region) ({metrics.SIGN_LOG_UNREACHABLE}) > 0",
@@ -369,116 +349,6 @@ def _sign_log_unreachable(policy: Policy) -> Alert:
         customer_impact="No payout is signed in this region; if in both, payouts stand still.",
         runbook="sign-log.md",
     )
-
-
-def _rails(policy: Policy) -> list[Alert]:
-    """The alerts on providers of rails; none where nothing is paid over any."""
-    if not policy.paying_rails():
-        return []
-    doubt_s = number(Fraction(policy.targets.rail_failover_max, 1_000))
-    waits_s = number(Fraction(policy.targets.small_withdrawal_within, 1_000))
-    failures = grown(metrics.RAIL_FAILURES, window_ms=policy.caps.signer.window)
-    return [
-        _for_owners(
-            policy,
-            name=metrics.ALERT_RAIL_IN_DOUBT,
-            expression=f"max by (rail, side) ({metrics.RAIL_DOUBT_AGE}) > {doubt_s}",
-            summary=(
-                "The {{ $labels.side }} provider of {{ $labels.rail }} has not said for"
-                " {{ $value | humanize }} s whether it has an instruction"
-            ),
-            customer_impact=(
-                "A few withdrawals over this rail wait for that provider; if the other one does"
-                " not answer either, all of them wait."
-            ),
-            runbook="rails.md",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_RAIL_QUEUE,
-            expression=f"max by (rail) ({metrics.RAIL_QUEUE_AGE}) > {waits_s}",
-            summary=(
-                "A withdrawal over {{ $labels.rail }} has waited for {{ $value | humanize }} s, and"
-                " no provider has accepted it"
-            ),
-            customer_impact="Withdrawals over this rail wait longer than promised.",
-            runbook="rails.md",
-            severity="warning",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_RAIL_UNEXPLAINED,
-            expression=f"max by (rail, side) ({metrics.RAIL_UNEXPLAINED}) > 0",
-            summary=(
-                "The statement of the {{ $labels.side }} provider of {{ $labels.rail }} says what"
-                " nothing on record explains"
-            ),
-            customer_impact="Money may have left twice; the withdrawals concerned stand still.",
-            runbook="rails.md",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_RAIL_FAILED,
-            expression=f"sum by (rail) ({failures}) > 0",
-            summary="Paying over {{ $labels.rail }} ends with an error again and again",
-            customer_impact="Withdrawals over this rail wait.",
-            runbook="rails.md",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_RAIL_NO_FUNDS,
-            expression=f"max by (rail, side) ({metrics.RAIL_NO_FUNDS}) > 0",
-            summary=(
-                "The {{ $labels.side }} provider of {{ $labels.rail }} has no money for"
-                " {{ $value | humanize }} instructions that the venue's records say it has"
-            ),
-            customer_impact="None while the standby pays; else withdrawals over this rail wait.",
-            runbook="rails.md",
-        ),
-    ]
-
-
-def _cold(policy: Policy) -> list[Alert]:
-    """The alerts on what comes from cold wallets; none where the policy names no custodian."""
-    if policy.custody is None:
-        return []
-    late_s = number(Fraction(policy.custody.lead_time, 1_000))
-    return [
-        _for_owners(
-            policy,
-            name=metrics.ALERT_COLD_LATE,
-            expression=f"max by (network, asset) ({metrics.COLD_AGE}) > {late_s}",
-            summary=(
-                "The reserve of {{ $labels.network }} has waited for {{ $labels.asset }} from cold"
-                " for {{ $value | humanize }} s, longer than its lead time"
-            ),
-            customer_impact="None yet; in a run the reserve would not refill the hot wallet.",
-            runbook="cold-transfers.md",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_COLD_HELD,
-            expression=f"max by (network, asset) ({metrics.COLD_HELD}) > 0",
-            summary=(
-                "What moved out of the cold wallet of {{ $labels.network }} is not what was asked"
-                " for: {{ $labels.asset }} is held until people have looked"
-            ),
-            customer_impact="None yet; money of the venue may be where it should not be.",
-            runbook="cold-transfers.md",
-        ),
-        _for_owners(
-            policy,
-            name=metrics.ALERT_COLD_REFUSED,
-            expression=f"max by (network, asset) ({metrics.COLD_REFUSED}) > 0",
-            summary=(
-                "What was asked of the cold wallet of {{ $labels.network }} was refused, or has"
-                " expired: no {{ $labels.asset }} comes from there"
-            ),
-            customer_impact="None yet; the reserve stays below its minimum.",
-            runbook="cold-transfers.md",
-            severity="warning",
-        ),
-    ]
 
 
 def _wal_behind(policy: Policy) -> Alert:
@@ -505,7 +375,7 @@ def _wal_behind(policy: Policy) -> Alert:
 
 
 def _lane_stuck(policy: Policy) -> Alert:
-    return _for_owners(
+    return for_owners(
         policy,
         name=metrics.ALERT_LANE_STUCK,
         expression=f"max by (network, wallet) ({metrics.LANE_STUCK}) > 0",
@@ -513,33 +383,6 @@ def _lane_stuck(policy: Policy) -> Alert:
         customer_impact="Payouts from this wallet wait until the network's fees fall.",
         runbook="lane-stuck.md",
     )
-
-
-def _for_owners(
-    policy: Policy,
-    *,
-    name: str,
-    expression: str,
-    summary: str,
-    customer_impact: str,
-    runbook: str,
-    severity: Severity = "critical",
-) -> Alert:
-    """An alert for the owners of all buckets; ``runbook`` is a file of the runbooks' folder."""
-    return Alert(
-        name=name,
-        expression=expression,
-        pending_ms=policy.monitoring.pending_for,
-        severity=severity,
-        roles=_owners(policy),
-        summary=summary,
-        customer_impact=customer_impact,
-        runbook=f"{RUNBOOKS}/{runbook}",
-    )
-
-
-def _owners(policy: Policy) -> tuple[str, ...]:
-    return tuple(sorted({bucket.owner for bucket in policy.buckets.values()}))
 
 
 def owners_of(policy: Policy) -> dict[str, str]:

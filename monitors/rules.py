@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitors.alerts import Alert, alerts_of
+from monitors.alert import Alert
+from monitors.alerts import alerts_of
 from monitors.promql import duration
 from seawall.policy import Policy
 
