@@ -825,9 +825,9 @@ create view approval_standing as
 -- The id is the custodian's client id, the id in the contract's event, and that of the approval.
 --
 --   requested -> approved -> sent -> arrived       verified in a final block, and posted with it
---       |           |          \---> refused       the custodian will never do it
---       +-----------+--> expired \
---       \-----------+-------------\-> held -> resolved   by people: what moved is not what was asked
+--       |           |          |\--> refused       the custodian will never do it
+--       +-----------+----------+---> expired       nor after the moment that approvers have signed
+--       \-----------+----------\---> held -> resolved   by people: what moved is not what was asked
 --
 -- From `sent` on the custodian may have it, so nothing leads back, and it ends by what is known of
 -- the custodian and the chain alone. One that was not sent is held when it has moved all the same:
@@ -895,7 +895,8 @@ begin
     if (old.state, new.state) not in (('requested', 'approved'), ('requested', 'expired'),
                                       ('approved', 'expired'), ('approved', 'sent'),
                                       ('requested', 'held'), ('approved', 'held'),
-                                      ('sent', 'arrived'), ('sent', 'refused'), ('sent', 'held'),
+                                      ('sent', 'arrived'), ('sent', 'refused'), ('sent', 'expired'),
+                                      ('sent', 'held'),
                                       ('held', 'resolved')) then
         raise exception 'cold transfer % may not go from % to %', old.id, old.state, new.state;
     end if;

@@ -183,6 +183,8 @@ class Custodian:
     async def turn(self, network: str) -> None:
         """See what is under way through to finality, then sign what is due, one at a time.
 
+        What was not signed before its approval ended has expired, whatever kept it waiting.
+
         Of one network, so that another one whose node is dark stops nothing here.
 
         Raises :class:`ServiceError` if a node does not answer; the next turn goes on from there.
@@ -190,6 +192,11 @@ class Custodian:
         normal = self.vault.condition().state == "normal"
         for held in self.vault.under_way(network):
             await self._follow(held, normal=normal)
+        for late in self.vault.expired(network, self.clock()):
+            if (lost := await self._moved_by(late)) is not None:
+                self.vault.adopt(late, tx_hash=lost)
+            else:
+                self.vault.note(late, "expired")
         while (due := self.vault.due(network, self.clock())) is not None:
             if (lost := await self._moved_by(due)) is not None:
                 self.vault.adopt(due, tx_hash=lost)

@@ -130,6 +130,9 @@ class Vault:
                 reason = f"{request.client_id} is for something else: {known.request.text}"
                 raise RefusedError(409, "id_reused", reason)
             return self._shown(known, now_s), False
+        if request.expires_at <= now_s:
+            reason = f"its approval has expired: {request.text}"
+            raise RefusedError(403, "approval_expired", reason)
         condition = self.condition()
         if condition.state == "incident":
             raise RefusedError(503, "incident", condition.reason)
@@ -177,7 +180,7 @@ class Vault:
         return self._shown(known, now_s)
 
     def statement(self, *, now_s: float) -> Statement:
-        """All transfers that have ended."""
+        """All transfers that were signed and have ended."""
         marks = ", ".join("?" * len(ENDED))
         ended = self._all(f"state in ({marks}) order by nonce, n", *ENDED)
         return Statement(at=now_s, transfers=tuple(self._shown(each, now_s) for each in ended))
@@ -198,6 +201,11 @@ class Vault:
         """The oldest transfer on ``network`` that is to be signed now."""
         waiting = self._all("network = ? and state = 'accepted' order by n", network)
         return next((each for each in waiting if not self._waits_for(each, now_s)), None)
+
+    def expired(self, network: str, now_s: float) -> list[Held]:
+        """What was taken on ``network`` and not signed before its approval ended."""
+        waiting = self._all("network = ? and state = 'accepted' order by n", network)
+        return [each for each in waiting if each.request.expires_at <= now_s]
 
     def under_way(self, network: str) -> list[Held]:
         """What is signed on ``network`` and has not ended, in the order of nonces."""
@@ -242,6 +250,8 @@ class Vault:
 
     def _waits_for(self, held: Held, now_s: float) -> str:
         """Why an accepted transfer is not signed now; empty if nothing speaks against it."""
+        if held.request.expires_at <= now_s:
+            return "nothing: its approval has expired"
         condition = self.condition()
         if condition.state != "normal":
             return f"{condition.state}: {condition.reason}"

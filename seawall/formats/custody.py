@@ -2,7 +2,7 @@
 
     POST /v1/transfers        TransferRequest -> Transfer: 201, 200 for a replay, or a refusal
     GET  /v1/transfers/{id}   Transfer, or 404
-    GET  /v1/statement        Statement: every transfer that has ended
+    GET  /v1/statement        Statement: every transfer that was signed and has ended
     GET  /v1/condition        Condition
     POST /v1/condition        Condition, of the custodian's own people: they pause it
 
@@ -12,16 +12,20 @@ A refusal is ``{"code", "reason"}`` with a status of 4xx or 503. Requests carry
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-TransferState = Literal["accepted", "signed", "sent", "moved", "failed"]
+TransferState = Literal["accepted", "signed", "sent", "moved", "failed", "expired"]
+"""`expired`: its approval ended before it was signed, and it never will be."""
 AMOUNT_MAX = 2**256 - 1
 """Base units: what a contract can count (`uint256`)."""
 ENDED: tuple[TransferState, ...] = ("moved", "failed")
-"""States that are final: a finalized block says which of the two."""
+"""States after a signature that are final: a finalized block says which of the two."""
+EXPIRES_AT_MAX = 253_402_300_799
+"""Unix seconds: the last of the year 9999, after which a moment has no text."""
 
 
 class _Message(BaseModel):
@@ -38,7 +42,8 @@ class RoleSignature(_Message):
 class TransferRequest(_Message):
     """A movement out of a cold wallet; ``amount`` is in base units.
 
-    ``client_id`` is the venue's own: whatever is asked for under it is done once.
+    ``client_id`` is the venue's own: whatever is asked for under it is done once. ``expires_at``,
+    Unix seconds, is when the approval ends: from then on it is not signed any more.
     """
 
     client_id: UUID
@@ -47,6 +52,7 @@ class TransferRequest(_Message):
     asset: str
     amount: str = Field(pattern=r"^[1-9][0-9]{0,77}$")
     destination: str = Field(pattern=r"^0x[0-9a-f]{40}$")
+    expires_at: int = Field(ge=0, le=EXPIRES_AT_MAX)
     approvals: tuple[RoleSignature, ...]
 
     @field_validator("amount")
@@ -58,10 +64,11 @@ class TransferRequest(_Message):
 
     @property
     def text(self) -> str:
-        """What approvers sign: everything that the custodian will do, and that it does it once."""
+        """What approvers sign: all that the custodian will do, that it does it once, and when."""
+        before = datetime.fromtimestamp(self.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return (
             f"Move {self.amount} base units of {self.asset} on {self.network} out of {self.wallet}"
-            f" to {self.destination}, once, as {self.client_id}."
+            f" to {self.destination}, once, as {self.client_id}, signed before {before}."
         )
 
 
@@ -78,6 +85,7 @@ class Transfer(_Message):
     asset: str
     amount: str
     destination: str
+    expires_at: int
     state: TransferState
     waits_for: str = ""
     release_at: float
@@ -100,7 +108,7 @@ class Condition(_Message):
 
 
 class Statement(_Message):
-    """Every transfer that has ended, in the order in which they were signed; of the moment ``at``.
+    """Every transfer that was signed and has ended, in the order of signing, at the moment ``at``.
 
     Unix seconds.
     """

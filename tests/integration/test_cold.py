@@ -13,7 +13,6 @@ import pytest
 
 from seawall.errors import UsageError
 from seawall.ethereum.keys import address_of_private_key, keccak256, sign_locally, to_bytes
-from seawall.formats.custody import Transfer
 from seawall.formats.journal import chain_breaks
 from seawall.scorecard.outcome import Outcome
 from tests.integration.test_reconcile import reconciled
@@ -381,22 +380,6 @@ async def test_what_differs_is_held_and_is_no_money_from_outside(
     assert {each.difference for each in explained.wallets} == {0}
 
 
-@pytest.mark.nightly  # what differs stays
-async def test_a_custodian_that_says_it_has_moved_and_has_not_is_held(bench: CustodyVenue) -> None:
-    identity = await bench.asked()
-    await bench.turn()
-
-    async def lies(wanted: Any) -> Transfer:
-        fields = wanted.model_dump(exclude={"approvals"})
-        return Transfer(**fields, state="moved", release_at=0, tx_hash="0x01", block_number=1)
-
-    object.__setattr__(bench.cold.custodian, "find", lies)
-    await bench.turn()
-    [row] = await bench.rows()
-    assert (row["id"], row["state"]) == (identity, "held")
-    assert "the chain has no such event" in row["reason"]
-
-
 @pytest.mark.nightly  # what expires stays
 async def test_what_is_refused_is_not_asked_for_again_at_once(bench: CustodyVenue) -> None:
     """The custodian knows other approvers; people must see to that first."""
@@ -404,8 +387,10 @@ async def test_what_is_refused_is_not_asked_for_again_at_once(bench: CustodyVenu
     approvers = bench.counterparty.vault.terms.approvers
     assert isinstance(approvers, dict)
     approvers["treasury-lead"] = "0x" + "11" * 20
-    for _ in range(2):
-        await bench.turn()
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.finalize()
+    await bench.turn()
     [row] = await bench.rows()
     assert row["state"] == "refused"
     assert row["reason"].startswith("bad_approval: ")
@@ -436,7 +421,7 @@ async def test_what_the_contract_refuses_is_refused(bench: CustodyVenue) -> None
 async def test_what_is_not_signed_in_time_expires_and_what_is_sent_does_not(
     bench: CustodyVenue,
 ) -> None:
-    """What the custodian does not know, and must not be sent any more, is for people."""
+    """It is asked for again, for the custodian may have it; its refusal ends it."""
     late = "update cold_transfers set expires_at = requested_at where state <> 'expired'"
     await bench.lower()
     await bench.turn()
@@ -455,7 +440,11 @@ async def test_what_is_not_signed_in_time_expires_and_what_is_sent_does_not(
     await bench.venue.owner.execute(late)
     bench.before, bench.dark = (lambda _: None), False
     await bench.turn()
-    assert await bench.states() == ["expired", "held"]
+    assert await bench.states() == ["expired", "sent"]
+    await bench.finalize()
+    await bench.turn()
+    assert await bench.states() == ["expired", "expired"]
+    assert (await bench.rows())[1]["reason"].startswith("approval_expired: ")
     assert bench.counterparty.vault.statement(now_s=0).transfers == ()
 
 

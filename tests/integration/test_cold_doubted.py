@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.custody import Transfer
+from seawall.formats.custody import Refusal, Transfer
 from tests.integration.test_cold import blocked_by
 from tests.testing.anvil import mined
 from tests.testing.custody_harness import LACKING, RESERVE, CustodyVenue, custody_bench
@@ -105,6 +105,55 @@ async def test_without_another_endpoints_word_it_waits(bench: CustodyVenue) -> N
     assert await bench.states() == ["held"]
 
 
+@pytest.mark.nightly  # what has failed and has not stays
+async def test_a_custodian_that_says_it_has_moved_and_has_not_is_held(bench: CustodyVenue) -> None:
+    identity = await bench.asked()
+    await bench.turn()
+    _says(bench, state="moved", tx_hash="0x01", block_number=1)
+    await bench.turn()
+    [row] = await bench.rows()
+    assert (row["id"], row["state"]) == (identity, "held")
+    assert "the chain has no such event" in row["reason"]
+
+
+async def _refuses_what_it_moves(bench: CustodyVenue) -> None:
+    """The custodian moves what it is asked for, forgets it, and refuses it under other terms."""
+    await bench.asked()
+    await bench.turn()
+    await bench.counterparty.turn("aster")
+
+    async def refuses(_: Any) -> Refusal:
+        return Refusal(code="bad_approval", reason="these are not its approvers")
+
+    async def forgot(_: Any) -> Refusal:
+        return Refusal(code="not_found", reason="it was never asked for")
+
+    object.__setattr__(bench.cold.custodian, "ask", refuses)
+    object.__setattr__(bench.cold.custodian, "find", forgot)
+
+
+async def test_a_refusal_does_not_end_what_has_moved_and_is_not_final(bench: CustodyVenue) -> None:
+    """Its transaction is mined, and the final block is older."""
+    await _refuses_what_it_moves(bench)
+    for _ in range(2):
+        await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.finalize()
+    await bench.turn()
+    assert await bench.states() == ["arrived"]
+    assert set((await bench.compared()).differences.values()) == {0}
+
+
+async def test_a_refusal_does_not_end_what_one_endpoint_lacks(bench: CustodyVenue) -> None:
+    """Its index has a gap for ever; the other endpoint has the event."""
+    async with _endpoints(bench, times=1_000, others=1):
+        await _refuses_what_it_moves(bench)
+        for _ in range(2):
+            await bench.finalize()
+            await bench.turn()
+        assert await bench.states() == ["arrived"]
+
+
 @pytest.mark.parametrize("named", ["none", "no transaction", "another transaction"])
 async def test_a_custodian_that_says_it_has_failed_and_has_not_is_held(
     bench: CustodyVenue, named: str
@@ -160,7 +209,12 @@ async def test_what_a_restored_ledger_has_forgotten_and_has_moved_is_held(
     assert bench.heard.count("POST /v1/transfers") == 1
 
 
-async def test_what_the_custodian_has_does_not_expire(bench: CustodyVenue) -> None:
+@pytest.mark.parametrize(
+    ("state", "ended"), [("accepted", "held"), ("sent", "held"), ("expired", "expired")]
+)
+async def test_what_the_custodian_has_does_not_expire(
+    bench: CustodyVenue, state: str, ended: str
+) -> None:
     """It has not moved yet, and a restored ledger has forgotten that it was sent."""
     await bench.asked()
     await bench.turn()
@@ -170,8 +224,45 @@ async def test_what_the_custodian_has_does_not_expire(bench: CustodyVenue) -> No
     bench.dark = True
     await bench.turn()
     assert (await bench.states(), blocked_by()) == (["approved"], ["silent"])
-    bench.dark = False
+    _says(bench, state=state)
+    await bench.turn()
+    await bench.finalize()
     await bench.turn()
     [row] = await bench.rows()
-    assert row["state"] == "held"
-    assert "the custodian has it" in row["reason"]
+    assert row["state"] == ended
+    assert ("the custodian has it" in row["reason"]) is (ended == "held")
+
+
+async def test_what_waits_at_the_custodian_until_it_expires_is_expired(bench: CustodyVenue) -> None:
+    """It says so, and the chain shows nothing of it."""
+    await bench.asked()
+    await bench.turn()
+    bench.become("paused", "an audit")
+    bench.expire()
+    await bench.custodian_turn()
+    bench.become("normal")
+    await bench.custodian_turn()
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.finalize()
+    await bench.turn()
+    [row] = await bench.rows()
+    assert (row["state"], row["reason"]) == (
+        "expired",
+        "approval_expired: it had it, and did not sign it in time",
+    )
+    assert await bench.rpc.balance(bench.config.holder_of(bench.venue.policy, RESERVE)) < LACKING
+
+
+async def test_what_was_signed_before_it_expired_arrives(bench: CustodyVenue) -> None:
+    """Also when a custodian has forgotten that and refuses it as expired: the chain decides."""
+    await bench.asked()
+    await bench.turn()
+    await bench.counterparty.turn("aster")
+    bench.expire()
+    _says(bench, state="expired")
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.finalize()
+    await bench.turn()
+    assert await bench.states() == ["arrived"]

@@ -44,6 +44,8 @@ RESERVE = HOT
 """What the contract of the cold wallet pays; any address will do."""
 STRANGER = f"0x{0xBAD:040x}"
 HOUR_S = 3_600.0
+EXPIRES_AT = 4_000_000_000
+"""Of what is asked for without another: processes go by the real clock."""
 
 
 @dataclass(kw_only=True)
@@ -119,6 +121,7 @@ class Custody:
             "asset": asset,
             "amount": str(amount),
             "destination": RESERVE,
+            "expires_at": EXPIRES_AT,
             "approvals": (),
         }
         wanted = TransferRequest.model_validate(fields | changes)
@@ -268,6 +271,53 @@ async def test_what_is_stopped_while_it_looks_at_the_chain_is_not_signed(custody
     await custody.custodian.turn("aster")
     assert custody.state(identity) == "accepted"
     assert await custody.bench.rpc.balance(RESERVE) == 0
+
+
+async def test_what_expires_while_it_looks_at_the_chain_is_not_signed(custody: Custody) -> None:
+    """Nor what has waited for the end of its delay, or of an audit, until then."""
+    until = 2 * int(HOUR_S)
+    identity = custody.ask(expires_at=until)
+    custody.now_s += HOUR_S
+    head = custody.bench.rpc.head
+
+    async def slow(tag: str = "latest") -> Any:
+        custody.now_s = until
+        return await head(tag)
+
+    custody.bench.rpc.head = slow  # type: ignore[method-assign]
+    await custody.custodian.turn("aster")
+    assert custody.state(identity) == "accepted"
+    custody.restart()
+    await custody.custodian.turn("aster")
+    assert custody.state(identity) == "expired"
+    custody.now_s = HOUR_S
+    await custody.custodian.turn("aster")
+    assert custody.state(identity) == "expired"
+    assert await custody.bench.rpc.balance(RESERVE) == 0
+
+
+async def test_what_a_lost_file_has_moved_has_not_expired(custody: Custody) -> None:
+    """The chain says so, when the file that was restored is asked for it late."""
+    until = 2 * int(HOUR_S)
+    body = custody.request("AST", 500, expires_at=until).model_dump_json()
+    assert custody.says("POST", "/v1/transfers", body)[0] == 201
+    custody.custodian.vault.close()
+    backup = custody.path.read_bytes()
+    custody.start()
+    custody.now_s = HOUR_S
+    await custody.custodian.turn("aster")
+    custody.custodian.vault.close()
+    custody.path.write_bytes(backup)
+    for beside in custody.path.parent.glob(f"{custody.path.name}-*"):
+        beside.unlink()
+    custody.start()
+    custody.now_s = until
+    await custody.custodian.turn("aster")
+    await custody.mined()
+    await custody.custodian.turn("aster")
+    [line] = custody.says("GET", "/v1/statement")[1]["transfers"]
+    assert line["state"] == "moved"
+    assert await custody.bench.rpc.balance(RESERVE) == 500
 
 
 async def test_a_transfer_that_the_contract_refuses_has_failed_and_the_next_one_moves(

@@ -26,7 +26,7 @@ from seawall.ethereum.keys import (
     sign_locally,
 )
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.custody import Condition
+from seawall.formats.custody import EXPIRES_AT_MAX, Condition
 from seawall.formats.deployment import Network, RpcEndpoints
 from seawall.formats.venue_config import VenueConfig
 from tests.testing.approvers import approver_keys
@@ -115,6 +115,10 @@ class CustodyVenue:
     async def finalize(self) -> None:
         """Let everything that was sent become final."""
         await self.rpc.call("anvil_mine", hex(8))
+
+    def expire(self) -> None:
+        """By the clock of the custodian, every approval has ended."""
+        object.__setattr__(self.counterparty, "clock", lambda: float(EXPIRES_AT_MAX))
 
     def become(self, state: str, reason: str = "") -> None:
         """The custodian's own people say how it is."""

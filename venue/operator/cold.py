@@ -116,5 +116,6 @@ def _text(row: Mapping[str, Any]) -> str:
         asset=row["asset"],
         amount=row["amount"],
         destination=row["destination"],
+        expires_at=int(row["expires_at"].timestamp()),
         approvals=(),
     ).text

@@ -24,12 +24,12 @@ from seawall.controls.sizing import from_cold
 from seawall.errors import InternalError, ServiceError
 from seawall.ethereum import values
 from seawall.formats.custody import ENDED, Refusal, RoleSignature, Transfer, TransferRequest
-from venue.contracts.calls import NATIVE, Item, paid_filter, read_events
 from venue.crash_points import committing, crash_point
 from venue.ledger.chart import ColdRoute, cold_routes
 from venue.ledger.journal import append
 from venue.treasury import metrics
-from venue.treasury.custodian import ID_REUSED, NEVER, Custodian
+from venue.treasury.custodian import EXPIRED, ID_REUSED, NEVER, Custodian
+from venue.treasury.movements import Moved, Movements
 from venue.treasury.topups import LEASE_AGE_MS, WRITER, Health
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 Why: TypeAlias = Literal["window", "incident", "paused", "silent", "venue"]
 """What keeps a transfer from going on; the last is a health check of the venue's own."""
-BLOCKS_AT_ONCE = 1_000
-"""Blocks of whose events a node is asked at once."""
 _OPEN = """
     select *, expires_at <= clock_timestamp() as expired from cold_transfers
     where network = $1 and state in ('requested', 'approved', 'sent', 'held')"""
@@ -66,7 +64,7 @@ _REQUEST = """
     insert into cold_transfers (id, network, asset, from_wallet, to_wallet, destination, amount,
                                 needed, since_block, justification, expires_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-            clock_timestamp() + $11 * interval '1 ms')"""
+            date_trunc('second', clock_timestamp() + $11 * interval '1 ms'))"""
 _RECORD_SENT = """
     update cold_transfers set state = 'sent' where id = $1 and state = 'approved'
     returning true"""
@@ -98,15 +96,6 @@ _ENTRIES = 2
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Moved:
-    """What a final block shows under the id of a transfer."""
-
-    tx_hash: str
-    block_number: int
-    item: Item
-
-
 @dataclass(kw_only=True)
 class ColdTransfers:
     """Cold transfers of one venue; ``rpcs`` are by network, ``journal`` is held to write to it.
@@ -122,7 +111,10 @@ class ColdTransfers:
     journal: asyncio.Lock
     clock: Callable[[], float] = time.time
     _blocked: dict[tuple[str, str], tuple[Why, str]] = field(default_factory=dict)
-    _seen: dict[UUID, int] = field(default_factory=dict)
+    _refused: dict[UUID, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.movements = Movements(config=self.config, policy=self.policy)
 
     async def turn(
         self, network: str, deficits: Mapping[BookKey, Mapping[Holding, int] | None]
@@ -173,10 +165,10 @@ class ColdTransfers:
 
         Raises :class:`ServiceError`.
         """
-        moved = await self._moved(row, view)
+        moved = await self.movements.under(row, view)
         if not moved:
             return False
-        differs = self._differs(row, moved)
+        differs = self.movements.differs(row, moved)
         if differs is None and row["state"] != "sent":
             differs = f"it has moved, and is on record as {row['state']}: its sending was lost"
         if differs is None:
@@ -202,87 +194,17 @@ class ColdTransfers:
                 view.finalized
             ):
                 raise ServiceError(f"an endpoint of {row['network']} has another block {number}")
-            self._seen.pop(row["id"], None)
+            self.movements.forget(row["id"])
             if await self._settle(row, each):
                 return []
         return views
-
-    async def _not_paid(self, row: Mapping[str, Any], tx_hash: str | None, view: ChainView) -> bool:
-        """Whether ``tx_hash`` is final in ``view`` and has failed to pay ``row``.
-
-        It was reverted, or the contract says that it could not pay this id.
-
-        Raises :class:`ServiceError`.
-        """
-        try:
-            receipt = await view.receipt(values.word(tx_hash))
-        except ValueError:  # the custodian names none
-            return False
-        if receipt is None:
-            return False
-        await view.confirm(receipt)
-        contract = self.config.holder_of(self.policy, row["from_wallet"])
-        try:
-            events = read_events(receipt.logs, contract=contract)
-        except ValueError as error:
-            raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
-        return not receipt.succeeded or any(of == row["id"] for _, of in events.failed)
 
     async def _unconfirmed(self, row: Mapping[str, Any], error: ServiceError) -> None:
         """It waits until endpoints agree that it has not moved."""
         _log.info("cold transfer %s is not confirmed: %s", row["id"], error)
         await self._note(row, ("venue", "endpoints do not all say that nothing has moved"))
 
-    async def _moved(self, row: Mapping[str, Any], view: ChainView) -> list[_Moved]:
-        """What the cold wallet's contract has paid under the id of ``row``."""
-        contract = self.config.holder_of(self.policy, row["from_wallet"])
-        first = self._seen.get(row["id"], row["since_block"]) + 1
-        hashes: list[str] = []
-        for start in range(first, view.finalized.number + 1, BLOCKS_AT_ONCE):
-            until = min(start + BLOCKS_AT_ONCE - 1, view.finalized.number)
-            wanted = {
-                "address": contract,
-                "fromBlock": hex(start),
-                "toBlock": hex(until),
-                "topics": paid_filter(row["id"]),
-            }
-            hashes += await view.ask(_transactions, "eth_getLogs", wanted)
-        found = []
-        for tx_hash in dict.fromkeys(hashes):
-            receipt = await view.receipt(tx_hash)
-            if receipt is None:
-                raise ServiceError(f"{tx_hash} has events on {row['network']}, and no receipt")
-            await view.confirm(receipt)
-            try:
-                events = read_events(receipt.logs, contract=contract)
-            except ValueError as error:
-                raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
-            found += [
-                _Moved(tx_hash=tx_hash, block_number=receipt.block_number, item=item)
-                for item in events.paid.values()
-                if item.id == row["id"]
-            ]
-        if not found:
-            self._seen[row["id"]] = max(view.finalized.number, row["since_block"])
-        return found
-
-    def _differs(self, row: Mapping[str, Any], moved: list[_Moved]) -> str | None:
-        """How ``moved`` differs from what was asked for; None if it does not."""
-        if len(moved) > 1:
-            return f"it was moved {len(moved)} times: {', '.join(each.tx_hash for each in moved)}"
-        native = self.policy.networks[row["network"]].native
-        tokens = self.config.networks[row["network"]].tokens
-        token = NATIVE if row["asset"] == native else tokens[row["asset"]].lower()
-        item = moved[0].item
-        asked = (row["destination"], token, int(row["amount"]))
-        if (item.to, item.token, item.amount) == asked:
-            return None
-        return (
-            f"{item.amount} base units of {item.token} went to {item.to}, and asked for were"
-            f" {asked[2]} of {asked[1]} to {asked[0]}"
-        )
-
-    async def _arrive(self, row: Mapping[str, Any], moved: _Moved) -> None:
+    async def _arrive(self, row: Mapping[str, Any], moved: Moved) -> None:
         bucket = self.policy.wallets[row["from_wallet"]].bucket
         async with committing(self.pool, "post a cold transfer") as connection:
             done = await connection.fetchrow(
@@ -371,7 +293,7 @@ class ColdTransfers:
                 justification=why,
                 body={"transfer": str(row["id"])},
             )
-        await self._ask(row)
+        await self._ask(row, view)
 
     async def _expire(self, row: Mapping[str, Any], view: ChainView) -> None:
         """End what was not sent in time, when neither chain nor custodian know it.
@@ -389,7 +311,7 @@ class ColdTransfers:
         except ServiceError as error:
             await self._note(row, ("silent", str(error)))
             return
-        if isinstance(told, Transfer):
+        if isinstance(told, Transfer) and told.state != "expired":
             why = f"its approval has expired, it was {row['state']}, and the custodian has it"
             await self._end(row, "held", why)
             return
@@ -413,11 +335,16 @@ class ColdTransfers:
             await self._note(row, ("silent", str(error)))
             return
         if isinstance(told, Refusal):
-            await self._ask_again(row, obstacle)
+            await self._ask_again(row, obstacle, view)
             return
         await self._heard(row, told, view)
 
     async def _heard(self, row: Mapping[str, Any], told: Transfer, view: ChainView) -> None:
+        if told.state == "expired":
+            await self._refuse(
+                row, Refusal(code=EXPIRED, reason="it had it, and did not sign it in time"), view
+            )
+            return
         number = told.block_number
         if told.state not in ENDED or number is None or number > view.finalized.number:
             blocked = await self._condition() if told.state in ("accepted", "signed") else None
@@ -426,7 +353,7 @@ class ColdTransfers:
         try:
             views = await self._unmoved(row, view)
             lies = told.state == "moved" or not all(
-                [await self._not_paid(row, told.tx_hash, each) for each in views]
+                [await self.movements.not_paid(row, told.tx_hash, each) for each in views]
             )
         except ServiceError as error:
             await self._unconfirmed(row, error)
@@ -444,22 +371,16 @@ class ColdTransfers:
         )
         await self._end(row, "held", why)
 
-    async def _ask_again(self, row: Mapping[str, Any], obstacle: tuple[Why, str] | None) -> None:
+    async def _ask_again(
+        self, row: Mapping[str, Any], obstacle: tuple[Why, str] | None, view: ChainView
+    ) -> None:
         """The custodian has not heard of it: this process, or its request, was lost on the way."""
-        expired = await self.pool.fetchval(
-            "select expires_at <= clock_timestamp() from cold_transfers where id = $1", row["id"]
-        )
-        if expired:
-            # Whether a request of before still reaches the custodian, nobody can say.
-            why = "the custodian does not know it, and its approval has expired"
-            await self._end(row, "held", why)
-            return
         if obstacle is not None:
             await self._note(row, obstacle)
             return
-        await self._ask(row)
+        await self._ask(row, view)
 
-    async def _ask(self, row: Mapping[str, Any]) -> None:
+    async def _ask(self, row: Mapping[str, Any], view: ChainView) -> None:
         """Ask the custodian for it, once or again: its id is good for one transfer."""
         signatures = tuple(
             RoleSignature(role=each["role"], signature="0x" + bytes(each["signature"]).hex())
@@ -474,20 +395,42 @@ class ColdTransfers:
             return
         crash_point("ask the custodian", "after")
         if isinstance(told, Transfer):
+            self._refused.pop(row["id"], None)
             await self._note(row, None)
         elif told.code in NEVER:
-            await self._end(row, "refused", f"{told.code}: {told.reason}")
+            await self._refuse(row, told, view)
         elif told.code == ID_REUSED:
             await self._end(row, "held", f"{told.code}: {told.reason}")
         else:
             await self._note(row, ("incident", told.reason))
+
+    async def _refuse(self, row: Mapping[str, Any], told: Refusal, view: ChainView) -> None:
+        """End what the custodian says it will never do, unless it has done it before it said so.
+
+        What was mined by then must be final first, and all endpoints must show nothing of it.
+        """
+        why = f"{told.code}: {told.reason}"
+        try:
+            if row["id"] not in self._refused:
+                self._refused[row["id"]] = (await self.rpcs[row["network"]].head()).number
+            if view.finalized.number < self._refused[row["id"]]:
+                await self._note(
+                    row, ("venue", f"it is refused, and the blocks of then are not final: {why}")
+                )
+                return
+            if not await self._unmoved(row, view):
+                return
+        except ServiceError as error:
+            await self._unconfirmed(row, error)
+            return
+        await self._end(row, "expired" if told.code == EXPIRED else "refused", why)
 
     async def _end(
         self,
         row: Mapping[str, Any],
         state: Literal["refused", "expired", "held"],
         why: str,
-        moved: _Moved | None = None,
+        moved: Moved | None = None,
     ) -> None:
         """End it with its reason in the journal; of one that is held people say the rest."""
         async with self._on_record("end a cold transfer") as connection:
@@ -504,6 +447,7 @@ class ColdTransfers:
                 justification=why,
                 body={"transfer": str(row["id"])},
             )
+        self._refused.pop(row["id"], None)
         self._unblock(row["network"], row["asset"])
         level = logging.ERROR if state == "held" else logging.WARNING
         _log.log(level, "cold transfer %s is %s: %s", row["id"], state, why)
@@ -581,14 +525,6 @@ def _request(row: Mapping[str, Any]) -> TransferRequest:
         asset=row["asset"],
         amount=str(row["amount"]),
         destination=row["destination"],
+        expires_at=int(row["expires_at"].timestamp()),
         approvals=(),
     )
-
-
-def _transactions(logs: Any) -> list[str]:
-    """The transactions of events. Raises ValueError."""
-    if not isinstance(logs, list) or not all(isinstance(log, dict) for log in logs):
-        raise ValueError(f"{logs!r} are no events")
-    if any(log.get("removed") for log in logs):
-        raise ValueError("an event that a reorganisation removed")
-    return [values.word(log.get("transactionHash")) for log in logs]

@@ -19,6 +19,7 @@ from seawall.conventions.signing import authorization
 from seawall.errors import ServiceError
 from seawall.formats.custody import Condition, Refusal, Transfer, TransferRequest
 
+EXPIRED = "approval_expired"
 NEVER: Mapping[str, int] = {
     "unknown_wallet": 422,
     "unknown_asset": 422,
@@ -26,12 +27,13 @@ NEVER: Mapping[str, int] = {
     "destination_not_allowed": 403,
     "bad_approval": 403,
     "too_few_approvals": 403,
+    EXPIRED: 403,
 }
 """Refusals that the same request would meet again, with their status."""
 ID_REUSED = "id_reused"
 _OF_ASKING = {**NEVER, "incident": 503, ID_REUSED: 409}
 _OF_LOOKING = {"not_found": 404}
-_NAMED = ("client_id", "network", "wallet", "asset", "amount", "destination")
+_NAMED = ("client_id", "network", "wallet", "asset", "amount", "destination", "expires_at")
 _Message = TypeVar("_Message", bound=BaseModel)
 
 

@@ -25,6 +25,7 @@ from seawall.formats.custody import Condition, RoleSignature, TransferRequest
 KEYS = {role: keccak256(role.encode()) for role in ("lead", "ops", "commander")}
 COLD, RESERVE, STRANGER = (f"0x{number:040x}" for number in (1, 2, 3))
 NOON_S = 43_200.0
+EXPIRES_AT = 2 * 86_400
 TERMS = Terms(
     wallets={
         "cold": ColdWallet(
@@ -61,6 +62,7 @@ def request(*roles: str, forged: bool = False, **changes: Any) -> TransferReques
         "asset": "AST",
         "amount": "5",
         "destination": RESERVE,
+        "expires_at": EXPIRES_AT,
         "approvals": (),
     }
     before = TransferRequest(**fields)
@@ -101,6 +103,10 @@ def test_a_request_is_taken_once_and_its_id_is_good_for_nothing_else(vault: Vaul
         pytest.param(request(wallet="warm"), 422, "unknown_wallet", id="no wallet"),
         pytest.param(request(network="birch"), 422, "unknown_wallet", id="another network"),
         pytest.param(request(asset="BIR"), 422, "unknown_asset", id="another asset"),
+        pytest.param(request(expires_at=int(NOON_S)), 403, "approval_expired", id="expired"),
+        pytest.param(
+            request(expires_at=EXPIRES_AT + 1, forged=True), 403, "bad_approval", id="made to last"
+        ),
         pytest.param(request("lead"), 403, "too_few_approvals", id="one approver"),
         pytest.param(request("lead", "lead"), 403, "too_few_approvals", id="one twice"),
         pytest.param(request(amount="6", forged=True), 403, "bad_approval", id="another amount"),
@@ -197,6 +203,33 @@ def test_paused_it_takes_requests_and_signs_none_and_in_an_incident_it_takes_non
     assert vault.due("aster", NOON_S + 600) is None
     vault.become(Condition(state="normal"))
     assert vault.due("aster", NOON_S + 600) is not None
+
+
+def test_what_waits_is_not_signed_when_its_approval_has_ended(vault: Vault, path: Path) -> None:
+    """Whatever it waited for; and what has expired once stays so, whatever a clock says."""
+    until = int(NOON_S) + 700
+    vault.take(request(expires_at=until), now_s=NOON_S)
+    assert vault.due("aster", until - 1) is not None
+    assert vault.expired("aster", until - 1) == []
+    assert vault.due("aster", until) is None
+    assert shown(vault, until) == "nothing: its approval has expired"
+    vault.become(Condition(state="paused", reason="an audit"))
+    [late] = vault.expired("aster", until)
+    assert vault.expired("birch", until) == []
+    vault.note(late, "expired")
+    vault.become(Condition(state="normal"))
+    vault.close()
+    again = Vault(path, TERMS)
+    assert again.due("aster", until - 1) is None
+    assert again.take(request(expires_at=until), now_s=until - 1)[0].state == "expired"
+    assert again.statement(now_s=until).transfers == ()
+    again.close()
+
+
+def test_approvers_sign_until_when_it_may_be_signed() -> None:
+    assert request().text.endswith(f"as {UUID(int=7)}, signed before 1970-01-03T00:00:00Z.")
+    with pytest.raises(ValueError, match="less than or equal to 253402300799"):
+        request(expires_at=253_402_300_800)
 
 
 def test_a_transfer_of_another_network_is_not_due_on_this_one(path: Path) -> None:

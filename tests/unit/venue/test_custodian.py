@@ -22,6 +22,7 @@ WANTED = TransferRequest(
     asset="AST",
     amount="5",
     destination="0x" + "d0" * 20,
+    expires_at=1,
     approvals=(),
 )
 TAKEN = {
@@ -63,7 +64,13 @@ async def test_a_transfer_that_it_has_taken_is_an_answer(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(403, "bad_approval"), (422, "unknown_wallet"), (409, "id_reused"), (503, "incident")],
+    [
+        (403, "bad_approval"),
+        (403, "approval_expired"),
+        (422, "unknown_wallet"),
+        (409, "id_reused"),
+        (503, "incident"),
+    ],
 )
 async def test_a_refusal_is_an_answer_if_its_status_fits(status: int, code: str) -> None:
     document = {"code": code, "reason": "so it is"}
@@ -93,6 +100,7 @@ async def test_that_it_knows_nothing_of_it_is_an_answer_to_a_look_alone() -> Non
         {"asset": "USDX"},
         {"network": "birch"},
         {"wallet": "other"},
+        {"expires_at": 2},
         {"state": "lost"},
         {"more": 1},
     ],
