@@ -44,6 +44,8 @@ OWNERS: Mapping[str, str] = {
     metrics.RAIL_DOUBT_AGE: components.RAILS_PROCESS,
     metrics.RAIL_QUEUE_AGE: components.RAILS_PROCESS,
     metrics.RAIL_UNEXPLAINED: components.RAILS_PROCESS,
+    metrics.RAIL_SETTLE_AGE: components.RAILS_PROCESS,
+    metrics.RAIL_SHORTENED: components.RAILS_PROCESS,
     metrics.RAIL_NO_FUNDS: components.RAILS_PROCESS,
     metrics.RAIL_FAILURES: components.RAILS_PROCESS,
 }

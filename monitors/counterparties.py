@@ -16,6 +16,11 @@ def of_rails(policy: Policy) -> list[Alert]:
         return []
     doubt_s = number(Fraction(policy.targets.rail_failover_max, 1_000))
     waits_s = number(Fraction(policy.targets.small_withdrawal_within, 1_000))
+    unsettled = " or ".join(
+        f'max by (rail, side) ({metrics.RAIL_SETTLE_AGE}{{rail="{name}"}})'
+        f" > {number(Fraction(rail.settles_within, 1_000))}"
+        for name, rail in policy.paying_rails().items()
+    )
     failures = grown(metrics.RAIL_FAILURES, window_ms=policy.caps.signer.window)
     return [
         for_owners(
@@ -61,6 +66,32 @@ def of_rails(policy: Policy) -> list[Alert]:
             expression=f"sum by (rail) ({failures}) > 0",
             summary="Paying over {{ $labels.rail }} ends with an error again and again",
             customer_impact="Withdrawals over this rail wait.",
+            runbook="rails.md",
+        ),
+        for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_UNSETTLED,
+            expression=unsettled,
+            summary=(
+                "The {{ $labels.side }} provider of {{ $labels.rail }} has accepted a payout"
+                " {{ $value | humanizeDuration }} ago, and has neither settled nor returned it"
+            ),
+            customer_impact="A customer waits for money that the provider says it has sent.",
+            runbook="rails.md",
+            severity="warning",
+        ),
+        for_owners(
+            policy,
+            name=metrics.ALERT_RAIL_SHORTENED,
+            expression=f"max by (rail, side) ({metrics.RAIL_SHORTENED}) > 0",
+            summary=(
+                "The statement of the {{ $labels.side }} provider of {{ $labels.rail }} lacks what"
+                " it said before"
+            ),
+            customer_impact=(
+                "Nothing more is asked of that provider; withdrawals that it may have wait, and if"
+                " the other one does not pay, all of them wait."
+            ),
             runbook="rails.md",
         ),
         for_owners(

@@ -288,6 +288,18 @@ def _rails(policy: Policy) -> list[Case]:
                 "a provider has paid what nobody asked for, then people have settled it",
             ),
             (
+                metrics.ALERT_RAIL_UNSETTLED,
+                metrics.RAIL_SETTLE_AGE,
+                _ceiling(Fraction(policy.rails[rail].settles_within, 1_000)) + 1,
+                "a payout is accepted and stays so, then is settled",
+            ),
+            (
+                metrics.ALERT_RAIL_SHORTENED,
+                metrics.RAIL_SHORTENED,
+                1,
+                "a provider has lost lines of its statement, then has them again",
+            ),
+            (
                 metrics.ALERT_RAIL_NO_FUNDS,
                 metrics.RAIL_NO_FUNDS,
                 1,

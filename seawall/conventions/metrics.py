@@ -86,6 +86,11 @@ RAIL_QUEUE_AGE = "seawall_rail_queue_age_seconds"
 RAIL_DOUBT_AGE = "seawall_rail_doubt_age_seconds"
 # gauge; rails; labels rail, side: what a provider says and nothing on record explains
 RAIL_UNEXPLAINED = "seawall_rail_unexplained"
+# gauge; rails; labels rail, side: age of the oldest instruction that its provider has accepted, and
+# neither settled nor returned
+RAIL_SETTLE_AGE = "seawall_rail_settle_age_seconds"
+# gauge; rails; labels rail, side: 1 while a provider's statement lacks what was read in it before
+RAIL_SHORTENED = "seawall_rail_statement_shortened"
 # gauge; rails; labels rail, side: instructions that a provider has refused for want of money
 RAIL_NO_FUNDS = "seawall_rail_no_funds"
 # gauge; rails; labels rail, side, asset: what may still be instructed there
@@ -113,6 +118,8 @@ ALERT_RAIL_IN_DOUBT = "SeawallRailInDoubt"
 ALERT_RAIL_QUEUE = "SeawallRailQueue"
 ALERT_RAIL_UNEXPLAINED = "SeawallRailUnexplained"
 ALERT_RAIL_FAILED = "SeawallRailFailed"
+ALERT_RAIL_UNSETTLED = "SeawallRailUnsettled"
+ALERT_RAIL_SHORTENED = "SeawallRailStatementShortened"
 ALERT_RAIL_NO_FUNDS = "SeawallRailNoFunds"
 ALERT_WAL_BEHIND = "SeawallWalBehind"
 ALERT_HOT_EXCESS = "SeawallHotExcess"

@@ -128,7 +128,8 @@ class Rail(Section):
 
     ``funding``: what the venue keeps at each of the two providers, in whole units by asset; these
     assets it pays over them. ``payout_value_max``: the largest payout that they take, in the unit
-    of account.
+    of account. ``settles_within``: what was accepted is settled or returned by then, bank holidays
+    included.
     """
 
     kind: RailKind
@@ -140,6 +141,7 @@ class Rail(Section):
     credit_line: Amount
     funding: dict[Name, Amount] = Field(default_factory=dict)
     payout_value_max: Amount = Decimal(0)
+    settles_within: DurationMs = Field(default=0, ge=0)
 
     @property
     def pays(self) -> bool:

@@ -34,6 +34,16 @@ UNEXPLAINED = Gauge(
     "What a provider says and nothing on record explains: lines, and instructions in dispute.",
     ("rail", "side"),
 )
+SETTLE_AGE = Gauge(
+    metrics.RAIL_SETTLE_AGE,
+    "Age of the oldest instruction that its provider has accepted and not settled.",
+    ("rail", "side"),
+)
+SHORTENED = Gauge(
+    metrics.RAIL_SHORTENED,
+    "1 while a provider's statement lacks what was read in it before.",
+    ("rail", "side"),
+)
 NO_FUNDS = Gauge(
     metrics.RAIL_NO_FUNDS,
     "Instructions that a provider has refused for want of money, and has not taken since.",
@@ -50,6 +60,10 @@ _STANDING = """
                      from rail_instructions i
                      where (i.rail, i.side, i.state) = (p.rail, p.side, 'recorded')), 0)::float8
                as doubt_s,
+           coalesce((select extract(epoch from clock_timestamp() - i.recorded_at)
+                     from rail_instructions i
+                     where (i.rail, i.side, i.state) = (p.rail, p.side, 'accepted')
+                     order by i.id limit 1), 0)::float8 as settle_s,
            (select count(*) from rail_unexplained l where (l.rail, l.side) = (p.rail, p.side))
            + (select count(*) from rail_instructions i
               where (i.rail, i.side, i.state) = (p.rail, p.side, 'disputed')) as unexplained
@@ -69,6 +83,7 @@ def initialise(rail: str) -> None:
     for side in SIDES:
         IN_FORCE.labels(rail, side)
         NO_FUNDS.labels(rail, side)
+        SHORTENED.labels(rail, side)
         for outcome in ("answered", "silent"):
             REQUESTS.labels(rail, side, outcome)
 
@@ -79,6 +94,7 @@ async def expose(pool: Pool, policy: Policy, rail: str, *, side: str) -> None:
         IN_FORCE.labels(rail, each).set(each == side)
     for row in await pool.fetch(_STANDING, rail):
         DOUBT_AGE.labels(rail, row["side"]).set(row["doubt_s"])
+        SETTLE_AGE.labels(rail, row["side"]).set(row["settle_s"])
         UNEXPLAINED.labels(rail, row["side"]).set(row["unexplained"])
     sizes = guaranteed_sizes(policy, await pool.fetchval(_TIER))
     QUEUE_AGE.labels(rail).set(await pool.fetchval(_QUEUE_S, rail, sizes))

@@ -34,6 +34,10 @@ _OF_SUBMIT: tuple[RefusalCode, ...] = ("id_reused", "cancelled", "insufficient_f
 _Message = TypeVar("_Message", bound=BaseModel)
 
 
+class ShortenedError(ServiceError):
+    """A provider's statement does not go on from what was read in it before."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """The provider of one ``side`` of a rail, at ``url``.

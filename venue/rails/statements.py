@@ -18,11 +18,11 @@ from uuid import UUID
 import asyncpg
 
 from seawall.errors import InternalError
-from seawall.formats.payout_rail import Instruction, Payout, PayoutState, StatementLine
+from seawall.formats.payout_rail import Instruction, Payout, PayoutState, Statement, StatementLine
 from venue.crash_points import committing
 from venue.database import Connection, Pool
 from venue.rails.claims import CHANGE_FUNDS, record
-from venue.rails.provider import Provider
+from venue.rails.provider import Provider, ShortenedError
 
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError, InternalError)
 """What the database, or the records, say to a line that does not fit them."""
@@ -43,6 +43,9 @@ _STEPS: dict[tuple[str, PayoutState], Meaning] = {
 }
 
 _LAST = "select coalesce(max(n), 0) from rail_lines where (rail, side) = ($1, $2)"
+_LAST_LINE = """
+    select n, client_id, state, asset, amount, destination from rail_lines
+    where (rail, side) = ($1, $2) order by n desc limit 1"""
 _HOLD = "select true from rail_providers where (rail, side) = ($1, $2) for no key update"
 _LOCK = """
     select 1 from withdrawals where id = any($1::uuid[]) order by id for no key update"""
@@ -126,6 +129,13 @@ def _same(told: Payout, known: Mapping[str, Any]) -> bool:
     )
 
 
+def _content(told: Payout) -> tuple[Any, ...]:
+    """What a line says, as it is kept."""
+    asked = told.instruction
+    names = (None,) * 3 if asked is None else (asked.asset, int(asked.amount), asked.destination)
+    return (told.client_id, told.state, *names)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statements:
     """The statements of the providers of one rail."""
@@ -135,18 +145,39 @@ class Statements:
     async def read(self, provider: Provider) -> int:
         """Apply what is new in the statement of ``provider``; how many lines that were.
 
+        It must go on from the last line that was read: one that got shorter would give the numbers
+        of what was lost to other lines, which were then never seen.
+
         Raises :class:`ServiceError` if it cannot be read; what was applied before stays.
+        :class:`ShortenedError` if it does not go on.
         """
+        statement = await self.check(provider)
         applied = 0
         while True:
-            after = await self.pool.fetchval(_LAST, provider.rail, provider.side)
-            statement = await provider.statement(after=after)
             lines = statement.lines[:LINES_MAX]
             if lines:
                 await self._apply_all(provider.rail, provider.side, lines)
             applied += len(lines)
             if not statement.more and len(lines) == len(statement.lines):
                 return applied
+            after = await self.pool.fetchval(_LAST, provider.rail, provider.side)
+            statement = await provider.statement(after=after)
+
+    async def check(self, provider: Provider) -> Statement:
+        """What follows the last line that was read in the statement of ``provider``.
+
+        Raises :class:`ServiceError`, and :class:`ShortenedError` if it has that line no longer.
+        """
+        last = await self.pool.fetchrow(_LAST_LINE, provider.rail, provider.side)
+        if last is None:
+            return await provider.statement(after=0)
+        statement = await provider.statement(after=last["n"] - 1)
+        if not statement.lines or _content(statement.lines[0].payout) != tuple(last)[1:]:
+            raise ShortenedError(
+                f"the statement of the {provider.side} provider of {provider.rail} does not go on"
+                f" from line {last['n']}, {last['client_id']} {last['state']}"
+            )
+        return statement.model_copy(update={"lines": statement.lines[1:]})
 
     async def _apply_all(self, rail: str, side: str, lines: tuple[StatementLine, ...]) -> None:
         async with committing(self.pool, "read a statement") as connection:
@@ -208,11 +239,10 @@ class Statements:
         if not fits:
             alive = known is not None and known["state"] in ("recorded", "accepted")
             means = "dispute" if alive else "unexplained"
-        asked = told.instruction
         await connection.execute(
             _KEEP,
             *(rail, side, line.n, told.client_id, withdrawal, attempt, told.state),
-            *((asked.asset, int(asked.amount), asked.destination) if asked else (None,) * 3),
+            *_content(told)[2:],
             *(told.reason, means in ("dispute", "unexplained")),
             datetime.fromtimestamp(line.at, UTC),
         )

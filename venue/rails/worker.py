@@ -22,7 +22,7 @@ from venue.process import now_s, pause
 from venue.rails import metrics
 from venue.rails.claims import RailClaims, Recorded
 from venue.rails.opening import Opening
-from venue.rails.provider import NEVER, Provider
+from venue.rails.provider import NEVER, Provider, ShortenedError
 from venue.rails.routing import Routing
 from venue.rails.statements import Statements
 
@@ -57,6 +57,7 @@ class RailWorker:
     _in_doubt: dict[str, int] = field(default_factory=dict)
     _rests_until_s: dict[str, float] = field(default_factory=dict)
     _lacks: dict[str, dict[str, Instruction]] = field(default_factory=dict)
+    _shortened: set[str] = field(default_factory=set)
     _returns_with: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,7 +88,8 @@ class RailWorker:
             side = self.routing.side
             room = IN_DOUBT_MAX - self._in_doubt[side]
             claimed = 0
-            if self.routing.settled and room > 0 and await self._claims.waiting():
+            whole = side not in self._shortened
+            if self.routing.settled and whole and room > 0 and await self._claims.waiting():
                 claimed = await self._claims.claim(side, limit=room)
             if claimed:
                 self._in_doubt[side] += claimed
@@ -95,12 +97,17 @@ class RailWorker:
             await _rest(self.wake, stop, RAIL_CLAIM_POLL_MS)
 
     async def _instruct_loop(self, provider: Provider, stop: asyncio.Event) -> None:
-        """Ask for each instruction whose fate is not known, round by round."""
+        """Ask for each instruction whose fate is not known, round by round.
+
+        Not of a provider whose statement has got shorter: it may have forgotten that it has paid
+        what it is asked for.
+        """
         side = provider.side
+        await self._look(provider)
         while not stop.is_set():
             recorded = await self._claims.recorded(side, limit=IN_DOUBT_MAX)
             self._in_doubt[side] = len(recorded)
-            due = self._due(recorded)
+            due = [] if side in self._shortened else self._due(recorded)
             if due:
                 told = await asyncio.gather(*(self._instruct(provider, each) for each in due))
                 silent = [each for each in told if isinstance(each, ServiceError)]
@@ -188,6 +195,8 @@ class RailWorker:
             applied = 0
             opened = False
             try:
+                if side in self._shortened:
+                    await self._check(provider)
                 if await self._opening.ask(provider):
                     applied = await self._statements.read(provider)
                     opened = await self._opening.end(provider)
@@ -196,11 +205,36 @@ class RailWorker:
             except ServiceError as error:
                 answered = False
                 _log.warning("%s", error)
+                self._note(provider, error)
             if side == "primary":
                 await self.routing.read(answered=answered, in_doubt=self._in_doubt[side] > 0)
             if applied or opened:
                 self.wake.set()  # what was released may be claimed again
             await _rest(self._said[side], stop, RAIL_STATEMENT_EVERY_MS)
+
+    def _note(self, provider: Provider, error: ServiceError) -> None:
+        """Ask nothing of ``provider`` any more if its statement got shorter."""
+        if isinstance(error, ShortenedError):
+            self._shortened.add(provider.side)
+            metrics.SHORTENED.labels(self.rail, provider.side).set(1)
+
+    async def _look(self, provider: Provider) -> None:
+        """A provider that answers is asked for nothing before its statement is seen to go on."""
+        try:
+            await self._check(provider)
+        except ServiceError as error:
+            self._note(provider, error)
+
+    async def _check(self, provider: Provider) -> None:
+        """Go on with ``provider`` if its statement goes on from what was read in it before.
+
+        Raises :class:`ServiceError`.
+        """
+        await self._statements.check(provider)
+        self._shortened.discard(provider.side)
+        metrics.SHORTENED.labels(self.rail, provider.side).set(0)
+        self._instructed[provider.side].set()
+        self.wake.set()
 
     async def _has_funds(self, primary: Provider) -> bool:
         """Whether the primary has what it lacked when it was left; else it does not come back."""

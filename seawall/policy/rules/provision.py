@@ -105,6 +105,12 @@ def _paid_over(policy: Policy, name: str) -> Iterator[Problem]:
             found=str(rail.payout_value_max),
             remedy=f"write at least {small}, so that every small withdrawal can be paid",
         )
+    if rail.pays and not rail.settles_within:
+        yield Problem(
+            path=f"{path}.settles_within",
+            found="none",
+            remedy="say by when the provider settles or returns what it has accepted",
+        )
 
 
 def _served(policy: Policy) -> Iterator[Problem]:
