@@ -72,7 +72,8 @@ create table lanes (
     signer_region text   not null,
     next_nonce    bigint not null default 0 check (next_nonce >= 0),
     generation    bigint not null default 0,  -- that its contract paid when that was last final
-    primary key (chain_id, address)
+    primary key (chain_id, address),
+    unique (network, wallet, address)
 );
 
 -- Who settles a network, and when it last said so. The others wait; the lanes' epochs fence.
@@ -463,7 +464,8 @@ create table gas_refills (
     justification text not null check (length(justification) > 0),
     slot_id      bigint unique references slots,
     requested_at timestamptz not null default clock_timestamp(),
-    check ((state = 'requested') = (slot_id is null))
+    check ((state = 'requested') = (slot_id is null)),
+    foreign key (network, wallet, address) references lanes (network, wallet, address)
 );
 create unique index gas_refills_one_at_a_time on gas_refills (wallet)
     where state in ('requested', 'slotted');

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from seawall.ethereum.keys import address_of_private_key, keccak256, to_bytes
@@ -122,6 +123,20 @@ async def test_it_pays_what_it_has_and_governance_takes_back_what_is_left(tank: 
     assert not await tank.send(refill(KEY))
 
 
+async def test_a_key_that_is_revoked_gets_nothing_more_and_the_others_go_on(tank: Tank) -> None:
+    """By governance alone, and for good: whoever has stolen it lives on what it has."""
+    revoke = keccak256(b"revoke(address)")[:4] + bytes(12) + bytes.fromhex(KEY[2:])
+    for key in (KEY, OTHER):
+        await tank.holds(key, 0)
+    assert not await tank.send(revoke)
+    assert await tank.refillable(KEY) == TARGET
+    assert await tank.send(revoke, sender=GOVERNOR)
+    assert await tank.refillable(KEY) == 0
+    assert not await tank.send(refill(KEY))
+    assert await tank.send(refill(OTHER))
+    assert await tank.rpc.balance(tank.address) == HELD - TARGET
+
+
 @pytest.fixture
 async def venue(
     database_url: str, tmp_path: Path, start_anvil: Callable[..., str]
@@ -205,9 +220,9 @@ async def test_the_signer_has_keys_refilled_by_the_contract_for_gas_alone(venue:
     site = venue.config.networks["aster"]
     await venue.owner.execute(
         """insert into gas_refills (id, network, wallet, address, state, justification)
-           values (gen_random_uuid(), 'aster', $1, $2, 'requested', 'test')""",
+           select gen_random_uuid(), network, wallet, address, 'requested', 'test' from lanes
+           where wallet = $1""",
         HOT,
-        KEY,
     )
     path = venue.config_path
     wrong = path.read_text(encoding="utf-8").replace(str(site.gas_tank), "0x" + "ee" * 20)
@@ -221,15 +236,40 @@ async def test_the_signer_has_keys_refilled_by_the_contract_for_gas_alone(venue:
 
 async def test_a_refill_is_asked_for_once(founded: Founded) -> None:
     gas = Gas(network="aster", native="AST", tank="0x" + "ee" * 20, minimum_wei=10)
-    due = [Due(wallet=HOT, address=KEY, held_wei=9, amount_wei=11)]
     async with connected(founded.database.treasury) as treasury:
+        key = await treasury.fetchval("select address from lanes where wallet = $1", HOT)
+        due = [Due(wallet=HOT, address=key, held_wei=9, amount_wei=11)]
         await gas.request(treasury, due)
         await gas.request(treasury, due)
         rows = await treasury.fetch("select wallet, address, state, justification from gas_refills")
         kinds = await treasury.fetch("select kind from journal")
-    assert [tuple(row)[:3] for row in rows] == [(HOT, KEY, "requested")]
+    assert [tuple(row)[:3] for row in rows] == [(HOT, key, "requested")]
     assert "has 9 wei for gas, below 10; refilled by 11" in rows[0]["justification"]
     assert [row["kind"] for row in kinds] == ["gas"]
+
+
+@pytest.mark.parametrize(("wallet", "address"), [(HOT, KEY), ("customer-aster-cold", KEY)])
+async def test_only_the_key_of_a_lane_is_refilled(
+    founded: Founded, caplog: pytest.LogCaptureFixture, wallet: str, address: str
+) -> None:
+    """A key that `venue.json` names and no lane has is in the log; the others are asked for."""
+    gas = Gas(network="aster", native="AST", tank="0x" + "ee" * 20, minimum_wei=10)
+    async with connected(founded.database.treasury) as treasury:
+        own = await treasury.fetchval("select address from lanes where wallet = $1", RESERVE)
+        due = [
+            Due(wallet=wallet, address=address, held_wei=9, amount_wei=11),
+            Due(wallet=RESERVE, address=own, held_wei=9, amount_wei=11),
+        ]
+        await gas.request(treasury, due)
+        assert await treasury.fetchval("select array_agg(wallet) from gas_refills") == [RESERVE]
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await treasury.execute(
+                """insert into gas_refills (id, network, wallet, address, state, justification)
+                   values (gen_random_uuid(), 'aster', $1, $2, 'requested', 'test')""",
+                wallet,
+                address,
+            )
+    assert f"no lane of {wallet} has the key {address}" in caplog.text
 
 
 async def test_what_is_not_there_is_not_asked_for(tank: Tank) -> None:

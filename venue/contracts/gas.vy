@@ -75,6 +75,16 @@ def refill(key: address):
 
 
 @external
+def revoke(key: address):
+    """
+    @notice The governance address ends what a key gets, for good: it was stolen, or another one
+        has taken its place. The others go on.
+    """
+    assert msg.sender == governor, "not the governor"
+    self.is_key[key] = False
+
+
+@external
 def close(to: address):
     """
     @notice The governance address takes back what is left, when keys or amounts are to change.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _OPEN = """
     select exists (select 1 from gas_refills
                    where wallet = $1 and state in ('requested', 'slotted'))"""
+_IS_OF_LANE = """
+    select exists (select 1 from lanes where (network, wallet, address) = ($1, $2, $3))"""
 _REQUEST = """
     insert into gas_refills (id, network, wallet, address, state, justification)
     values ($1, $2, $3, $4, 'requested', $5)"""
@@ -101,12 +103,18 @@ class Gas:
     async def request(self, connection: Connection, due: Sequence[Due]) -> None:
         """Ask for each refill, with its reason in the journal, unless one is asked for already.
 
+        Only of keys of lanes: nobody else carries out anything with another one.
+
         Args:
             connection: Not in a transaction.
             due: What is to be refilled.
         """
         for each in due:
             if await connection.fetchval(_OPEN, each.wallet):
+                continue
+            place = (self.network, each.wallet, each.address)
+            if not await connection.fetchval(_IS_OF_LANE, *place):
+                _log.error("no lane of %s has the key %s: it is not refilled", *place[1:])
                 continue
             refill = uuid4()
             why = (
@@ -121,7 +129,5 @@ class Gas:
             }
             async with connection.transaction():
                 await append(connection, writer=WRITER, kind="gas", justification=why, body=body)
-                await connection.execute(
-                    _REQUEST, refill, self.network, each.wallet, each.address, why
-                )
+                await connection.execute(_REQUEST, refill, *place, why)
             _log.info("%s", why)
