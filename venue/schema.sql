@@ -1493,15 +1493,22 @@ grant update (available) on rail_funds to seawall_rails;
 grant update (state, reason, instruction_id) on withdrawals to seawall_rails;
 grant execute on function give_back_held to seawall_rails;
 -- The operator api decides through a function alone, which carries out what a second one confirms.
--- Answers the number of the row, and whether it was that.
-create function decide_over_rail(of_rail text, of_side text, of_id text, what text, who text,
+-- Who says so is whose token was shown: of two names the operator api could make up both.
+-- Answers the number of the row, and whether it has been carried out.
+create function decide_over_rail(of_rail text, of_side text, of_id text, what text, shown text,
                                  why text, out number bigint, out done boolean)
 language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
+    who text;
     waiting bigint;
     held withdrawals;
     told rail_instructions;
 begin
+    select o.name into who from operators o
+    where o.token_sha256 = sha256(convert_to(shown, 'UTF8'));
+    if who is null then
+        raise exception 'nobody has this token';
+    end if;
     -- As who reads the statement does, so that no line comes in between.
     perform 1 from rail_providers p where (p.rail, p.side) = (of_rail, of_side)
     for no key update;

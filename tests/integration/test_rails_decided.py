@@ -16,6 +16,7 @@ from tests.integration.test_rails_disputes import USDX, desk_of
 from tests.testing.books import faults
 from tests.testing.providers import ACCOUNT
 from tests.testing.rails_harness import RailVenue, rail_venue
+from tests.testing.venue_harness import connected
 from venue.operator import access
 from venue.rails.claims import record
 
@@ -29,6 +30,9 @@ _SAID = """
     from rail_lines where (rail, side) = ('fiat', $1)"""
 _BECAME = "update rail_instructions set state = $2 where client_id = $1"
 _DECIDE = "select done from decide_over_rail('fiat', 'primary', $1, 'void', $2, 'it says so')"
+_MADE_UP = """
+    insert into rail_decisions (rail, side, client_id, decision, operator, justification)
+    values ('fiat', 'primary', $1, 'void', 'sam', 'it says so')"""
 _GIVE_BACK = "select give_back_held(array[$1::uuid], array['closed'])"
 _RESTORED = "insert into generations (generation, reason) values (1, 'test')"
 _RELEASE = "update withdrawals set state = 'reserved', instruction_id = null where id = $1"
@@ -197,11 +201,28 @@ async def test_both_who_decide_may_decide_when_it_takes_effect(venue: RailVenue)
         assert await venue.owner.fetchval(_DECIDE, about, "ben") is False
         await venue.owner.execute("update operators set may = '{see}' where name = 'ben'")
         assert (await desk.decide(about, "void", by="sam")).json()["done"] is False
-        for by in ("ann", "ben", "lee"):
+        for by, token in (("ann", "ann"), ("ben", "ben"), ("lee", desk.tokens["lee"])):
             with pytest.raises(asyncpg.RaiseError, match=f"{by} may not decide"):
-                await venue.owner.fetchrow(_DECIDE, about, by)
+                await venue.owner.fetchrow(_DECIDE, about, token)
         assert await venue.states() == {withdrawal: "reserved"}
         assert (await desk.decide(about, "void", by="kim")).json()["done"] is True
+    assert await venue.states() == {withdrawal: "voided"}
+
+
+async def test_the_operator_api_alone_makes_up_no_operator(venue: RailVenue) -> None:
+    """Neither by name nor by what the database has of a token, nor past the function."""
+    [withdrawal] = await venue.asked(USDX)
+    await _says(venue, withdrawal, "accepted", amount=7)
+    about = f"{withdrawal}-1"
+    async with desk_of(venue) as desk, connected(venue.founded.database.operator) as operator:
+        digests = await operator.fetch("select encode(token_sha256, 'hex') as it from operators")
+        for shown in ("kim", "sam", *(row["it"] for row in digests)):
+            with pytest.raises(asyncpg.RaiseError, match="nobody has this token"):
+                await operator.fetchrow(_DECIDE, about, shown)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await operator.execute(_MADE_UP, about)
+        assert await operator.fetchval(_DECIDE, about, desk.tokens["kim"]) is False
+        assert (await desk.decide(about, "void", by="sam")).json()["done"] is True
     assert await venue.states() == {withdrawal: "voided"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 import asyncpg
@@ -48,10 +48,12 @@ class Operator:
     """A person who has shown a token, and what they may do.
 
     ``key`` is the lower-case address of the key with which they sign approvals; None without one.
+    ``token`` is what they have shown.
     """
 
     name: str
     may: frozenset[Right]
+    token: str = field(repr=False)
     key: str | None = None
 
 
@@ -101,10 +103,11 @@ async def identify(pool: Pool, authorization: str) -> Operator | None:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
-    row = await pool.fetchrow(_FIND, _digest(token.strip()))
+    shown = token.strip()
+    row = await pool.fetchrow(_FIND, _digest(shown))
     if row is None:
         return None
-    return Operator(name=row["name"], may=frozenset(row["may"]), key=row["key"])
+    return Operator(name=row["name"], may=frozenset(row["may"]), token=shown, key=row["key"])
 
 
 async def deny(

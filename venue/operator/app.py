@@ -284,7 +284,7 @@ class OperatorApi:
                 connection,
                 About(rail=wanted.rail, side=wanted.side, client_id=wanted.client_id),
                 wanted.decision,
-                operator=operator.name,
+                token=operator.token,
                 justification=wanted.justification,
             )
         return {"decision": number, "done": done}

@@ -80,7 +80,7 @@ async def decide_dispute(
     about: About,
     decision: DisputeDecision,
     *,
-    operator: str,
+    token: str,
     justification: str,
 ) -> tuple[int, bool]:
     """Decide, or confirm what another operator has decided, and carry it out.
@@ -89,7 +89,7 @@ async def decide_dispute(
         connection: As the operator api, in a transaction.
         about: Which id.
         decision: What became of it.
-        operator: Who says so.
+        token: What the operator who says so has shown; the database asks whose it is.
         justification: Why; what the provider's word is, and where it is kept.
 
     Returns:
@@ -103,7 +103,7 @@ async def decide_dispute(
         row = await connection.fetchrow(
             _DECIDE,
             *(about.rail, about.side, about.client_id, decision),
-            *(operator, justification.strip()),
+            *(token, justification.strip()),
         )
     except asyncpg.RaiseError as error:
         raise UsageError(str(error)) from error
