@@ -20,6 +20,10 @@ _WORDS: dict[Function, str] = {
     "withdrawals_large": "Large withdrawals",
     "swaps": "Swaps",
     "transfers_large": "Large transfers between networks",
+    "market_browsing": "Looks at the marketplace",
+    "market_bids": "Listings and bids",
+    "market_settlements": "Settlements between counterparties who are not trusted yet",
+    "market_settlements_trusted": "Settlements",
 }
 
 
@@ -70,6 +74,18 @@ def functions_of_withdrawal(
     ):
         used += ("transfers_large",)
     return used
+
+
+def functions_of_settlement(policy: Policy, *settled_with: int) -> tuple[Function, ...]:
+    """The functions that a settlement between two customers needs.
+
+    ``settled_with`` says of each of them with how many different others it has settled before: both
+    must be trusted. A policy without a marketplace trusts nobody.
+    """
+    market = policy.marketplace
+    if market is not None and min(settled_with) >= market.trusted_after:
+        return ("market_settlements_trusted",)
+    return ("market_settlements",)
 
 
 def guaranteed_sizes(policy: Policy, tier: Tier) -> list[Size]:

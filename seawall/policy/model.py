@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from seawall.policy.custody import Custody
 from seawall.policy.drilling import Drill, GameDay, Probing, RequiredDrill, StopCondition
+from seawall.policy.marketplace import Marketplace
 from seawall.policy.quantities import (
     FROM_DUMP,
     MICRO,
@@ -26,7 +27,16 @@ from seawall.policy.quantities import (
 from seawall.policy.sections import Name, Section, Tier, Url
 
 Function = Literal[
-    "login", "balances", "withdrawals_small", "withdrawals_large", "swaps", "transfers_large"
+    "login",
+    "balances",
+    "withdrawals_small",
+    "withdrawals_large",
+    "swaps",
+    "transfers_large",
+    "market_browsing",
+    "market_bids",
+    "market_settlements",
+    "market_settlements_trusted",
 ]
 IndicatorName = Literal[
     "drawdown_velocity", "queue_age_s", "queue_age_guaranteed_s", "signing_failures"
@@ -425,6 +435,7 @@ class Policy(Section):
     custody: Custody | None = None
     limits: Limits
     swaps: Swaps
+    marketplace: Marketplace | None = None
     indicators: dict[IndicatorName, IndicatorSettings]
     triggers: tuple[Trigger, ...]
     tiers: Tiers

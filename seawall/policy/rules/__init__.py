@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from seawall.policy.rules.caps import caps
 from seawall.policy.rules.custody import custody
 from seawall.policy.rules.drills import drills, readiness, stop_conditions
+from seawall.policy.rules.marketplace import marketplace
 from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
 from seawall.policy.rules.references import references
@@ -39,6 +40,7 @@ def relations_of(policy: Policy) -> list[Problem]:
         *caps(policy),
         *approvals(policy),
         *custody(policy),
+        *marketplace(policy),
         *tiers(policy),
         *drills(policy),
         *stop_conditions(policy),
