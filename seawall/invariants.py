@@ -20,6 +20,8 @@ tests on real parts and game days look at what they have read. Nothing here read
     I13 what approvers have signed is carried out once at most, as they signed it, not before its
         delay and within the cap of its lane; what is posted of it is carried out at finality; once
         all is settled, the other way round as well
+    I14 what is in escrow is what open bids have bid; each bid was taken there once, and left it
+        once if it is not open any more
 """
 
 from __future__ import annotations
@@ -121,6 +123,16 @@ class Execution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bid:
+    """A bid by the venue's records: ``amount`` in base units of an asset on a network."""
+
+    network: str
+    asset: str
+    amount: int
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Books:
     """One moment of a venue and its chain.
 
@@ -142,6 +154,8 @@ class Books:
         below_floor: Claims of a calm tier that left a float below its floor, as sentences.
         floats: By wallet and asset: what the records say that it may still pay, and what is true.
             Only where nothing is under way.
+        escrow: By network and asset: what the ledger owes in escrow, in base units.
+        bids: By id.
         acknowledged: Ids that were answered as accepted.
         late: What is not final although all is healed and its bound has passed.
         settled: Whether nothing is under way: no slot, no open withdrawal.
@@ -162,6 +176,8 @@ class Books:
     claims: Sequence[Claim] = ()
     below_floor: Sequence[str] = ()
     floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
+    escrow: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    bids: Mapping[Hashable, Bid] = field(default_factory=dict)
     acknowledged: Collection[Hashable] = ()
     late: Sequence[str] = ()
     settled: bool = False
@@ -189,6 +205,7 @@ def violations(books: Books) -> list[Violation]:
         ("I12", books.late),
         ("I13", _approved_alone(books)),
         ("I13", _transfers_posted(books)),
+        ("I14", _escrow(books)),
     )
     return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]
 
@@ -281,7 +298,7 @@ def _contiguous(books: Books) -> Iterator[str]:
 
 
 def _resolved_once(books: Books) -> Iterator[str]:
-    kinds = {"post": "resolved", "void": "resolved"}
+    kinds = {"post": "resolved", "void": "resolved", "settle": "ended", "refund": "ended"}
     counts = Counter((kinds.get(each.kind, each.kind), each.of) for each in books.postings)
     for (kind, of), count in counts.items():
         if count > 1 and kind != "fund":
@@ -330,3 +347,21 @@ def _transfers_posted(books: Books) -> Iterator[str]:
     )
     if books.settled:
         yield from (f"approval {each} is carried out, and not posted" for each in done - posted)
+
+
+def _escrow(books: Books) -> Iterator[str]:
+    open_bids: Counter[tuple[str, str]] = Counter()
+    for bid in books.bids.values():
+        if bid.state == "open":
+            open_bids[bid.network, bid.asset] += bid.amount
+    for place in sorted(open_bids.keys() | books.escrow.keys()):
+        owed, (network, asset) = books.escrow.get(place, 0), place
+        if owed != open_bids[place]:
+            bid_for = open_bids[place]
+            yield f"{owed} {asset} of {network} are in escrow, and open bids have {bid_for}"
+    posted = {(each.kind, each.of) for each in books.postings}
+    ends: dict[str, set[str]] = {"open": set(), "settled": {"settle"}, "refunded": {"refund"}}
+    for each, bid in books.bids.items():
+        found = {kind for kind in ("bid", "settle", "refund") if (kind, each) in posted}
+        if books.postings and found != {"bid"} | ends[bid.state]:
+            yield f"bid {each} is {bid.state}, and its postings are {sorted(found)}"

@@ -6,8 +6,8 @@
 -- became true (track_commit_timestamp = on).
 --
 -- Signs: what the venue holds (hot, reserve, cold, at_primary, at_standby) is positive; what it owes (customer, reserved,
--- clearing) is negative. So is what it owes to itself: inventory, with which customers trade, and
--- own, with which they do not, and unidentified, which it owes to senders whom it does not know.
+-- clearing, escrow) is negative. So is what it owes to itself: inventory, with which customers trade,
+-- and own, with which they do not, and unidentified, which it owes to senders whom it does not know.
 -- Every posting sums to zero per asset and network.
 --
 -- The states of a withdrawal and of a slot are drawn in docs/withdrawal-states.md.
@@ -25,12 +25,45 @@ create table accounts (
     asset       text not null,
     kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve',
                                               'cold', 'inventory', 'own', 'unidentified',
-                                              'at_primary', 'at_standby')),
+                                              'at_primary', 'at_standby', 'escrow')),
     customer_id bigint references customers,
+    of_escrow   boolean not null default false,  -- of the bucket that owes what is in escrow
     check ((kind = 'customer') = (customer_id is not null)),
+    -- No withdrawal is reserved in that bucket, paid over a rail or traded from it.
+    check (not of_escrow or kind in ('escrow', 'own', 'hot', 'reserve', 'cold', 'unidentified')),
+    check (kind <> 'escrow' or of_escrow),
     unique nulls not distinct (bucket, network, asset, kind, customer_id)
 );
 create index accounts_by_customer on accounts (customer_id) where customer_id is not null;
+create index accounts_of_escrow on accounts (bucket) where of_escrow;
+create function refuse_half_escrow() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select 1 from (select distinct bucket from added where not of_escrow) plain
+        join accounts a on a.bucket = plain.bucket and a.of_escrow
+    ) or exists (
+        select 1 from (select distinct bucket from added where of_escrow) escrow
+        join accounts a on a.bucket = escrow.bucket and not a.of_escrow
+    ) then
+        raise exception 'all accounts of a bucket are of escrow, or none is';
+    end if;
+    return null;
+end $$;
+create trigger accounts_of_escrow after insert on accounts
+    referencing new table as added for each statement execute function refuse_half_escrow();
+
+-- Wallets of the bucket that owes what is in escrow. None of them has a lane or a float, so no slot
+-- pays out of it, and no withdrawal is in such a slot.
+create table escrow_wallets (
+    wallet text primary key
+);
+create function refuse_escrow_wallet() returns trigger language plpgsql as $$
+begin
+    if exists (select 1 from escrow_wallets e where e.wallet = new.wallet) then
+        raise exception 'nothing is paid out of %: it stands against what is in escrow', new.wallet;
+    end if;
+    return new;
+end $$;
 
 -- What a customer, or the house's inventory, may still spend. It is kept beside the entries so that
 -- a constraint refuses an overdraft.
@@ -75,6 +108,9 @@ create table lanes (
     primary key (chain_id, address),
     unique (network, wallet, address)
 );
+
+create trigger lanes_not_of_escrow before insert or update of wallet on lanes for each row
+    execute function refuse_escrow_wallet();
 
 -- Who settles a network, and when it last said so. The others wait; the lanes' epochs fence.
 create table settler_leases (
@@ -483,6 +519,8 @@ create table floats (
     available numeric(78, 0) not null,
     primary key (wallet, asset)
 );
+create trigger floats_not_of_escrow before insert or update of wallet on floats for each row
+    execute function refuse_escrow_wallet();
 create function refuse_overdraft() returns trigger language plpgsql as $$
 begin
     if new.available < least(old.available, 0)
@@ -531,7 +569,7 @@ create table postings (
     id            bigint generated always as identity primary key,
     kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup',
                                                 'swap', 'surplus', 'identify', 'transfer',
-                                                'sweep', 'cold')),
+                                                'sweep', 'cold', 'bid', 'settle', 'refund')),
     withdrawal_id uuid references withdrawals,
     topup_id      uuid references topups,
     swap_id       uuid references swaps,
@@ -539,6 +577,7 @@ create table postings (
     approval_id   uuid references approvals,
     request_id    uuid,                 -- of a transfer, which is posted under its approval
     cold_id       uuid,                 -- of a cold transfer, which is posted under its approval
+    bid_id        uuid,                 -- of a bid, whose money it takes into escrow or out of it
     at            timestamptz not null default clock_timestamp(),
     check ((kind in ('reserve', 'post', 'void')) = (withdrawal_id is not null)),
     check ((kind in ('topup', 'sweep')) = (topup_id is not null)),
@@ -546,6 +585,10 @@ create table postings (
     check ((kind in ('surplus', 'identify')) = (surplus_id is not null)),
     check ((kind = 'transfer') = (request_id is not null)),
     check ((kind = 'cold') = (cold_id is not null)),
+    check ((kind in ('bid', 'settle', 'refund')) = (bid_id is not null)),
+    check (bid_id is null or approval_id is not null),
+    -- What a withdrawal does stays in its bucket, whoever would approve of anything else.
+    check (withdrawal_id is null or approval_id is null),
     check (request_id is null or request_id = approval_id),
     check (cold_id is null or cold_id = approval_id)
 );
@@ -559,6 +602,8 @@ create unique index postings_approval_once on postings (approval_id)
 create unique index postings_transfer_once on postings (request_id)
     where request_id is not null;
 create unique index postings_cold_once on postings (cold_id) where cold_id is not null;
+create unique index postings_bid_once on postings (bid_id, (kind = 'bid'))
+    where bid_id is not null;   -- taken once, and settled or refunded once
 create unique index postings_surplus_once on postings (surplus_id, kind)
     where kind in ('surplus', 'identify');
 
@@ -573,6 +618,9 @@ create index entries_by_posting on entries (posting_id);
 create index entries_by_account on entries (account_id);
 
 create function entries_balance() returns trigger language plpgsql as $$
+declare
+    crossing boolean;
+    taking boolean;
 begin
     if exists (
         select 1 from added join accounts a on a.id = added.account_id
@@ -580,13 +628,23 @@ begin
     ) then
         raise exception 'a posting does not sum to zero per network and asset';
     end if;
-    if exists (
-        select 1 from added
+    -- What is in escrow, and what stands against it, moves by bids alone: no withdrawal touches the
+    -- bucket, whatever it is of.
+    select bool_or(p.approval_id is null and p.buckets > 1),
+           bool_or(p.bid_id is null and (p.escrow or p.of_escrow and p.withdrawal_id is not null))
+    into crossing, taking
+    from (
+        select p.approval_id, p.bid_id, p.withdrawal_id, count(distinct a.bucket) as buckets,
+               bool_or(a.of_escrow) as of_escrow, bool_or(a.kind = 'escrow') as escrow
+        from added
         join accounts a on a.id = added.account_id
         join postings p on p.id = added.posting_id
-        where p.approval_id is null
-        group by added.posting_id having count(distinct a.bucket) > 1
-    ) then
+        group by p.id
+    ) p;
+    if taking then
+        raise exception 'a posting takes from escrow, or pays a withdrawal out of its bucket';
+    end if;
+    if crossing then
         raise exception 'a posting crosses buckets without an approval';
     end if;
     -- Entries are positive where the venue owes less, or holds more: a bucket that gives away what
@@ -1275,6 +1333,125 @@ create trigger withdrawals_over_rails before update of state on withdrawals for 
     execute function refuse_over_rail();
 -- ------------------------------------------------------------------------------------------- Rails
 
+-- Marketplace -------------------------------------------------------------------------------------
+--
+-- Customers list items and bid for them. What is bid leaves the bidder's balance for escrow at once,
+-- and stays there until the seller settles the bid or it is given back: nothing else moves it.
+--
+--   open -> settled      the seller takes it: the money is the seller's
+--      \---> refunded    its bidder wants it back, or the seller does not want it
+--
+-- A posting of a bid moves the same amount through four accounts, so that each bucket holds what it
+-- owes before and after it: the customer's and the bucket's own where customers are paid, and escrow
+-- and the bucket's own where the bids lie. That own money is what limits how much is in escrow; its
+-- balance is kept beside the entries as a customer's is.
+create table listings (
+    id         uuid   primary key,      -- chosen by the client: a replay returns the first outcome
+    n          bigint generated always as identity unique,  -- newest last
+    seller_id  bigint not null references customers,
+    network    text   not null,
+    asset      text   not null,
+    price      numeric(78, 0) not null check (price > 0),   -- the least that may be bid
+    title      text   not null check (length(title) between 1 and 120),
+    mode_epoch bigint not null,
+    at         timestamptz not null default clock_timestamp(),
+    unique (id, seller_id, network, asset)
+);
+
+create table bids (
+    id            uuid   primary key,   -- chosen by the client, as above
+    listing_id    uuid   not null,
+    seller_id     bigint not null,
+    bidder_id     bigint not null references customers check (bidder_id <> seller_id),
+    network       text   not null,
+    asset         text   not null,
+    amount        numeric(78, 0) not null check (amount > 0),
+    state         text   not null default 'open' check (state in ('open', 'settled', 'refunded')),
+    mode_epoch    bigint not null,      -- of the mode under which it was made
+    settled_epoch bigint,               -- and settled
+    at            timestamptz not null default clock_timestamp(),
+    ended_at      timestamptz,
+    foreign key (listing_id, seller_id, network, asset)
+        references listings (id, seller_id, network, asset),
+    check ((state = 'open') = (ended_at is null)),
+    check ((state = 'settled') = (settled_epoch is not null))
+);
+-- One bid at a time has a listing, and one that is settled has it for good.
+create unique index bids_one_alive on bids (listing_id) where state in ('open', 'settled');
+create index bids_open on bids (network, asset) where state = 'open';
+-- With whom a customer has settled: it says who is trusted.
+create index bids_settled_by_seller on bids (seller_id, bidder_id) where state = 'settled';
+create index bids_settled_by_bidder on bids (bidder_id, seller_id) where state = 'settled';
+
+create function refuse_bid() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.state <> 'open' then
+            raise exception 'a bid is open at first';
+        end if;
+        if new.amount < (select price from listings where id = new.listing_id) then
+            raise exception 'bid % is below the price', new.id;
+        end if;
+    elsif old.state <> 'open' then
+        raise exception 'bid % is %, and stays so', old.id, old.state;
+    end if;
+    return new;
+end $$;
+create trigger bids_end_once before insert or update on bids for each row
+    execute function refuse_bid();
+
+-- At the end of each transaction: what the state of a bid says is posted.
+create function refuse_unposted_bid() returns trigger language plpgsql as $$
+begin
+    if not exists (select 1 from postings p where (p.bid_id, p.kind) = (new.id, 'bid'))
+       or (new.state <> 'open' and not exists (
+            select 1 from postings p
+            where (p.bid_id, p.kind)
+                = (new.id, case new.state when 'settled' then 'settle' else 'refund' end)))
+    then
+        raise exception 'bid % is %, and that is not posted', new.id, new.state;
+    end if;
+    return null;
+end $$;
+create constraint trigger bids_posted after insert or update on bids
+    deferrable initially deferred for each row execute function refuse_unposted_bid();
+
+-- And the other way round: the money of a bid comes from its bidder, and goes back there, or to its
+-- seller if it is settled.
+create function refuse_bid_posting() returns trigger language plpgsql as $$
+declare
+    of_bid bids;
+    whose bigint;
+    taken numeric;
+    right_ones bigint;
+    entered bigint;
+    buckets bigint;
+begin
+    select b.* into of_bid from bids b where b.id = new.bid_id;
+    whose := case new.kind when 'settle' then of_bid.seller_id else of_bid.bidder_id end;
+    taken := case new.kind when 'bid' then of_bid.amount else -of_bid.amount end;
+    select count(distinct (a.kind, a.of_escrow)) filter (
+               where (a.network, a.asset) = (of_bid.network, of_bid.asset)
+                 and ((a.kind = 'customer' and a.customer_id = whose and e.amount = taken)
+                   or (a.kind = 'own' and not a.of_escrow and e.amount = -taken)
+                   or (a.kind = 'escrow' and e.amount = -taken)
+                   or (a.kind = 'own' and a.of_escrow and e.amount = taken))),
+           count(*), count(distinct a.bucket)
+    into right_ones, entered, buckets
+    from entries e join accounts a on a.id = e.account_id where e.posting_id = new.id;
+    if of_bid.id is null or (right_ones, entered, buckets) <> (4, 4, 2)
+       or (new.kind, of_bid.state) in (('settle', 'open'), ('settle', 'refunded'),
+                                       ('refund', 'open'), ('refund', 'settled'))
+    then
+        raise exception 'posting % does not move the money of bid %', new.id, new.bid_id;
+    end if;
+    return null;
+end $$;
+create constraint trigger bid_postings after insert on postings
+    deferrable initially deferred for each row when (new.bid_id is not null)
+    execute function refuse_bid_posting();
+-- ------------------------------------------------------------------------------------- Marketplace
+
 create table tickets (
     id          bigint generated always as identity primary key,
     customer_id bigint not null references customers,
@@ -1295,7 +1472,8 @@ begin
                              'attempts', 'generations', 'orders', 'order_endings',
                              'operator_denials', 'displaced',
                              'approval_requests', 'approval_signatures', 'rail_lines',
-                             'rail_log', 'rail_decisions', 'cold_signatures'] loop
+                             'rail_log', 'rail_decisions', 'cold_signatures', 'listings',
+                             'escrow_wallets'] loop
         execute format('create trigger append_only before update or delete or truncate on %I '
                        'for each statement execute function refuse_change()', t);
     end loop;
@@ -1328,6 +1506,10 @@ grant select on all tables in schema public
        seawall_operator, seawall_rails;
 grant insert on withdrawals, postings, entries, flow, tickets, swaps, approvals, approved_moves
     to seawall_api;
+grant insert on listings to seawall_api;
+grant insert (id, listing_id, seller_id, bidder_id, network, asset, amount, mode_epoch) on bids
+    to seawall_api;
+grant update (state, settled_epoch, ended_at) on bids to seawall_api;
 grant update (available) on balances to seawall_api;
 grant update (state, reason, slot_id, held_because) on withdrawals to seawall_api;
 -- A customer may have back what is held; anything else is for an operator to decide.

@@ -28,7 +28,9 @@ _DONE = """
     select (select count(*) from withdrawals where state = 'reserved') as reserved,
            (select count(*) from withdrawals where state = 'voided') as voided,
            (select count(*) from withdrawals where network <> source_network) as transferred,
-           (select count(*) from swaps) as swapped, (select count(*) from tickets) as tickets"""
+           (select count(*) from swaps) as swapped, (select count(*) from tickets) as tickets,
+           (select count(*) from listings) as listed, (select count(*) from bids) as bid,
+           (select count(*) from bids where state <> 'open') as ended"""
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ async def test_the_api_is_as_its_document_says(
         mode="all",
         folder=tmp_path,
     )
-    assert "Tested: 9\n" in said, said
+    assert "Tested: 15\n" in said, said
     async with connected(founded.database.owner) as owner:
         assert await faults(owner) == []
 

@@ -50,8 +50,12 @@ def with_known_values(document: dict[str, Any], policy: Policy) -> dict[str, Any
         "buy": assets,
         "amount": {"enum": _AMOUNTS},
         "destination": {"enum": _DESTINATIONS},
+        "price": {"enum": _AMOUNTS[:3]},
+        "title": {"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"^[^\x00]*$"},
+        "listing_id": {"enum": _KNOWN_IDS[:4]},
+        "before": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
     }
-    for request in ("WithdrawalRequest", "SwapRequest"):
+    for request in ("WithdrawalRequest", "SwapRequest", "ListingRequest", "BidRequest"):
         properties = known["components"]["schemas"][request]["properties"]
         properties.update({name: values[name] for name in properties})
     for methods in known["paths"].values():

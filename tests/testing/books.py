@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable
 from uuid import UUID
 
-from seawall.invariants import Books, Posting, Withdrawal, violations
+from seawall.invariants import Bid, Books, Posting, Withdrawal, violations
 from venue.database import Connection
 
 _FAULTS = {
@@ -42,11 +42,15 @@ _AVAILABLE = """
     select 'balance of ' || account_id as what, available from balances
     union all select wallet || ' ' || asset, available from floats"""
 _POSTINGS = """
-    select p.id, p.kind, coalesce(p.withdrawal_id, p.topup_id, p.swap_id) as event,
+    select p.id, p.kind, coalesce(p.withdrawal_id, p.topup_id, p.swap_id, p.bid_id) as event,
            a.network, a.asset, sum(e.amount) as amount
     from postings p join entries e on e.posting_id = p.id join accounts a on a.id = e.account_id
     group by 1, 2, 3, 4, 5"""
-_WITHOUT_CHAIN = {"I1", "I2", "I8", "I11"}
+_BIDS = "select id, network, asset, amount, state from bids"
+_ESCROW = """
+    select a.network, a.asset, -sum(e.amount) as owed
+    from entries e join accounts a on a.id = e.account_id where a.kind = 'escrow' group by 1, 2"""
+_WITHOUT_CHAIN = {"I1", "I2", "I8", "I11", "I14"}
 """The invariants that can be told of a database alone."""
 _TABLES = """
     select tablename from pg_tables where schemaname = 'public'
@@ -101,6 +105,18 @@ async def _books(owner: Connection, acknowledged: Collection[UUID]) -> Books:
         withdrawals=await withdrawals(owner),
         postings=await postings(owner),
         available={row["what"]: row["available"] for row in await owner.fetch(_AVAILABLE)},
+        escrow={
+            (row["network"], row["asset"]): int(row["owed"]) for row in await owner.fetch(_ESCROW)
+        },
+        bids={
+            row["id"]: Bid(
+                network=row["network"],
+                asset=row["asset"],
+                amount=int(row["amount"]),
+                state=row["state"],
+            )
+            for row in await owner.fetch(_BIDS)
+        },
         acknowledged=acknowledged,
     )
 

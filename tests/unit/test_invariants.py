@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from seawall.invariants import (
+    Bid,
     Books,
     Claim,
     Execution,
@@ -60,6 +61,9 @@ GOOD = Books(
         _posting("post", "a"),
         _posting("void", "b"),
         _posting("topup", "t"),
+        *(_posting("bid", each) for each in ("open", "settled", "refunded")),
+        _posting("settle", "settled"),
+        _posting("refund", "refunded"),
     ],
     available={"float": 0},
     nonces=[NONCE, UsedNonce(lane="hot", nonce=1, state="open", digest=OTHER, tx_hash=None)],
@@ -73,6 +77,11 @@ GOOD = Books(
     transferred={"x"},
     claims=[Claim(what="slot 1", epochs=(1, 1), in_force=(1, 1))],
     floats={"hot": (7, 7)},
+    escrow={("aster", "USDX"): 5},
+    bids={
+        state: Bid(network="aster", asset="USDX", amount=5, state=state)
+        for state in ("open", "settled", "refunded")
+    },
     acknowledged=["a", "b", "c"],
     settled=True,
 )
@@ -198,6 +207,29 @@ SPOILS: list[tuple[str, str, Spoil]] = [
         "I13",
         lambda books: replace(books, transferred=()),
     ),
+    ("escrow that no bid explains", "I14", lambda books: replace(books, bids={})),
+    (
+        "a bid that ends and stays in escrow",
+        "I14",
+        lambda books: replace(
+            books, bids={**books.bids, "open": replace(books.bids["open"], state="settled")}
+        ),
+    ),
+    (
+        "a bid that is given back and stays open",
+        "I14",
+        lambda books: replace(books, postings=[*books.postings, _posting("refund", "open")]),
+    ),
+    (
+        "a bid that is settled and given back",
+        "I8",
+        lambda books: replace(
+            books,
+            bids={},
+            escrow={},
+            postings=[*books.postings, _posting("settle", "y"), _posting("refund", "y")],
+        ),
+    ),
     ("something that never ends", "I12", lambda books: replace(books, late=["slot 1 is open"])),
 ]
 
@@ -229,4 +261,4 @@ def test_a_violation_says_what_was_seen() -> None:
 
 
 def test_every_invariant_has_a_spoil() -> None:
-    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 14)}
+    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 15)}

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 from fractions import Fraction
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from seawall.errors import ServiceError
 from seawall.formats.drill_contract import (
@@ -21,7 +22,6 @@ from seawall.formats.drill_contract import (
     Balance,
     Balances,
     Login,
-    Message,
     Quote,
     Refusal,
     Status,
@@ -42,7 +42,10 @@ from venue.api.front import (
     customer_of,
     malformed,
 )
+from venue.api.handlers import Customer, RefusedError, With, answer, count
 from venue.api.intake import STATUS_OF
+from venue.api.market_handlers import add_marketplace
+from venue.api.market_messages import MARKET_OPERATIONS
 from venue.api.mode import read_mode
 from venue.api.reservations import NOT_FOUND, STATE, cancel_withdrawal
 from venue.api.swaps import Trade, bought, commit_swap, first_outcome, too_little
@@ -74,45 +77,13 @@ _UNROUTED = {
 _UNREADABLE = Refusal(code="malformed", reason="body: cannot be read as JSON")
 
 
-class RefusedError(Exception):
-    """Ends a request with a refusal, which the app sends as the answer."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.code)
-        self.refusal = refusal
-
-
-def answer(message: Message, *, status: int = 200) -> Response:
-    """``message`` as JSON; a refusal brings its own status."""
-    if isinstance(message, Refusal):
-        status = STATUS_OF[message.code]
-    return Response(message.model_dump_json(), status_code=status, media_type="application/json")
-
-
-async def _services(request: Request) -> Services:
-    return cast("Services", request.app.state.services)
-
-
-async def _customer(
-    services: Annotated[Services, Depends(_services)], authorization: Annotated[str, Header()] = ""
-) -> int:
-    customer = await customer_of(services, authorization)
-    if customer is None:
-        raise RefusedError(UNAUTHORIZED)
-    return customer
-
-
-With = Annotated[Services, Depends(_services)]
-Customer = Annotated[int, Depends(_customer)]
-
-
 def make_app(services: Services) -> Front:
-    """The api over ``services``; its OpenAPI document is that of the contract."""
+    """The api over ``services``; its OpenAPI document is that of the contract and marketplace."""
     app = FastAPI(
         openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False
     )
     # The documented way to serve another OpenAPI document (FastAPI, "Extending OpenAPI").
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = lambda: openapi(MARKET_OPERATIONS)  # type: ignore[method-assign]
     app.state.services = services
     app.post("/v1/login")(login)
     app.get("/v1/balances")(balances)
@@ -122,6 +93,7 @@ def make_app(services: Services) -> Front:
     app.post("/v1/swaps")(swap)
     app.get("/v1/status")(status)
     app.post("/v1/tickets")(ticket)
+    add_marketplace(app)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _of_framework)
     app.add_exception_handler(RefusedError, _refused)
@@ -130,15 +102,10 @@ def make_app(services: Services) -> Front:
     return Front(services, app)
 
 
-def _count(request: Request, outcome: str) -> None:
-    route = request.scope.get("route")
-    metrics.REQUESTS.labels(getattr(route, "name", "none"), outcome).inc()
-
-
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     refusal = await _stranger(request) or malformed(error.errors())
-    _count(request, refusal.code)
+    count(request, refusal.code)
     return answer(refusal)
 
 
@@ -149,13 +116,24 @@ async def _of_framework(request: Request, error: Exception) -> Response:
     if refusal is None:
         refusal = await _stranger(request) or _UNREADABLE
         status = STATUS_OF[refusal.code]
-    _count(request, refusal.code)
+    count(request, refusal.code)
     return Response(
         refusal.model_dump_json(),
         status_code=status,
         media_type="application/json",
-        headers=error.headers,
+        headers={"allow": _allowed(request)} if refusal is WRONG_METHOD else error.headers,
     )
+
+
+def _allowed(request: Request) -> str:
+    """All methods of this address; the framework names those of its first operation alone."""
+    methods = {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods
+    }
+    return ", ".join(sorted(methods))
 
 
 async def _stranger(request: Request) -> Refusal | None:
@@ -173,12 +151,12 @@ async def _stranger(request: Request) -> Refusal | None:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
-    _count(request, error.refusal.code)
+    count(request, error.refusal.code)
     return answer(error.refusal)
 
 
 async def _unavailable(request: Request, _error: Exception) -> Response:
-    _count(request, "unavailable")
+    count(request, "unavailable")
     return answer(UNAVAILABLE)
 
 
@@ -186,14 +164,14 @@ async def login(request: Request, services: With, customer: Customer) -> Respons
     """A session; the customer is checked in the database, not in the directory."""
     if await services.pool.fetchval("select true from customers where id = $1", customer) is None:
         raise RefusedError(UNAUTHORIZED)
-    _count(request, "ok")
+    count(request, "ok")
     return answer(Login(customer_id=customer, session=secrets.token_urlsafe(24)))
 
 
 async def balances(request: Request, services: With, customer: Customer) -> Response:
     """What the customer may still spend."""
     rows = await services.pool.fetch(_BALANCES, customer)
-    _count(request, "ok")
+    count(request, "ok")
     return answer(
         Balances(
             balances=tuple(
@@ -211,7 +189,7 @@ async def follow_withdrawal(
     row = await services.pool.fetchrow(_FOLLOW, withdrawal_id, customer, _ASSET_PAUSED)
     if row is None:
         raise RefusedError(NOT_FOUND)
-    _count(request, "ok")
+    count(request, "ok")
     return answer(Withdrawal(**dict(row)))
 
 
@@ -221,7 +199,7 @@ async def cancel(
     """Cancel a withdrawal whose payment has not begun."""
     async with services.pool.acquire() as connection:
         outcome = await cancel_withdrawal(connection, services.policy, customer, withdrawal_id)
-    _count(request, "ok" if isinstance(outcome, Withdrawal) else outcome.code)
+    count(request, "ok" if isinstance(outcome, Withdrawal) else outcome.code)
     return answer(outcome)
 
 
@@ -259,7 +237,7 @@ async def quote(
     buys = bought(services.policy, price, sell=sell, buy=buy, amount=int(amount))
     if buys > AMOUNT_MAX:
         raise RefusedError(too_little(buy))
-    _count(request, "ok")
+    count(request, "ok")
     return answer(Quote(buy_amount=str(buys), valid_ms=QUOTE_VALID_MS))
 
 
@@ -268,7 +246,7 @@ async def swap(request: Request, services: With, customer: Customer, body: SwapR
     _tradable(services, body.network, body.sell, body.buy)
     known = await first_outcome(services.pool, customer, body)
     if known is not None:
-        _count(request, "ok" if isinstance(known, SwapReceipt) else known.code)
+        count(request, "ok" if isinstance(known, SwapReceipt) else known.code)
         return answer(known, status=201)
     price = await _price(services, sell=body.sell, buy=body.buy)
     trade = await _trade(
@@ -282,7 +260,7 @@ async def swap(request: Request, services: With, customer: Customer, body: SwapR
             outcome = await commit_swap(connection, services.policy, trade)
         except asyncpg.UniqueViolationError:  # the same id committed in between: now it is a replay
             outcome = await commit_swap(connection, services.policy, trade)
-    _count(request, "ok" if isinstance(outcome, SwapReceipt) else outcome.code)
+    count(request, "ok" if isinstance(outcome, SwapReceipt) else outcome.code)
     return answer(outcome, status=201)
 
 
@@ -319,7 +297,7 @@ async def status(request: Request, services: With) -> Response:
     """The mode in force and what it means."""
     mode = await read_mode(services.pool)
     promise = services.policy.tiers.promise(mode.tier)
-    _count(request, "ok")
+    count(request, "ok")
     return answer(
         Status(
             tier=mode.tier,
@@ -339,5 +317,5 @@ async def ticket(
     """Record a request for help."""
     number = await services.pool.fetchval(_TICKET, customer, body.kind, body.text)
     metrics.TICKETS.inc()
-    _count(request, "ok")
+    count(request, "ok")
     return answer(Ticket(id=number), status=201)

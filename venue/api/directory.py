@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from venue.ledger.chart import payout_routes, rail_routes
+from venue.ledger.chart import escrow_routes, payout_routes, rail_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +45,21 @@ class HouseAccounts:
     house: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class EscrowAccounts:
+    """Accounts of one (network, asset) through which what is bid goes into escrow and out of it.
+
+    ``own`` is of ``bucket``, which pays customers; ``escrow`` and ``backing`` are of
+    ``escrow_bucket``, which owes what is in escrow, and has its own money against it.
+    """
+
+    bucket: str
+    escrow_bucket: str
+    own: int
+    escrow: int
+    backing: int
+
+
 class Directory:
     """Customers by key, and accounts by network and asset.
 
@@ -64,6 +79,8 @@ class Directory:
         self._reading_keys = asyncio.Lock()
         self._accounts: dict[int, dict[tuple[str, str], int]] = {}
         self._house: dict[tuple[str, str], HouseAccounts] = {}
+        self._escrows = escrow_routes(policy)
+        self._escrow: dict[tuple[str, str], EscrowAccounts] = {}
 
     async def load(self) -> None:
         """Read all customers and accounts at once, so that a flood finds them in memory."""
@@ -87,6 +104,17 @@ class Directory:
                     if house is None
                     else books.get((house, network, asset, "inventory")),
                     house=house,
+                )
+
+        for (bucket, network, asset, kind), account in books.items():
+            route = self._escrows.get(network)
+            if kind == "escrow" and route is not None and route.escrow == bucket:
+                self._escrow[network, asset] = EscrowAccounts(
+                    bucket=route.bucket,
+                    escrow_bucket=bucket,
+                    own=books[route.bucket, network, asset, "own"],
+                    escrow=account,
+                    backing=books[bucket, network, asset, "own"],
                 )
 
     async def customer_of(self, api_key: str) -> int | None:
@@ -119,6 +147,10 @@ class Directory:
                 (row["network"], row["asset"]): row["id"] for row in rows
             }
         return known
+
+    def escrow(self, network: str, asset: str) -> EscrowAccounts | None:
+        """Where bids of an asset on a network lie; None if nothing can be bid in it."""
+        return self._escrow.get((network, asset))
 
     def house(self, network: str, asset: str) -> HouseAccounts | None:
         """The venue's own accounts of an asset on a network or rail; None if it has none there."""

@@ -114,6 +114,8 @@ STATUS_OF: dict[RefusalCode, int] = {
     "not_found": 404,
     "insufficient_balance": 422,
     "insufficient_inventory": 422,
+    "escrow_full": 422,
+    "own_listing": 422,
     "below_minimum": 422,
     "over_limit": 422,
     "value_limit_reached": 429,

@@ -10,7 +10,7 @@ from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from venue.genesis.customers import OpeningBalance, check_backing, targets
 from venue.genesis.roles import create_roles
-from venue.ledger.chart import Book, books, payout_routes, rail_routes
+from venue.ledger.chart import Book, books, escrow_routes, payout_routes, rail_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,8 +32,10 @@ _CUSTOMER_ACCOUNTS = """
     from unnest($1::text[], $2::text[], $3::text[]) as c (bucket, network, asset)
     cross join customers k order by k.id"""
 _HOUSE_ACCOUNTS = """
-    insert into accounts (bucket, network, asset, kind)
-    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])"""
+    insert into accounts (bucket, network, asset, kind, of_escrow)
+    select bucket, network, asset, kind, bucket is not distinct from $5
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+         as t (bucket, network, asset, kind)"""
 _BALANCES = """
     insert into balances (account_id, available)
     select a.id, coalesce(o.amount, 0) from accounts a
@@ -49,10 +51,10 @@ _CUSTOMER_ENTRIES = """
     select $1::bigint, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
     join accounts a on (a.bucket, a.network, a.asset, a.kind) = ($2, $3, $4, h.kind)
     where h.amount <> 0"""
-_INVENTORY = """
+_AVAILABLE = """
     insert into balances (account_id, available)
-    select id, $4::numeric from accounts
-    where (bucket, network, asset, kind) = ($1, $2, $3, 'inventory')"""
+    select id, $4::numeric from accounts where (bucket, network, asset, kind) = ($1, $2, $3, $5)"""
+_ESCROW_WALLET = "insert into escrow_wallets (wallet) select unnest($1::text[])"
 _LANE = """
     insert into lanes (chain_id, address, network, wallet, signer_region, next_nonce)
     values ($1, $2, $3, $4, $5, $6)"""
@@ -169,7 +171,18 @@ async def _open_accounts(
         for asset in targets(policy, book.bucket, book.network)
     }
     accounts |= {(bucket, network, asset, "unidentified") for bucket, network, asset, _ in accounts}
-    await connection.execute(_HOUSE_ACCOUNTS, *map(list, zip(*sorted(accounts), strict=True)))
+    for network, route in escrow_routes(policy).items():
+        accounts |= {(route.bucket, network, asset, "own") for asset in route.assets}
+        accounts |= {(route.escrow, network, asset, "escrow") for asset in route.assets}
+    market = policy.marketplace
+    await connection.execute(
+        _HOUSE_ACCOUNTS,
+        *map(list, zip(*sorted(accounts), strict=True)),
+        None if market is None else market.escrow,
+    )
+    if market is not None:
+        names = [n for n, wallet in policy.wallets.items() if wallet.bucket == market.escrow]
+        await connection.execute(_ESCROW_WALLET, names)
     await connection.execute("analyze accounts")
     await connection.execute(_BALANCES)
 
@@ -184,7 +197,7 @@ async def _fund_rails(connection: Connection, config: VenueConfig, policy: Polic
         for asset, amount in route.funding.items():
             kinds = ["reserved", "clearing", "own", *_AT.values()]
             opened = [[value] * len(kinds) for value in (route.bucket, name, asset)]
-            await connection.execute(_HOUSE_ACCOUNTS, *opened, kinds)
+            await connection.execute(_HOUSE_ACCOUNTS, *opened, kinds, None)
             held = dict.fromkeys(_AT.values(), amount) | {"own": -amount * len(_AT)}
             await _post_funding(connection, route.bucket, name, asset, held)
             for side in SIDES:
@@ -207,12 +220,15 @@ async def _fund(connection: Connection, policy: Policy) -> None:
     for network, route in payout_routes(policy).items():
         for asset, held in targets(policy, route.bucket, network).items():
             await _post_funding(connection, route.bucket, network, asset, held)
+    escrows = {(network, route.escrow) for network, route in escrow_routes(policy).items()}
     for book, kind in _counterparts(policy):
         for asset, held in targets(policy, book.bucket, book.network).items():
             total = sum(held.values())
             await _post_funding(connection, book.bucket, book.network, asset, held | {kind: -total})
-            if kind == "inventory":
-                await connection.execute(_INVENTORY, book.bucket, book.network, asset, total)
+            # What it is traded or escrowed from, where a constraint is to refuse too much of it.
+            if kind == "inventory" or book.key in escrows:
+                place = (book.bucket, book.network, asset)
+                await connection.execute(_AVAILABLE, *place, total, kind)
 
 
 async def _post_funding(

@@ -1,11 +1,16 @@
 """The chart of accounts of a policy: its books, and the payout route of each network.
 
 Signs: what the venue holds (hot, reserve, cold) is positive, what it owes (customer, reserved,
-clearing) is negative. The house's inventory is what the venue owes to the bucket that trades, so it
-is negative too, and a swap exchanges two claims. What a bucket holds that neither pays nor trades
-is balanced by its account ``own``: what the venue owes to itself. So is what it keeps at the two
-providers of a rail (``at_primary``, ``at_standby``). What came from senders whom the
-venue does not know is balanced by the bucket's account ``unidentified``, which is negative, too.
+clearing, escrow) is negative. The house's inventory is what the venue owes to the bucket that
+trades, so it is negative too, and a swap exchanges two claims. What a bucket holds that neither
+pays nor trades is balanced by its account ``own``: what the venue owes to itself. So is what it
+keeps at the two providers of a rail (``at_primary``, ``at_standby``). What came from senders whom
+the venue does not know is balanced by the bucket's account ``unidentified``, which is negative,
+too.
+
+What customers bid is owed to them by the bucket of the marketplace, in its account ``escrow``, out
+of what it owes to itself; the bucket that owed it before owes it to itself in turn (``own``). So
+each bucket holds what it owes, and no more is in escrow than that bucket has money of its own.
 """
 
 from __future__ import annotations
@@ -150,4 +155,44 @@ def payout_routes(policy: Policy) -> dict[str, PayoutRoute]:
             reserve=policy.reserve_of(hot),
             house=policy.house_of(wallet.network),
         )
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscrowRoute:
+    """Where bids in ``assets`` of one network lie: ``escrow`` owes them, ``bucket`` owed them.
+
+    ``wallets`` are those of ``escrow`` on the network.
+    """
+
+    network: str
+    bucket: str
+    escrow: str
+    assets: tuple[str, ...]
+    wallets: tuple[str, ...]
+
+
+def escrow_routes(policy: Policy) -> dict[str, EscrowRoute]:
+    """One route per network on which customers are paid and the marketplace's bucket has a wallet.
+
+    None without a marketplace.
+    """
+    if policy.marketplace is None:
+        return {}
+    found = {}
+    for network, route in payout_routes(policy).items():
+        wallets = {
+            name: wallet
+            for name, wallet in policy.wallets.items()
+            if (wallet.bucket, wallet.network) == (policy.marketplace.escrow, network)
+        }
+        held = {asset for wallet in wallets.values() for asset in wallet.holdings}
+        if held:
+            found[network] = EscrowRoute(
+                network=network,
+                bucket=route.bucket,
+                escrow=policy.marketplace.escrow,
+                assets=tuple(asset for asset in policy.networks[network].assets if asset in held),
+                wallets=tuple(wallets),
+            )
     return found

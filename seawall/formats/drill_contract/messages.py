@@ -34,6 +34,8 @@ RefusalCode = Literal[
     "not_found",
     "insufficient_balance",
     "insufficient_inventory",
+    "escrow_full",
+    "own_listing",
     "below_minimum",
     "over_limit",
     "value_limit_reached",

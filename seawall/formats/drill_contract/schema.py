@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Operation:
     answer: type[Message]
     request: type[Message] | None = None
     query: tuple[str, ...] = ()
+    optional_query: tuple[str, ...] = ()
     keyed: bool = True
     refusals: tuple[int, ...] = ()
 
@@ -48,7 +50,10 @@ class Operation:
 ALWAYS = (413, 503)
 """A body may be too long whatever it is for, and a venue may be unable to answer."""
 _TEXT = {"type": "string"}
-_QUERY = {"amount": TypeAdapter(PositiveAmountText).json_schema()}
+_QUERY: dict[str, dict[str, Any]] = {
+    "amount": TypeAdapter(PositiveAmountText).json_schema(),
+    "before": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+}
 OPERATIONS: tuple[Operation, ...] = (
     Operation(name="login", method="post", path="/v1/login", success=200, answer=Login),
     Operation(name="balances", method="get", path="/v1/balances", success=200, answer=Balances),
@@ -110,11 +115,15 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def openapi() -> dict[str, Any]:
-    """The contract as an OpenAPI document; every drilled venue or its adapter satisfies it."""
+def openapi(beside: Sequence[Operation] = ()) -> dict[str, Any]:
+    """The contract as an OpenAPI document; every drilled venue or its adapter satisfies it.
+
+    ``beside`` are operations that a venue has beside those of the contract.
+    """
+    operations = (*OPERATIONS, *beside)
     models = (
-        {operation.answer for operation in OPERATIONS}
-        | {operation.request for operation in OPERATIONS if operation.request}
+        {operation.answer for operation in operations}
+        | {operation.request for operation in operations if operation.request}
         | {Refusal}
     )
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -122,7 +131,7 @@ def openapi() -> dict[str, Any]:
         [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
     )
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
         "openapi": "3.1.0",
@@ -140,8 +149,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
     refusals = {*operation.refusals, *ALWAYS} | ({401} if operation.keyed else set())
     answers |= {str(status): _body(Refusal, "refused") for status in sorted(refusals)}
     parameters = [
-        {"name": name, "in": "query", "required": True, "schema": _QUERY.get(name, _TEXT)}
-        for name in operation.query
+        {
+            "name": name,
+            "in": "query",
+            "required": name in operation.query,
+            "schema": _QUERY.get(name, _TEXT),
+        }
+        for name in (*operation.query, *operation.optional_query)
     ]
     if "{id}" in operation.path:
         parameters.append(

@@ -1,0 +1,284 @@
+"""The marketplace on a real database: what each operation moves, two at once, and a flip."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from seawall.formats.drill_contract import Refusal
+from tests.testing.market_bench import BIDDER, OTHER, PRICE, SELLER, MarketBench, code, market_bench
+from tests.testing.venue_harness import Founded, connected
+from venue.api.market import bid_of
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def bench(founded: Founded) -> AsyncIterator[MarketBench]:
+    """A founded venue with a marketplace."""
+    async with market_bench(founded) as made:
+        yield made
+
+
+async def _trust(bench: MarketBench, *customers: int, others: int) -> None:
+    """Have each of ``customers`` settle with so many others, from customer 100 on."""
+    for customer in customers:
+        for other in range(100, 100 + others):
+            assert code(await bench.settle(await bench.open_bid(other, seller=customer), customer))
+
+
+async def test_a_bid_goes_into_escrow_and_to_its_seller(bench: MarketBench) -> None:
+    """Each bucket holds what it owes before, in between and after."""
+    before = await bench.available(BIDDER), await bench.available(SELLER)
+    bid = await bench.open_bid()
+    assert await bench.booked() == {
+        "customer customers": PRICE,
+        "customer own": -PRICE,
+        "escrow own": PRICE,
+        "escrow escrow": -PRICE,
+    }
+    assert await bench.available(BIDDER) == before[0] - PRICE
+    assert await bench.faults() == []
+    assert code(await bench.settle(bid)) == "settled"
+    assert await bench.booked() == {}
+    assert (await bench.available(BIDDER), await bench.available(SELLER)) == (
+        before[0] - PRICE,
+        before[1] + PRICE,
+    )
+    assert await bench.faults() == []
+
+
+@pytest.mark.parametrize("who", [BIDDER, SELLER])
+async def test_a_bid_is_given_back_as_its_bidder_or_the_seller_asks(
+    bench: MarketBench, who: int
+) -> None:
+    """To the bidder, whoever asks; the item may be bid for again."""
+    before = await bench.available(BIDDER)
+    listing = await bench.listing()
+    identity = uuid.uuid4()
+    assert code(await bench.bid(listing, identity=identity)) == "open"
+    assert code(await bench.refund(identity, who)) == "refunded"
+    assert await bench.available(BIDDER) == before
+    assert code(await bench.bid(listing, OTHER)) == "open"
+    assert await bench.faults() == []
+
+
+async def test_what_no_bid_can_be_is_refused_and_takes_nothing(bench: MarketBench) -> None:
+    """By the right reason each."""
+    listing, held = await bench.listing(), await bench.available(BIDDER)
+    backing = await bench.owner.fetchval(
+        """select b.available from balances b join accounts a on a.id = b.account_id
+           where (a.kind, a.of_escrow, a.network, a.asset) = ('own', true, 'aster', 'USDX')"""
+    )
+    assert code(await bench.bid(listing, SELLER)) == "own_listing"
+    assert code(await bench.bid(listing, amount=PRICE - 1)) == "below_minimum"
+    assert code(await bench.bid(listing, amount=held + 1)) == "insufficient_balance"
+    assert code(await bench.bid(uuid.uuid4())) == "not_found"
+    await bench.owner.execute(
+        "update balances b set available = $1 from accounts a"
+        " where a.id = b.account_id and a.customer_id = $2 and (a.network, a.asset)"
+        " = ('aster', 'USDX')",
+        *(backing + 1, BIDDER),
+    )
+    assert code(await bench.bid(listing, amount=backing + 1)) == "escrow_full"
+    assert await bench.booked() == {}
+
+
+async def test_strangers_neither_see_nor_end_a_bid(bench: MarketBench) -> None:
+    """Nor does a bidder settle: that would be the seller's word given by another."""
+    bid = await bench.open_bid()
+    assert code(await bid_of(bench.api, OTHER, bid)) == "not_found"
+    assert code(await bid_of(bench.api, BIDDER, bid)) == "open"
+    assert code(await bench.settle(bid, OTHER)) == "not_found"
+    assert code(await bench.refund(bid, OTHER)) == "not_found"
+    assert code(await bench.settle(bid, BIDDER)) == "not_found"
+    assert await bench.state(bid) == "open"
+
+
+async def test_a_duplicate_gets_the_first_outcome_and_moves_nothing(bench: MarketBench) -> None:
+    """One after the other; another content under the same id is refused."""
+    listing, identity = await bench.listing(), uuid.uuid4()
+    for _ in range(2):
+        assert code(await bench.bid(listing, identity=identity)) == "open"
+    assert code(await bench.bid(listing, amount=PRICE + 1, identity=identity)) == "id_reused"
+    assert code(await bench.bid(listing, OTHER, identity=identity)) == "id_reused"
+    for _ in range(2):
+        assert code(await bench.settle(identity)) == "settled"
+    assert code(await bench.bid(listing, identity=identity)) == "settled"
+    assert code(await bench.refund(identity)) == "too_late"
+    item = uuid.uuid4()
+    assert {code(await bench.list_item(identity=item)) for _ in range(2)} == {"open"}
+    assert code(await bench.list_item(price=PRICE + 1, identity=item)) == "id_reused"
+    assert await bench.owner.fetchval("select count(*) from postings where bid_id is not null") == 2
+    assert await bench.faults() == []
+
+
+async def test_duplicates_at_once_are_one(bench: MarketBench) -> None:
+    """Listings, bids and settlements, each sent four times side by side."""
+    item, identity = uuid.uuid4(), uuid.uuid4()
+    listed = await asyncio.gather(*(bench.list_item(identity=item) for _ in range(4)))
+    assert {code(each) for each in listed} == {"open"}
+    before = await bench.available(BIDDER)
+    made = await asyncio.gather(*(bench.bid(item, identity=identity) for _ in range(4)))
+    assert {code(each) for each in made} == {"open"}
+    assert await bench.available(BIDDER) == before - PRICE
+    ended = await asyncio.gather(*(bench.settle(identity) for _ in range(4)))
+    assert {code(each) for each in ended} == {"settled"}
+    assert await bench.booked() == {}
+    assert await bench.faults() == []
+
+
+async def test_of_two_bids_at_once_one_has_the_item(bench: MarketBench) -> None:
+    """Both wait at the same place; the other bidder's balance is as it was."""
+    listing, bidders = await bench.listing(), (BIDDER, OTHER)
+    before = {each: await bench.available(each) for each in bidders}
+    async with bench.held("select 1 from balances for update"):
+        bidding = [asyncio.create_task(bench.bid(listing, each)) for each in bidders]
+        await bench.somebody_waits()
+    said = dict(zip(bidders, map(code, await asyncio.gather(*bidding)), strict=True))
+    assert sorted(said.values()) == ["open", "too_late"]
+    for each, outcome in said.items():
+        paid = PRICE if outcome == "open" else 0
+        assert await bench.available(each) == before[each] - paid
+    assert await bench.faults() == []
+
+
+async def test_one_balance_is_not_bid_twice(bench: MarketBench) -> None:
+    """Two bids of one customer for all that it has, for two items, at once."""
+    held = await bench.available(BIDDER)
+    items = [await bench.listing() for _ in range(2)]
+    said = await asyncio.gather(*(bench.bid(item, amount=held) for item in items))
+    assert sorted(map(code, said)) == ["insufficient_balance", "open"]
+    assert await bench.available(BIDDER) == 0
+    assert await bench.faults() == []
+
+
+async def test_of_a_settlement_and_a_refund_at_once_one_ends_it(bench: MarketBench) -> None:
+    """Many at once, in no fixed order: each answer is what was committed."""
+    bids = [await bench.open_bid(BIDDER) for _ in range(12)]
+    settled = asyncio.gather(*(bench.settle(bid) for bid in bids))
+    refunded = asyncio.gather(*(bench.refund(bid) for bid in reversed(bids)))
+    answers = zip(bids, await settled, reversed(await refunded), strict=True)
+    for bid, first, second in answers:
+        state = await bench.state(bid)
+        expected = {"settled": ("settled", "too_late"), "refunded": ("too_late", "refunded")}
+        assert (code(first), code(second)) == expected[state]
+    assert await bench.booked() == {}
+    assert await bench.faults() == []
+
+
+@pytest.mark.parametrize("first", ["settle", "refund"])
+async def test_the_second_of_a_settlement_and_a_refund_waits_and_is_too_late(
+    bench: MarketBench, first: str
+) -> None:
+    """The first one has the bid's row and has not committed."""
+    bid = await bench.open_bid()
+    async with bench.held("select 1 from balances for update"):
+        ending = asyncio.create_task(getattr(bench, first)(bid))
+        await bench.somebody_waits()
+        other = bench.refund if first == "settle" else bench.settle
+        late = asyncio.create_task(other(bid))
+        done, _ = await asyncio.wait([ending, late], timeout=0.1)
+        assert not done
+    assert code(await ending) == {"settle": "settled", "refund": "refunded"}[first]
+    assert code(await late) == "too_late"
+    assert await bench.faults() == []
+
+
+async def test_in_protected_mode_trusted_counterparties_go_on(bench: MarketBench) -> None:
+    """Browsing and refunds stay, bids stop, and who has settled with too few others waits."""
+    trusted_after = bench.founded.policy.marketplace.trusted_after  # type: ignore[union-attr]
+    await _trust(bench, SELLER, BIDDER, others=trusted_after)
+    await _trust(bench, OTHER, others=trusted_after - 1)
+    among_trusted, with_other = await bench.open_bid(BIDDER), await bench.open_bid(OTHER)
+    of_other = await bench.open_bid(BIDDER, seller=OTHER)
+    listing = await bench.listing()
+    await bench.flip("protected")
+    assert not isinstance(await bench.market.browse(bench.api, 10**9), Refusal)
+    assert code(await bench.bid(listing)) == "suspended"
+    assert code(await bench.list_item()) == "suspended"
+    refused = await bench.settle(with_other)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, "not trusted yet" in refused.reason) == ("suspended", True)
+    assert code(await bench.settle(of_other, OTHER)) == "suspended"
+    assert code(await bench.settle(among_trusted)) == "settled"
+    assert code(await bench.refund(with_other, OTHER)) == "refunded"
+    await bench.flip("normal")
+    assert code(await bench.settle(of_other, OTHER)) == "settled"
+    assert await bench.faults() == []
+
+
+async def test_many_bids_of_one_friend_make_nobody_trusted(bench: MarketBench) -> None:
+    """Different counterparties count, not settlements."""
+    for _ in range(4):
+        assert code(await bench.settle(await bench.open_bid())) == "settled"
+    bid = await bench.open_bid()
+    await bench.flip("protected")
+    assert code(await bench.settle(bid)) == "suspended"
+
+
+async def test_a_settlement_that_meets_a_flip_is_of_one_side_of_it(bench: MarketBench) -> None:
+    """What has the mode lock commits before the flip does; what comes behind reads the new mode.
+
+    So no settlement between strangers commits under the epoch of protected mode.
+    """
+    before, behind = await bench.open_bid(), await bench.open_bid(OTHER)
+    async with bench.held("select 1 from balances for update"):
+        settling = asyncio.create_task(bench.settle(before))
+        await bench.somebody_waits()
+        flipping = asyncio.create_task(bench.flip("protected"))
+        async with connected(bench.founded.database.owner) as watcher:
+            waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+            while not await watcher.fetchval(waits):  # noqa: ASYNC110 - another server process
+                await asyncio.sleep(0.002)
+        late = asyncio.create_task(bench.settle(behind))
+        done, _ = await asyncio.wait([settling, flipping, late], timeout=0.1)
+        assert not done
+    assert code(await settling) == "settled"
+    await flipping
+    assert code(await late) == "suspended"
+    rows = await bench.owner.fetch("select state, settled_epoch from bids order by state")
+    assert [tuple(row) for row in rows] == [("open", None), ("settled", 1)]
+    assert await bench.owner.fetchval("select epoch from mode") == 2
+
+
+async def test_settlements_during_flips_are_of_the_mode_that_was_in_force(
+    bench: MarketBench,
+) -> None:
+    """A swarm of strangers' settlements beside flips: each commits in an epoch that allows it."""
+    bids = [await bench.open_bid(10 + number) for number in range(24)]
+    settling = [asyncio.create_task(bench.settle(bid)) for bid in bids]
+    for tier in ("protected", "normal", "protected"):
+        await asyncio.sleep(0)
+        await bench.flip(tier)
+    said = Counter(map(code, await asyncio.gather(*settling)))
+    assert set(said) <= {"settled", "suspended"}, said
+    wrong = await bench.owner.fetchval(
+        "select count(*) from bids where state = 'settled' and settled_epoch in (2, 4)"
+    )
+    assert wrong == 0
+    assert (
+        await bench.owner.fetchval("select count(*) from bids where state = 'open'")
+        == said["suspended"]
+    )
+    assert await bench.faults() == []
+
+
+async def test_listings_are_browsed_newest_first(bench: MarketBench) -> None:
+    """Page by page; a listing says whether it can still be had."""
+    items = [await bench.listing() for _ in range(3)]
+    assert code(await bench.bid(items[1])) == "open"
+    found = await bench.market.browse(bench.api, 10**9)
+    assert not isinstance(found, Refusal)
+    assert [(each.id, each.state) for each in found] == [
+        (items[2], "open"),
+        (items[1], "taken"),
+        (items[0], "open"),
+    ]
+    rest = await bench.market.browse(bench.api, found[1].n)
+    assert not isinstance(rest, Refusal)
+    assert [each.id for each in rest] == items[:1]

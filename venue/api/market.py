@@ -1,0 +1,342 @@
+"""The marketplace: an item is listed, a bid is taken into escrow, and settled or given back.
+
+Each is one transaction under the mode lock. Bids are locked before balances, and balances in order
+of their ids, as everywhere; the constraints of ``venue/schema.sql`` say what may move at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID, uuid4
+
+from seawall.controls.admission import admit, functions_of_settlement
+from seawall.formats.drill_contract import Refusal
+from venue.api.market_messages import Bid, BidRequest, Listing, ListingRequest
+from venue.api.mode import confirm, holding_mode, read_mode
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from seawall.policy import Function, Policy, Tier
+    from venue.api.directory import Directory, EscrowAccounts
+    from venue.database import Connection, Pool
+
+BROWSED_MAX = 100
+"""Listings of one answer."""
+
+_REUSED = Refusal(code="id_reused", reason="This id was used for something else; make a new one.")
+_NO_LISTING = Refusal(code="not_found", reason="There is no listing with this id.")
+_NO_BID = Refusal(
+    code="not_found", reason="There is no bid of yours, or for an item of yours, here."
+)
+_OWN = Refusal(code="own_listing", reason="This item is yours; nobody bids for what is his own.")
+_TAKEN = Refusal(
+    code="too_late", reason="Another bid has this item; nothing was taken from your balance."
+)
+_OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
+
+_LISTING = """
+    select l.id, l.n, l.network, l.asset, l.price::text as price, l.title, l.seller_id,
+           case when b.id is null then 'open' when b.state = 'open' then 'taken' else 'sold' end
+               as state, b.id as bid_id
+    from listings l
+    left join bids b on b.listing_id = l.id and b.state in ('open', 'settled')"""
+_BROWSE = _LISTING + " where l.n < $1 order by l.n desc limit $2"
+_LISTED = _LISTING + " where l.id = $1"
+_LIST = """
+    insert into listings (id, seller_id, network, asset, price, title, mode_epoch)
+    values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing"""
+_BID = """
+    select b.id, b.listing_id, b.network, b.asset, b.amount, b.state, b.seller_id, b.bidder_id
+    from bids b where b.id = $1"""
+_BID_LOCKED = _BID + " for no key update"
+_FOR = "select seller_id, network, asset, price from listings where id = $1"
+_LOCK = """
+    select account_id, available from balances
+    where account_id = any($1::bigint[]) order by account_id for update"""
+# A bid that has the listing already is waited for, and then this inserts nothing.
+_TAKE = """
+    insert into bids (id, listing_id, seller_id, bidder_id, network, asset, amount, mode_epoch)
+    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning true"""
+_END = """
+    update bids set state = $2, settled_epoch = $3, ended_at = clock_timestamp() where id = $1"""
+_SETTLED_WITH = """
+    select count(distinct case seller_id when $1 then bidder_id else seller_id end) from bids
+    where state = 'settled' and (seller_id = $1 or bidder_id = $1)"""
+# The four entries are those of every posting of a bid; the balances are their opposites.
+_MOVE = """
+    with approved as (
+        insert into approvals (id, actor, justification) values ($1, 'api', $2) returning id
+    ), posted as (
+        insert into postings (kind, bid_id, approval_id) select $3, $4, id from approved
+        returning id
+    ), entered as (
+        insert into entries (posting_id, account_id, amount)
+        select p.id, t.account_id, t.amount
+        from posted p cross join unnest($5::bigint[], $6::numeric[]) as t (account_id, amount)
+        returning account_id, amount
+    )
+    update balances b set available = b.available - e.amount
+    from entered e where b.account_id = e.account_id"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A bid that a customer asks for, with the amount in base units."""
+
+    request: BidRequest
+    bidder_id: int
+
+    @property
+    def amount(self) -> int:
+        """In base units of the listing's asset."""
+        return int(self.request.amount)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """The marketplace that ``policy`` declares, over the accounts of ``directory``."""
+
+    policy: Policy
+    directory: Directory
+
+    async def browse(self, pool: Pool, before: int) -> list[Listing] | Refusal:
+        """The newest listings with an ``n`` below ``before``, newest first."""
+        refusal = _withheld(self.policy, await _tier(pool), "market_browsing")
+        if refusal is not None:
+            return refusal
+        return [_listing(row) for row in await pool.fetch(_BROWSE, before, BROWSED_MAX)]
+
+    async def list_item(
+        self, connection: Connection, seller: int, ask: ListingRequest
+    ) -> Listing | Refusal:
+        """Offer an item; a replay returns the first outcome."""
+        if self.directory.escrow(ask.network, ask.asset) is None:
+            return Refusal(
+                code="unknown_asset", reason=f"Nothing is bid in {ask.asset} on {ask.network} here."
+            )
+        async with holding_mode(connection):
+            mode = await read_mode(connection)
+            row = await connection.fetchrow(_LISTED, ask.id)
+            if row is None:
+                refusal = _withheld(self.policy, mode.tier, "market_bids")
+                if refusal is not None:
+                    return refusal
+                content = (ask.network, ask.asset, int(ask.price), ask.title)
+                await connection.execute(_LIST, ask.id, seller, *content, mode.epoch)
+                row = await connection.fetchrow(_LISTED, ask.id)
+            else:
+                await confirm(connection)
+            assert row is not None
+            known = (row["seller_id"], row["network"], row["asset"], row["price"], row["title"])
+            if known != (seller, ask.network, ask.asset, ask.price, ask.title):
+                return _REUSED
+        return _listing(row)
+
+    async def bid(self, connection: Connection, asked: Asked) -> Bid | Refusal:
+        """Take the amount of a bid out of its bidder's balance into escrow, or refuse it.
+
+        A replay returns what has become of the first one.
+        """
+        request = asked.request
+        async with holding_mode(connection):
+            mode = await read_mode(connection)
+            offer = await connection.fetchrow(_FOR, request.listing_id)
+            if offer is None:
+                return await _first_bid(connection, asked) or _NO_LISTING
+            accounts = self.directory.escrow(offer["network"], offer["asset"])
+            own = await self.directory.accounts_of(asked.bidder_id)
+            account = own[offer["network"], offer["asset"]]
+            assert accounts is not None, "an item is listed for what can be in escrow alone"
+            available = await _locked(connection, account, accounts.backing)
+            # After the lock, which may have waited for the same request: only a later statement
+            # sees what that committed.
+            known = await _first_bid(connection, asked)
+            if known is not None:
+                return known
+            refusal = _withheld(self.policy, mode.tier, "market_bids") or _not_for(
+                asked, offer, available[account], available[accounts.backing]
+            )
+            if refusal is not None:
+                return refusal
+            place = (offer["network"], offer["asset"])
+            content = (request.id, request.listing_id, offer["seller_id"], asked.bidder_id, *place)
+            if not await connection.fetchval(_TAKE, *content, asked.amount, mode.epoch):
+                return await _first_bid(connection, asked) or _TAKEN
+            await _move(
+                connection,
+                "bid",
+                request.id,
+                amount=asked.amount,
+                account=account,
+                accounts=accounts,
+            )
+        return Bid(
+            id=request.id,
+            listing_id=request.listing_id,
+            network=offer["network"],
+            asset=offer["asset"],
+            amount=request.amount,
+            state="open",
+        )
+
+    async def settle(self, connection: Connection, seller: int, bid_id: UUID) -> Bid | Refusal:
+        """Give what was bid to the seller, who asks for it; a repetition changes nothing."""
+        return await self._end(connection, seller, bid_id, "settled")
+
+    async def refund(self, connection: Connection, customer: int, bid_id: UUID) -> Bid | Refusal:
+        """Give what was bid back, as its bidder or the seller asks; a repetition changes nothing.
+
+        Whatever the tier: it is the bidder's money.
+        """
+        return await self._end(connection, customer, bid_id, "refunded")
+
+    async def _end(
+        self,
+        connection: Connection,
+        customer: int,
+        bid_id: UUID,
+        outcome: Literal["settled", "refunded"],
+    ) -> Bid | Refusal:
+        async with holding_mode(connection):
+            mode = await read_mode(connection)
+            # Locked, so that of a settlement and a refund at once the second one sees the first.
+            row = await connection.fetchrow(_BID_LOCKED, bid_id)
+            if row is None or not _concerns(row, customer):
+                return _NO_BID
+            settling = outcome == "settled"
+            if settling and customer != row["seller_id"]:
+                return _NO_BID
+            if row["state"] != "open":
+                await confirm(connection)
+                return _bid(row) if row["state"] == outcome else _ended(row["state"])
+            parties = [row["seller_id"], row["bidder_id"]]
+            if settling:
+                needs = functions_of_settlement(
+                    self.policy,
+                    *[await connection.fetchval(_SETTLED_WITH, each) for each in parties],
+                )
+                refusal = _withheld(self.policy, mode.tier, *needs)
+                if refusal is not None:
+                    return refusal
+            accounts = self.directory.escrow(row["network"], row["asset"])
+            assert accounts is not None
+            receiver = await self.directory.accounts_of(
+                row["seller_id" if settling else "bidder_id"]
+            )
+            account = receiver[row["network"], row["asset"]]
+            await _locked(connection, account, accounts.backing)
+            await connection.execute(_END, bid_id, outcome, mode.epoch if settling else None)
+            kind: Literal["settle", "refund"] = "settle" if settling else "refund"
+            await _move(
+                connection,
+                kind,
+                bid_id,
+                amount=-int(row["amount"]),
+                account=account,
+                accounts=accounts,
+            )
+        return _bid(row, state=outcome)
+
+
+async def bid_of(connection: Connection | Pool, customer: int, bid_id: UUID) -> Bid | Refusal:
+    """The state of a bid, for its bidder and its seller."""
+    row = await connection.fetchrow(_BID, bid_id)
+    return _bid(row) if row is not None and _concerns(row, customer) else _NO_BID
+
+
+async def _tier(pool: Pool) -> Tier:
+    return (await read_mode(pool)).tier
+
+
+def _withheld(policy: Policy, tier: Tier, *functions: Function) -> Refusal | None:
+    admission = admit(policy, tier, *functions)
+    if admission.outcome == "allowed":
+        return None
+    return Refusal(code="suspended", reason=admission.reason or "")
+
+
+def _not_for(asked: Asked, offer: asyncpg.Record, available: int, backing: int) -> Refusal | None:
+    """Why this is no bid for ``offer``; ``backing`` is what may be in escrow beside what is."""
+    if offer["seller_id"] == asked.bidder_id:
+        return _OWN
+    if asked.amount < offer["price"]:
+        return Refusal(
+            code="below_minimum", reason=f"The least bid for this item is {offer['price']}."
+        )
+    if available < asked.amount:
+        return _OVERDRAFT
+    if backing < asked.amount:
+        return Refusal(
+            code="escrow_full",
+            reason=(
+                f"The venue can hold no more {offer['asset']} in escrow at present; nothing was "
+                "taken. Try a smaller bid, or later."
+            ),
+        )
+    return None
+
+
+async def _first_bid(connection: Connection, asked: Asked) -> Bid | Refusal | None:
+    """What has become of the bid with this id; None if there is none yet."""
+    row = await connection.fetchrow(_BID, asked.request.id)
+    if row is None:
+        return None
+    known = (row["bidder_id"], row["listing_id"], int(row["amount"]))
+    if known != (asked.bidder_id, asked.request.listing_id, asked.amount):
+        return _REUSED
+    await confirm(connection)
+    return _bid(row)
+
+
+async def _locked(connection: Connection, *accounts: int) -> dict[int, int]:
+    rows = await connection.fetch(_LOCK, sorted(accounts))
+    return {row["account_id"]: int(row["available"]) for row in rows}
+
+
+async def _move(
+    connection: Connection,
+    kind: Literal["bid", "settle", "refund"],
+    bid_id: UUID,
+    *,
+    amount: int,
+    account: int,
+    accounts: EscrowAccounts,
+) -> None:
+    """Post ``amount`` from a customer's ``account`` into escrow; a negative one comes out of it."""
+    why = (
+        f"{kind} {bid_id}: each of {accounts.bucket} and {accounts.escrow_bucket} goes on to hold "
+    )
+    entries = {
+        account: amount,
+        accounts.own: -amount,
+        accounts.escrow: -amount,
+        accounts.backing: amount,
+    }
+    await connection.execute(
+        _MOVE, uuid4(), why + "what it owes", kind, bid_id, list(entries), list(entries.values())
+    )
+
+
+def _concerns(row: asyncpg.Record, customer: int) -> bool:
+    return customer in (row["seller_id"], row["bidder_id"])
+
+
+def _ended(state: str) -> Refusal:
+    return Refusal(code="too_late", reason=f"This bid is {state} already, and stays so.")
+
+
+def _listing(row: asyncpg.Record) -> Listing:
+    return Listing(**{name: row[name] for name in Listing.model_fields})
+
+
+def _bid(row: asyncpg.Record, *, state: str | None = None) -> Bid:
+    return Bid(
+        id=row["id"],
+        listing_id=row["listing_id"],
+        network=row["network"],
+        asset=row["asset"],
+        amount=str(row["amount"]),
+        state=state or row["state"],
+    )
