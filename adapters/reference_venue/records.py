@@ -100,6 +100,10 @@ EXPORTS: dict[str, str] = {
         select c.id, c.network, c.from_wallet, c.to_wallet, c.destination as to_address, c.asset,
                c.amount, c.state, c.tx_hash, c.block_number
         from cold_transfers c order by c.requested_at, c.id""",
+    "bids": """
+        select b.id, b.listing_id, b.seller_id, b.bidder_id, b.network, b.asset, b.amount, b.state,
+               b.mode_epoch, b.settled_epoch
+        from bids b order by b.at, b.id""",
     "surpluses": f"""
         select s.bucket, s.network, s.wallet, s.asset, s.amount, s.block_number,
                {_committed("p")} as booked_at

@@ -31,9 +31,10 @@ COMPARISONS: Mapping[Comparison, str] = {
     "approvals": "each act of a reserve that approvers had to sign has its approval and its slot,"
     " and each executed approval its act",
     "holdings": "each wallet holds on the chain what the ledger says, at the pinned block",
-    "reservations": "the ledger reserves what open withdrawals ask for",
+    "reservations": "the ledger reserves what open withdrawals ask for, and has in escrow what open"
+    " bids are of",
     "postings": "each posting of the ledger follows from a withdrawal, a top-up, an approval, a"
-    " cold transfer or a surplus",
+    " cold transfer, a bid or a surplus",
     "ledger": "the ledger sums to zero",
 }
 
@@ -75,6 +76,7 @@ ContradictionName = Literal[
     "deficit",
     "surplus",
     "reservations-differ",
+    "escrow-differs",
     "postings-differ",
     "ledger-does-not-balance",
 ]
@@ -160,6 +162,7 @@ TABLE: Mapping[ContradictionName, tuple[Comparison, str]] = {
     "deficit": ("holdings", "see docs/runbooks/ledger-deficit.md"),
     "surplus": ("holdings", _BOOKED),
     "reservations-differ": ("reservations", "find the withdrawal whose posting is missing"),
+    "escrow-differs": ("reservations", "find the bid whose posting is missing; settle none before"),
     "postings-differ": ("postings", "find the posting that no row explains; correct nothing yet"),
     "ledger-does-not-balance": ("ledger", f"{_STOP}; find the posting that does not balance"),
 }

@@ -153,6 +153,17 @@ class PostingLine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bid:
+    """What a customer has bid; in escrow while it is open."""
+
+    id: str
+    network: str
+    asset: str
+    amount: int
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Payment:
     """Money that was seen leaving a wallet, outside the venue.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from seawall.conventions.evidence import Port
 from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
-from seawall.reconciliation import approvals, books, cold, payouts
+from seawall.reconciliation import approvals, books, cold, escrow, payouts
 from seawall.reconciliation.books import Lane, Movements, Posted, Wallet
 from seawall.reconciliation.contradictions import (
     COMPARISONS,
@@ -373,6 +373,8 @@ class _Explaining:
         if self._claimed("reservations"):
             self._checked["reservations"] = sum(line.kind == "reserved" for line in gathered.ledger)
             self._find(books.judge_reservations(gathered.ledger, self._open))
+            self._find(escrow.judge_escrow(gathered.ledger, gathered.bids))
+            self._doubt(escrow.unexplained_escrow(gathered.ledger, gathered.bids))
         booked = self._surpluses()
         if self._claimed("postings"):
             assert gathered.postings is not None
@@ -381,6 +383,7 @@ class _Explaining:
             wallets = self._policy.wallets
             self._find(approvals.judge_transfers(gathered.postings, self._executed, wallets))
             self._find(cold.judge_cold_postings(gathered.postings, self._arrived, wallets))
+            self._find(escrow.judge_bid_postings(gathered.postings, gathered.bids))
         if self._claimed("holdings"):
             self._holdings(booked)
 

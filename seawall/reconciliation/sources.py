@@ -38,8 +38,10 @@ from seawall.reconciliation.approvals import APPROVAL_STATES
 from seawall.reconciliation.books import TOP_UP_STATES
 from seawall.reconciliation.chain import PinnedNetwork
 from seawall.reconciliation.cold import COLD_STATES
+from seawall.reconciliation.escrow import BID_STATES
 from seawall.reconciliation.facts import (
     Approval,
+    Bid,
     ColdTransfer,
     Holding,
     LedgerLine,
@@ -65,6 +67,8 @@ APPROVALS_FILE = "records/approvals.csv"
 """Beside the file of top-ups, of a venue whose approvers sign what moves out of a reserve."""
 COLD_FILE = "records/cold_transfers.csv"
 """Likewise, of a venue whose custodian moves what approvers have signed out of a cold wallet."""
+BIDS_FILE = "records/bids.csv"
+"""Beside the ledger's own file, of a venue that holds bids in escrow."""
 _RECORDS: tuple[Port, ...] = ("withdrawals", "signatures", "top_ups", "surpluses", "ledger")
 _NODE_S_MAX = 20.0
 _LOOK_EVERY_S = 0.5
@@ -86,6 +90,7 @@ class Gathered:
         ledger: The ledger's sums; None where they are not known.
         faults: What the venue counted over its ledger.
         postings: The ledger's sums by kind of posting; None where they are not known.
+        bids: What customers have bid; None where that is not known.
         surpluses: Money from outside that was booked.
     """
 
@@ -100,6 +105,7 @@ class Gathered:
     ledger: tuple[LedgerLine, ...] | None = None
     faults: LedgerFaults | None = None
     postings: tuple[PostingLine, ...] | None = None
+    bids: tuple[Bid, ...] | None = None
     surpluses: tuple[Surplus, ...] = ()
 
     def has(self, *ports: Port) -> bool:
@@ -187,7 +193,8 @@ class Gathering:
                 ended_at=time.time(),
             )
             if port == "ledger":
-                self._copy_beside(source, port, POSTINGS_FILE)
+                for name in (POSTINGS_FILE, BIDS_FILE):
+                    self._copy_beside(source, port, name)
             if port == "top_ups":
                 for name in (APPROVALS_FILE, COLD_FILE):
                     self._copy_beside(source, port, name)
@@ -297,6 +304,11 @@ class Gathering:
         postings = self._folder / POSTINGS_FILE
         if postings.exists():
             found.postings = read_table(postings, PostingLine)
+        bids = self._folder / BIDS_FILE
+        if bids.exists():
+            found.bids = read_table(bids, Bid)
+            for each in found.bids:
+                _require_state(f"bid {each.id}", each.state, BID_STATES)
 
     def _stream(self, name: str, kind: Callable[..., Any]) -> Iterator[Any]:
         assert isinstance(kind, type)

@@ -25,6 +25,7 @@ from seawall.formats.deployment import Deployment, load_deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.deployments import write_deployment
+from tests.testing.reconciled_bids import add_bids
 
 Row = dict[str, Any]
 NETWORK, CHAIN_ID, TOKEN = "aster", 73311, "0x" + "70" * 20
@@ -95,6 +96,7 @@ class ReconciledVenue:
     topups: list[Row] = field(default_factory=list)
     approvals: list[Row] = field(default_factory=list)
     cold_transfers: list[Row] = field(default_factory=list)
+    bids: list[Row] = field(default_factory=list)
     surpluses: list[Row] = field(default_factory=list)
     ledger_by_posting: list[Row] = field(default_factory=list)
     ledger_faults: dict[str, int] = field(default_factory=dict)
@@ -341,6 +343,8 @@ class ReconciledVenue:
             _write(records / f"{name}.csv", getattr(self, name))
         if self.cold_transfers:
             _write(records / "cold_transfers.csv", self.cold_transfers)
+        if self.bids:
+            _write(records / "bids.csv", self.bids)
         _write(records / "lane_log.csv", [{"network": NETWORK}])
         _write(records / "lanes.csv", [{"network": NETWORK}])
         _write(records / "ledger.csv", self.ledger())
@@ -502,6 +506,7 @@ def reconciled_venue() -> ReconciledVenue:
     venue.sign_log += [dearer, *[dearer | {"tx_hash": ""}] * 2]
     _top_ups(venue)
     _approvals(venue)
+    add_bids(venue)
     venue.surpluses.append({"wallet": HOT, "asset": "AST", "amount": 70, "block_number": 6})
     venue.posting("surplus", "hot", 70)
     venue.posting("surplus", "unidentified", -70)

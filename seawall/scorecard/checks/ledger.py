@@ -8,7 +8,7 @@ from seawall.scorecard.facts import Facts
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 
 _HELD = ("hot", "reserve", "cold")
-_OWED = ("customer", "reserved", "inventory", "own", "unidentified")
+_OWED = ("customer", "reserved", "inventory", "own", "unidentified", "escrow")
 
 
 @check(

@@ -177,6 +177,18 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"safety.no_negative": FAIL},
     ),
+    "more has left escrow than was bid": (
+        lambda run: {
+            "ledger": (
+                *run.ledger,
+                *(
+                    replace(run.ledger[0], bucket="escrow", kind=kind, balance=balance)
+                    for kind, balance in (("escrow", 2), ("own", -2))
+                ),
+            )
+        },
+        {"safety.no_negative": FAIL},
+    ),
     "the chain holds less of a bucket that never pays": (
         lambda run: {
             "chain_balances": first(

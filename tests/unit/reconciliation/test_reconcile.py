@@ -139,6 +139,11 @@ def test_a_sweep_is_explained_as_what_stays_inside(reconciling: Reconciling) -> 
     assert (line.other, line.left, line.difference) == (0, 1_001 + 4_004, 0)
 
 
+def _escrow_pays(venue: ReconciledVenue) -> None:
+    venue.entry("escrow", "post", "escrow", "USDX", 30)
+    venue.posting("post", "customer", -30, "USDX")
+
+
 def _sweep_to_a_stranger(venue: ReconciledVenue) -> None:
     swept(venue)
     venue.logs.pop()
@@ -478,6 +483,19 @@ SPOILS: dict[str, tuple[Spoil, set[ContradictionName]]] = {
         _postings(("surplus", "hot", 5), ("surplus", "unidentified", -5)),
         {"postings-differ", "deficit"},
     ),
+    "escrow that no bid explains": (
+        lambda venue: venue.bids.pop(0),
+        {"escrow-differs", "postings-differ"},
+    ),
+    "a bid that is settled, and still in escrow": (
+        lambda venue: venue.bids[0].update(state="settled"),
+        {"escrow-differs", "postings-differ"},
+    ),
+    "a bid that was settled by the row and given back by the ledger": (
+        lambda venue: venue.bids[1].update(state="refunded"),
+        {"postings-differ"},
+    ),
+    "what is in escrow pays a withdrawal": (_escrow_pays, {"escrow-differs", "postings-differ"}),
     "a ledger that does not sum to zero": (
         lambda venue: venue.posting("swap", "clearing", 1),
         {"ledger-does-not-balance"},
