@@ -369,7 +369,7 @@ def _configure(
         approvers={role: entry["address"] for role, entry in outputs["approvers"].items()},
         exchange=_both(sandbox, components.exchange_proxy),
         rails={
-            rail: _both(sandbox, providers.PROXIES[kind])
+            rail: _both(sandbox, components.PROVIDER_PROXIES[kind])
             for rail, kind in providers.paying_rails(policy).items()
         },
         custodian=targets.proxy_url(components.CUSTODIAN_PROXY) if policy.custody else None,

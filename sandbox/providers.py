@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from seawall.conventions.components import SIDES, exchange_proxy, processor_proxy
+from seawall.conventions.components import SIDES
 from seawall.formats.atomic import write_private
 from seawall.policy import Policy, RailKind
 
 FILE = "providers.json"
 """In the data directory, mode 0600: the credentials, by component."""
-PROXIES: Mapping[RailKind, Callable[[str], str]] = {
-    "exchange": exchange_proxy,
-    "processor": processor_proxy,
-}
 
 
 class ProviderCredentials(BaseModel):

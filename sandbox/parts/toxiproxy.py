@@ -31,7 +31,7 @@ def upstreams(context: Context) -> dict[str, str]:
         for side in components.SIDES
     }
     behind |= {
-        providers.PROXIES[kind](side): providers.component(kind, side)
+        components.PROVIDER_PROXIES[kind](side): providers.component(kind, side)
         for kind, side in services.all_providers(context)
     }
     if context.policy.custody is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 def kms_proxy(region: str) -> str:
@@ -45,6 +45,11 @@ def processor_proxy(which: str) -> str:
     return f"processor.{which}"
 
 
+PROVIDER_PROXIES: Mapping[str, Callable[[str], str]] = {
+    "exchange": exchange_proxy,
+    "processor": processor_proxy,
+}
+"""By kind of rail: the name of the proxy in front of the provider of a side."""
 CUSTODIAN_PROXY = "custodian"
 CUSTODIAN_PROCESS = "custodian"
 API_PROXY = "api"

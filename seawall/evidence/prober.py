@@ -8,8 +8,9 @@ part in floods. Out: ``probes.jsonl``, one line per sample. It runs until SIGTER
 It asks the venue at the address that its customers use, as the flood does, and only what the venue
 offers: a shorter way in would show a venue that no customer has. The first line of the log says
 which address that is. Nodes are asked directly, past every proxy that faults act on; the probes of
-key services, signers and RPC endpoints go through theirs, because they must see those faults. Where
-a drill may be a client of the ledger's database, the prober has it count its sessions.
+key services, signers, RPC endpoints and providers of rails go through theirs, because they must see
+those faults. Where a drill may be a client of the ledger's database, the prober has it count its
+sessions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ from typing import Any, TextIO
 import httpx
 import uvloop
 
-from seawall.conventions.components import PROMETHEUS_PROCESS, SIDES, kms_proxy, rpc_proxy
+from seawall.conventions.components import (
+    PROMETHEUS_PROCESS,
+    PROVIDER_PROXIES,
+    SIDES,
+    kms_proxy,
+    rpc_proxy,
+)
 from seawall.conventions.environment import POLICY_VARIABLE
 from seawall.conventions.evidence import ADDRESS_PROBE
 from seawall.errors import SeawallError, ServiceError, UsageError
@@ -125,7 +132,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
-    """Probes of the key services and RPC endpoints that the venue reaches through proxies.
+    """Probes of key services, RPC endpoints and providers that the venue reaches through proxies.
 
     And of Prometheus, where a drill may stop it.
 
@@ -151,6 +158,11 @@ def endpoints_of(deployment: Deployment) -> list[EndpointProbe]:
         EndpointProbe(name=name, about=about, listen=deployment.proxies[proxy].listen)
         for name, about, proxy in wanted
         if proxy in deployment.proxies
+    ]
+    found += [
+        EndpointProbe(name="provider", about={"proxy": proxy}, listen=declared.listen)
+        for proxy, declared in deployment.proxies.items()
+        if proxy in {name(side) for name in PROVIDER_PROXIES.values() for side in SIDES}
     ]
     prometheus = deployment.answers_at(PROMETHEUS_PROCESS)
     if PROMETHEUS_PROCESS in deployment.processes and prometheus is not None:

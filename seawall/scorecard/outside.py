@@ -8,30 +8,35 @@ nobody else can see is named as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from seawall.conventions import components, faults, metrics, signing
+from seawall.conventions import components, faults, signing
 from seawall.scorecard.aws_log import signed_inside
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
-from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s, longest_gap_us
+from seawall.scorecard.endpoints import counterparty_dark, rpc_dark
+from seawall.scorecard.facts import Facts, FaultSeen, format_s, longest_gap_us
 from seawall.scorecard.lost_database import seen_lost
 from seawall.scorecard.neighbours import booked_and_topped_up, flipped_meanwhile, replaced_meanwhile
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
+from seawall.scorecard.probed import (
+    DARK_PROBES_PERCENT_MIN,
+    STILL_LATE_US_MAX,
+    answered_meanwhile,
+    before_and_after,
+    both,
+    first_of,
+    hung,
+    inside_of,
+    timed_out,
+)
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
-from seawall.scorecard.series import growth, recorded, scrapes
+from seawall.scorecard.series import scrapes
 
 SIGNED_LATE_US_MAX = SECOND
 """A signature that KMS made before the dark may be written down this much after its beginning."""
-
-DARK_PROBES_PERCENT_MIN = 90
-"""Share of the probes begun in the dark that must have had no answer.
-
-The others ended while the fault was being undone. None may have been answered before that.
-"""
 
 REFUSED_PERCENT_OF_SHARE = 60
 """Share of the prober's requests that must be refused, of the share that the fault declares.
@@ -42,9 +47,6 @@ in a million runs.
 
 SIGNER_GAP_US_MAX = 3 * SECOND
 """The longest time without a request of the prober to a signer, which is asked once a second."""
-
-STILL_LATE_US_MAX = SECOND // 2
-"""What a process had sent before it stood still may arrive this much after it was seen to."""
 
 _NO_KEY_SERVICE = (signing.SILENT, "HTTP 503", "HTTP 504")
 """What a signer's probe shows whose key service does not answer."""
@@ -77,10 +79,10 @@ def _kms_dark(facts: Facts, fault: FaultSeen) -> Finding:
     doubt = _signed_in_the_dark(facts, fault, region=region)
     if doubt is not None:
         return unknown(target=f"KMS of {region} signs nothing", reason=doubt)
-    endpoint = _silent(fault, _of_region(facts, "kms", region), f"KMS of {region}")
+    endpoint = hung(fault, _of_region(facts, "kms", region), f"KMS of {region}")
     if endpoint.outcome is not Outcome.PASS:
         return endpoint
-    return _both(endpoint, _silent_signer(facts, fault, region))
+    return both(endpoint, _silent_signer(facts, fault, region))
 
 
 def _silent_signer(facts: Facts, fault: FaultSeen, region: str) -> Finding:
@@ -92,11 +94,11 @@ def _silent_signer(facts: Facts, fault: FaultSeen, region: str) -> Finding:
     target = f"the signer of {region} without its key service, then back"
     samples = _of_region(facts, "signer", region)
     starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
-    inside = _inside(samples, starts=starts, ends=ends)
+    inside = inside_of(samples, starts=starts, ends=ends)
     silent = sum(1 for sample in inside if _unserved(sample))
     measured = f"{silent} of {len(inside)} probes of its signer had no answer from it"
     gap_us = longest_gap_us([sample.at for sample in inside], starts=starts, ends=ends)
-    doubt = _first(
+    doubt = first_of(
         (
             not inside or gap_us > SIGNER_GAP_US_MAX,
             f"the prober did not ask the signer of {region} for {format_s(gap_us)}",
@@ -105,8 +107,8 @@ def _silent_signer(facts: Facts, fault: FaultSeen, region: str) -> Finding:
             silent * 100 < len(inside) * DARK_PROBES_PERCENT_MIN,
             f"the signer of {region} was still answered by its key service, or refused",
         ),
-        *_before_and_after(fault, samples, f"the signer of {region} never signed for the prober"),
-    ) or _answered_meanwhile(inside, starts=starts, ends=ends)
+        *before_and_after(fault, samples, f"the signer of {region} never signed for the prober"),
+    ) or answered_meanwhile(inside, starts=starts, ends=ends)
     if doubt is not None:
         return unknown(target=target, measured=measured, reason=doubt)
     return passed(measured=measured, target=target, reason="and for its signer")
@@ -119,7 +121,7 @@ def _unserved(sample: ProbeSample) -> bool:
     that: then the signer was gone.
     """
     result = str((sample.detail or {}).get("result", ""))
-    return not sample.ok and (result in _NO_KEY_SERVICE or _timed_out(sample))
+    return not sample.ok and (result in _NO_KEY_SERVICE or timed_out(sample))
 
 
 def _throttled(facts: Facts, fault: FaultSeen) -> Finding:
@@ -148,14 +150,14 @@ def _refused(facts: Facts, fault: FaultSeen, *, code: str, percent_min: int) -> 
     target = f"KMS of {region} answers an outside probe with {code}, then signs again"
     starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
     samples = _of_region(facts, "signer", region)
-    inside = _inside(samples, starts=starts, ends=ends)
+    inside = inside_of(samples, starts=starts, ends=ends)
     refused = [sample for sample in samples if (sample.detail or {}).get("result") == code]
     meanwhile = sum(1 for sample in inside if (sample.detail or {}).get("result") == code)
     measured = f"{meanwhile} of {len(inside)} probes met {code}"
     early = [sample for sample in refused if sample.done_at < (fault.applied or 0)]
     late = [sample for sample in refused if sample.at >= (fault.cleared or 0)]
     gap_us = longest_gap_us([sample.at for sample in inside], starts=starts, ends=ends)
-    doubt = _first(
+    doubt = first_of(
         (
             not inside or gap_us > SIGNER_GAP_US_MAX,
             f"the prober did not ask the signer of {region} for {format_s(gap_us)}",
@@ -166,7 +168,7 @@ def _refused(facts: Facts, fault: FaultSeen, *, code: str, percent_min: int) -> 
         ),
         (bool(early), f"the prober met {code} before the fault"),
         (bool(late), f"the prober met {code} after the fault"),
-        *_before_and_after(fault, samples, f"the signer of {region} never signed for the prober"),
+        *before_and_after(fault, samples, f"the signer of {region} never signed for the prober"),
     )
     if doubt is not None:
         return unknown(target=target, measured=measured, reason=doubt)
@@ -212,107 +214,6 @@ def _logged_in_the_dark(facts: Facts, fault: FaultSeen, *, region: str) -> str |
     )
 
 
-# --- endpoints
-def _rpc_dark(facts: Facts, fault: FaultSeen) -> Finding:
-    """The endpoint was dark for the prober, and by its own count for the settler that uses it."""
-    samples = [
-        sample
-        for sample in facts.samples("rpc")
-        if sample.detail
-        and components.rpc_proxy(str(sample.detail.get("network")), str(sample.detail.get("side")))
-        == fault.planned.target
-    ]
-    endpoint = _silent(fault, samples, fault.planned.target)
-    if endpoint.outcome is not Outcome.PASS:
-        return endpoint
-    user = _silent_for_settler(facts, fault)
-    if user is None:
-        return replace(endpoint, reason=f"{endpoint.reason} (no settler counts what it was asked)")
-    return _both(endpoint, user)
-
-
-def _silent_for_settler(facts: Facts, fault: FaultSeen) -> Finding | None:
-    """The network's settler asked the endpoint in vain, and was answered by it no more.
-
-    By its own counts, as Prometheus recorded them, which look at no address of the injector's. None
-    where no settler counts. Whether the other endpoint answered it instead is shown, and is the
-    venue's business.
-
-    Answers are counted from two scrapes after the fault. The evidence has one count for each step
-    of a grid whose step is one scrape, so the last one until a moment stands up to one scrape
-    before it; and what stands there was scraped up to one scrape earlier still. With one scrape,
-    the count might be of before the fault, and its answers be taken for those of the dark. One more
-    scrape is needed to see the next count, so a shorter fault shows nothing: UNKNOWN.
-    """
-    _, network, side = fault.planned.target.split(".")
-    if not facts.offers("metrics") or not recorded(facts, metrics.RPC_REQUESTS):
-        return None
-    scrape_us = facts.run.policy.monitoring.scrape_every * MILLISECOND
-    applied, ends = Instant(fault.applied or 0), Instant(fault.reverted or 0)
-    starts = Instant((fault.effective or 0) + STILL_LATE_US_MAX + 2 * scrape_us)
-    target = f"the settler of {network} is not answered by {fault.planned.target}"
-    lacks_us = starts + scrape_us - ends
-    if lacks_us > 0:
-        return unknown(
-            target=target,
-            reason=(
-                f"the fault is {format_s(lacks_us)} too short for the counts of the settler of"
-                f" {network}, which begin two scrapes after it and take one more"
-            ),
-        )
-
-    def counted(where: str, outcome: str, since: Instant) -> float | None:
-        labels = {"network": network, "side": where, "outcome": outcome}
-        return growth(facts, metrics.RPC_REQUESTS, labels, starts=since, ends=ends)
-
-    other = next(each for each in components.SIDES if each != side)
-    silent = counted(side, "silent", applied)
-    answered, elsewhere = counted(side, "answered", starts), counted(other, "answered", starts)
-    if silent is None or answered is None or elsewhere is None:
-        return unknown(
-            target=target, reason=f"metrics.json lacks counts of the settler of {network}"
-        )
-    measured = (
-        f"its settler asked {silent:.0f} times in vain, was answered {elsewhere:.0f} times by"
-        f" {other}"
-    )
-    doubt = _first(
-        (answered > 0, f"{fault.planned.target} still answered the settler {answered:.0f} times"),
-        (silent <= 0, f"the settler of {network} never asked {fault.planned.target}"),
-    )
-    if doubt is not None:
-        return unknown(target=target, measured=measured, reason=doubt)
-    return passed(measured=measured, target=target, reason="and for the settler that uses it")
-
-
-def _silent(fault: FaultSeen, samples: Sequence[ProbeSample], what: str) -> Finding:
-    """The prober's own requests timed out in the dark and were answered before and after it.
-
-    The first time-out must be when the injector says that the fault took effect. A refused
-    connection does not count as one: that is what a part that died looks like, and it fails fast.
-    """
-    target = f"{what} silent for an outside probe, then back"
-    applied, starts = Instant(fault.applied or 0), Instant(fault.effective or 0)
-    ends = Instant(fault.reverted or 0)
-    inside = _inside(samples, starts=starts, ends=ends)
-    silent = sum(1 for sample in inside if _timed_out(sample))
-    measured = f"{silent} of {len(inside)} probes timed out in the dark"
-    doubt = (
-        _first(
-            (
-                not inside or silent * 100 < len(inside) * DARK_PROBES_PERCENT_MIN,
-                f"the prober still got answers or refusals from {what}, or was not asking",
-            )
-        )
-        or _answered_meanwhile(inside, starts=starts, ends=ends)
-        or _doubt_of_start(samples, effective=starts, applied=applied)
-        or _first(*_before_and_after(fault, samples, f"the prober never reached {what}"))
-    )
-    if doubt is not None:
-        return unknown(target=target, measured=measured, reason=doubt)
-    return passed(measured=measured, target=target, reason="dark and back for the prober, too")
-
-
 # --- processes
 def _process(facts: Facts, fault: FaultSeen) -> Finding | None:
     """What a process does no more while it is frozen or killed; None if nothing shows it."""
@@ -324,7 +225,7 @@ def _process(facts: Facts, fault: FaultSeen) -> Finding | None:
         return (
             answers
             if answers.outcome is not Outcome.PASS
-            else _both(answers, _nothing_recorded(facts, fault))
+            else both(answers, _nothing_recorded(facts, fault))
         )
     for network in facts.run.policy.networks:
         if target == components.process_target(components.settler_process(network)):
@@ -336,15 +237,15 @@ def _gone(fault: FaultSeen, samples: Sequence[ProbeSample], what: str) -> Findin
     """The prober's requests failed meanwhile, in any way, and were answered before and after."""
     target = f"{what} does not answer an outside probe, then does"
     starts, ends = Instant(fault.effective or 0), Instant(fault.reverted or 0)
-    inside = _inside(samples, starts=starts, ends=ends)
+    inside = inside_of(samples, starts=starts, ends=ends)
     failed = sum(1 for sample in inside if not sample.ok)
     measured = f"{failed} of {len(inside)} probes failed meanwhile"
-    doubt = _answered_meanwhile(inside, starts=starts, ends=ends) or _first(
+    doubt = answered_meanwhile(inside, starts=starts, ends=ends) or first_of(
         (
             not inside or failed * 100 < len(inside) * DARK_PROBES_PERCENT_MIN,
             f"the prober still got answers from {what}, or was not asking",
         ),
-        *_before_and_after(fault, samples, f"the prober never reached {what}"),
+        *before_and_after(fault, samples, f"the prober never reached {what}"),
     )
     if doubt is not None:
         return unknown(target=target, measured=measured, reason=doubt)
@@ -362,7 +263,7 @@ def _nothing_recorded(facts: Facts, fault: FaultSeen) -> Finding:
     moments = scrapes(facts)
     meanwhile = [at for at in moments if starts + STILL_LATE_US_MAX < at < ends]
     measured = f"{len(meanwhile)} scrapes recorded meanwhile"
-    doubt = _first(
+    doubt = first_of(
         (bool(meanwhile), "Prometheus went on recording while it should stand still"),
         (not any(at < (fault.applied or 0) for at in moments), "it recorded nothing before either"),
         (not any(at > (fault.cleared or 0) for at in moments), "it recorded nothing after it"),
@@ -404,7 +305,7 @@ def _nothing_sent(facts: Facts, fault: FaultSeen, network: str) -> Finding | Non
         default=ends - starts,
     )
     broadcasts = _broadcast(facts, network, starts=starts, ends=ends)
-    doubt = _first(
+    doubt = first_of(
         (
             not own or gap_us > OBSERVER_GAP_US_MAX,
             f"the prober did not read the nonces of {network} for {format_s(gap_us)}",
@@ -432,7 +333,7 @@ def _nonces(facts: Facts) -> dict[Lane, list[ProbeSample]]:
 
 def _sent(samples: Sequence[ProbeSample], *, starts: Instant, ends: Instant) -> int:
     """By how many the next nonce grew between the first and the last of ``samples`` in a time."""
-    nonces = [(each.detail or {})["nonce"] for each in _inside(samples, starts=starts, ends=ends)]
+    nonces = [(each.detail or {})["nonce"] for each in inside_of(samples, starts=starts, ends=ends)]
     return sum(later - earlier for earlier, later in pairwise(nonces) if later > earlier)
 
 
@@ -464,7 +365,7 @@ def _asset_paused(facts: Facts, fault: FaultSeen) -> Finding:
     elsewhere = sum(1 for at in others if starts < at < ends)
     target = f"no {asset} is paid on {network} meanwhile, and other assets are"
     measured = f"{moved} payouts of {asset} on the chain meanwhile, {elsewhere} of other assets"
-    doubt = _first(
+    doubt = first_of(
         (moved > 0, f"{asset} was paid on {network} while it should not move"),
         (elsewhere <= 0, f"nothing else was paid on {network}, so stillness shows nothing"),
         (
@@ -484,92 +385,15 @@ def _asset_paused(facts: Facts, fault: FaultSeen) -> Finding:
 OUTSIDE: dict[str, Callable[[Facts, FaultSeen], Finding | None]] = {
     faults.ASSET_PAUSED: _asset_paused,
     faults.CLIENT_FROZEN: flipped_meanwhile,
+    faults.COUNTERPARTY_DARK: counterparty_dark,
     faults.DATABASE_LOST: seen_lost,
     faults.FEE_SPIKE: replaced_meanwhile,
     faults.KMS_DARK: _kms_dark,
     faults.KMS_THROTTLED: _throttled,
     faults.SIGNING_DENIED: _denied,
-    faults.RPC_DARK: _rpc_dark,
+    faults.RPC_DARK: rpc_dark,
     faults.ONE_WEI: booked_and_topped_up,
     faults.PROCESS_FROZEN: _process,
     faults.PROCESS_KILLED: _process,
 }
 """By the name of a fault: what others must have seen of it. One of the user's own has no entry."""
-
-
-# --- what they share
-def _both(first: Finding, second: Finding) -> Finding:
-    """``second``, with what ``first`` measured and why before it; ``first`` is a PASS."""
-    if second.outcome is not Outcome.PASS:
-        return second
-    return passed(
-        measured=f"{first.measured}, {second.measured}",
-        target=first.target,
-        reason=f"{first.reason}, {second.reason}",
-    )
-
-
-def _first(*doubts: tuple[bool, str]) -> str | None:
-    """The first reason whose condition holds; None if none does."""
-    return next((reason for wrong, reason in doubts if wrong), None)
-
-
-def _inside(samples: Iterable[ProbeSample], *, starts: Instant, ends: Instant) -> list[ProbeSample]:
-    return [sample for sample in samples if starts <= sample.at and sample.done_at <= ends]
-
-
-def _before_and_after(
-    fault: FaultSeen, samples: Sequence[ProbeSample], never: str
-) -> tuple[tuple[bool, str], ...]:
-    """Doubts of a part that was not there before the fault, or not after it."""
-    before = any(sample.ok for sample in samples if sample.done_at < (fault.applied or 0))
-    after = any(sample.ok for sample in samples if sample.at >= (fault.cleared or 0))
-    return ((not before, f"{never} before the fault"), (not after, f"{never} after the fault"))
-
-
-def _answered_meanwhile(
-    samples: Iterable[ProbeSample], *, starts: Instant, ends: Instant
-) -> str | None:
-    """That a probe was answered well within the fault; None if none was."""
-    answered = [
-        sample
-        for sample in samples
-        if sample.ok
-        and starts + CLOCK_TOLERANCE_US <= sample.at
-        and sample.done_at <= ends - CLOCK_TOLERANCE_US
-    ]
-    if not answered:
-        return None
-    after = format_s(answered[0].at - starts)
-    return f"it answered {len(answered)} probes in the dark, the first {after} into it"
-
-
-def _timed_out(sample: ProbeSample) -> bool:
-    """Whether a probe got no answer: the time-out of the prober, of its client, or the system's."""
-    error = str((sample.detail or {}).get("error", ""))
-    return not sample.ok and (error in {"TimeoutError", "ReadTimeout"} or "timed out" in error)
-
-
-def _doubt_of_start(
-    samples: Sequence[ProbeSample], *, effective: Instant, applied: Instant
-) -> str | None:
-    """Why the prober's first time-out does not match ``effective``.
-
-    None if the two are no further apart than the prober's sampling explains.
-    """
-    asked = [sample for sample in samples if sample.done_at >= applied]
-    first = next((sample for sample in asked if _timed_out(sample)), None)
-    if first is None:
-        return "no probe timed out once the fault was applied"
-    gap_us = first.at - max(
-        (sample.at for sample in samples if sample.at < first.at), default=applied
-    )
-    if gap_us > OBSERVER_GAP_US_MAX:
-        return f"the prober did not ask for {format_s(gap_us)} before the first silence"
-    apart_us = abs(first.at - effective)
-    if apart_us > gap_us + CLOCK_TOLERANCE_US:
-        return (
-            f"the prober's first silence and the injector's are {format_s(apart_us)} apart, "
-            "more than sampling explains"
-        )
-    return None

@@ -246,26 +246,27 @@ def wait_for(condition: Callable[[], object], *, within_s: float) -> float:
 @pytest.fixture
 def harness(tmp_path: Path) -> Iterator[FaultHarness]:
     """A whole deployment on free ports."""
-    server = which("toxiproxy-server")
-    if server is None:
-        pytest.fail("toxiproxy-server is not on PATH; run the tests by `make test`")
     with ExitStack() as stack:
         venue = Venue()
         stack.callback(venue.close)
-        toxiproxy = stack.enter_context(_toxiproxy(server))
+        proxies = stack.enter_context(toxiproxy())
         holder = stack.enter_context(
             running(
                 sys.executable, "-m", "seawall.lease", "--data-dir", str(tmp_path), "--port", "0"
             )
         )
         lease = first_line(holder).split()[-1]
-        yield FaultHarness(tmp_path, venue, toxiproxy=toxiproxy, lease=lease)
+        yield FaultHarness(tmp_path, venue, toxiproxy=proxies, lease=lease)
         holder.terminate()  # with its sentinel
         holder.wait(5)
 
 
 @contextmanager
-def _toxiproxy(server: str) -> Iterator[str]:
+def toxiproxy() -> Iterator[str]:
+    """A Toxiproxy without a proxy; yields the base URL of its interface."""
+    server = which("toxiproxy-server")
+    if server is None:
+        pytest.fail("toxiproxy-server is not on PATH; run the tests by `make test`")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

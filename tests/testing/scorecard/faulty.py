@@ -24,6 +24,7 @@ API = components.process_target(components.API_PROCESS)
 SERVED = CLEARED + 0.2
 """When a database that was lost has its receiver again, and commits come through."""
 RPC = components.rpc_proxy("aster", "primary")
+PROVIDER = components.exchange_proxy("primary")
 ASSET = components.asset_target("aster", "USDX")
 
 
@@ -125,14 +126,25 @@ def rpc_dark(run: Run) -> Files:
         detail={"network": "aster", "side": "standby"},
     )
     primary = tuple(sample for sample in samples if (sample.detail or {})["side"] == "primary")
+    asked = _asked(metrics.RPC_REQUESTS, network="aster")
     return with_fault(run, faults.RPC_DARK, RPC) | {
         "probes": run.probes | {"rpc": (*primary, *standby)},
-        "metrics": run.metrics.model_copy(update={"series": run.metrics.series + _asked()}),
+        "metrics": run.metrics.model_copy(update={"series": run.metrics.series + asked}),
     }
 
 
-def _asked() -> tuple[Series, ...]:
-    """What the settler of aster counted: it is answered by the primary, then by the standby."""
+def counterparty_dark(run: Run) -> Files:
+    """A provider of a rail hangs; the prober and who pays over the rail see it."""
+    samples = samples_of("provider", [{"proxy": PROVIDER}], failed={"error": "TimeoutError"})
+    asked = _asked(metrics.RAIL_REQUESTS, rail="exchange")
+    return with_fault(run, faults.COUNTERPARTY_DARK, PROVIDER) | {
+        "probes": run.probes | {"provider": samples},
+        "metrics": run.metrics.model_copy(update={"series": run.metrics.series + asked}),
+    }
+
+
+def _asked(metric: str, **labels: str) -> tuple[Series, ...]:
+    """What a user of two endpoints counted: the primary answers it, and then the standby."""
     counts: dict[tuple[str, str], Callable[[float], float]] = {
         ("primary", "answered"): lambda at: 50 * (min(at, EFFECTIVE) - STARTS),
         ("primary", "silent"): lambda at: 1 if at > EFFECTIVE + 1.5 else 0,
@@ -141,12 +153,7 @@ def _asked() -> tuple[Series, ...]:
     }
     return tuple(
         Series(
-            metric={
-                "__name__": metrics.RPC_REQUESTS,
-                "network": "aster",
-                "side": side,
-                "outcome": outcome,
-            },
+            metric={"__name__": metric, **labels, "side": side, "outcome": outcome},
             values=tuple(
                 (ZERO + second, float(int(count(second))))
                 for second in range(int(STARTS), int(ENDS))
@@ -289,6 +296,7 @@ FAULTY = {
     faults.KMS_THROTTLED: lambda run: refusing(run, faults.KMS_THROTTLED),
     faults.SIGNING_DENIED: lambda run: refusing(run, faults.SIGNING_DENIED),
     faults.RPC_DARK: rpc_dark,
+    faults.COUNTERPARTY_DARK: counterparty_dark,
     faults.ASSET_PAUSED: asset_paused,
     faults.DATABASE_LOST: database_lost,
     f"{faults.PROCESS_FROZEN} {SETTLER}": settler_frozen,

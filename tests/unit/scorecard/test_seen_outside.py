@@ -19,6 +19,7 @@ from seawall.scorecard.run import Run
 from tests.testing.scorecard.faulty import (
     FAULTY,
     asset_paused,
+    counterparty_dark,
     prometheus_frozen,
     rpc_dark,
     settler_frozen,
@@ -192,6 +193,53 @@ def test_an_endpoint_that_its_user_did_not_find_dark_was_not_dark(
 ) -> None:
     spoil, said = ENDPOINTS[what]
     dark = rpc_dark(good_run)
+    finding = fault_landed.answer(Facts(altered(**dark | spoil(altered(**dark)))))
+
+    assert finding.outcome is UNKNOWN
+    assert said in finding.reason
+
+
+PROXY = {"proxy": "exchange.primary"}
+PROVIDERS: dict[str, tuple[Spoil, str]] = {
+    "the prober reached it": (
+        lambda run: probes(run, "provider", lambda sample: replace(sample, ok=True, detail=PROXY)),
+        "the prober still got answers or refusals from exchange.primary",
+    ),
+    "the prober asked another provider": (
+        lambda run: probes(
+            run, "provider", lambda sample: replace(sample, detail={"proxy": "exchange.standby"})
+        ),
+        "the prober still got answers or refusals from exchange.primary, or was not asking",
+    ),
+    "it answered who pays over the rail": (
+        lambda run: _series(
+            run,
+            _values(lambda at, _: 50 * (at - STARTS)),
+            rail="exchange",
+            side="primary",
+            outcome="answered",
+        ),
+        "exchange.primary still answered the payer",
+    ),
+    "nobody asked it for a payout": (
+        lambda run: _series(
+            run, _values(lambda _at, _: 0), rail="exchange", side="primary", outcome="silent"
+        ),
+        "the payer of exchange never asked exchange.primary",
+    ),
+    "who pays over the rail did not count": (
+        lambda run: _series(run, lambda _: None, rail="exchange", side="standby"),
+        "metrics.json lacks counts of the payer of exchange",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PROVIDERS)
+def test_a_provider_that_its_payer_did_not_find_dark_was_not_dark(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    spoil, said = PROVIDERS[what]
+    dark = counterparty_dark(good_run)
     finding = fault_landed.answer(Facts(altered(**dark | spoil(altered(**dark)))))
 
     assert finding.outcome is UNKNOWN
