@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from seawall.errors import UsageError
+from seawall.formats.customers import Pool
 
 Phase = Literal["calm", "run"]
 PHASES: tuple[Phase, ...] = ("calm", "run")
@@ -27,12 +28,13 @@ class Arrival:
         attempt: 1, or 2 for a repeat with the same id.
         id: The withdrawal's id, made by the client.
         customer_id: Who withdraws.
-        network: Where it is paid.
+        network: Where it is paid: a network, or a rail.
         asset: What is paid.
         amount: In base units of the asset.
         value_micro: Its value in millionths of the unit of account.
         size: As the policy divides small from large.
-        destination: The address to be paid.
+        destination: The address, or the account at a bank, to be paid.
+        source_network: Of a request over a rail, whose balance pays; else empty.
     """
 
     index: int
@@ -47,23 +49,31 @@ class Arrival:
     value_micro: int
     size: Literal["small", "large"]
     destination: str
+    source_network: str = ""
+
+    @property
+    def pool(self) -> Pool:
+        """Whose balance pays."""
+        return self.source_network or self.network, self.asset
 
 
 COLUMNS = tuple(
     "offset_s" if field.name == "offset_us" else field.name for field in fields(Arrival)
 )
+"""The last one is left out where nothing goes over a rail."""
 
 
 def write_arrivals(arrivals: Iterable[Arrival], path: Path) -> None:
     """Write the schedule; times are decimal seconds with six decimals."""
+    rows = list(arrivals)
+    columns = len(COLUMNS) if any(row.source_network for row in rows) else len(COLUMNS) - 1
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for arrival in arrivals:
-            index, offset_us, *rest = astuple(arrival)
-            writer.writerow(
-                (index, f"{offset_us // MICROSECONDS}.{offset_us % MICROSECONDS:06d}", *rest)
-            )
+        writer.writerow(COLUMNS[:columns])
+        for row in rows:
+            index, offset_us, *rest = astuple(row)
+            seconds = f"{offset_us // MICROSECONDS}.{offset_us % MICROSECONDS:06d}"
+            writer.writerow((index, seconds, *rest)[:columns])
 
 
 def read_arrivals(path: Path) -> list[Arrival]:
@@ -112,6 +122,7 @@ def _parse(row: dict[str, str]) -> Arrival:
         value_micro=int(row["value_micro"]),
         size=cast("Literal['small', 'large']", row["size"]),
         destination=row["destination"],
+        source_network=row.get("source_network", ""),
     )
 
 

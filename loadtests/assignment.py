@@ -32,13 +32,18 @@ Within it the order of two requests is open, and so is whether one is still in t
 
 @dataclass(kw_only=True)
 class Wanted:
-    """A request that wants a customer; ``at_us`` is in microseconds after the planned zero."""
+    """A request that wants a customer; ``at_us`` is in microseconds after the planned zero.
+
+    Over a ``rail``, the balance of ``pool`` pays, and ``destination`` is set.
+    """
 
     pool: Pool
     amount: int
     value_micro: int
     at_us: int
     customer_id: str = ""
+    rail: str = ""
+    destination: str = ""
 
 
 class _Windows:

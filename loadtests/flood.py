@@ -29,7 +29,7 @@ from loadtests.arrivals import read_arrivals
 from loadtests.population import read_credentials
 from loadtests.reads import reads_beside
 from seawall.conventions.environment import POLICY_VARIABLE
-from seawall.errors import ExitCode, SeawallError, ServiceError
+from seawall.errors import ExitCode, SeawallError, ServiceError, UsageError
 from seawall.formats.drill_contract import CONTRACT, load_adapter, require_pools
 from seawall.processes import niceness
 from seawall.processes.parent import end_with_runner
@@ -228,6 +228,12 @@ def main() -> int:
         policy = None if arguments.policy is None else Path(arguments.policy)
         adapter = load_adapter(arguments.speaks, policy=policy)
         require_pools(adapter, {(each.network, each.asset) for each in arrivals})
+        if any(each.source_network for each in arrivals) and not adapter.transfers:
+            raise UsageError(
+                "the flood goes over rails, and the venue pays from the network that it pays on",
+                remedy="leave `rails` out of the drill's flood, or say how the venue is asked for"
+                " a withdrawal with a source_network",
+            )
         arguments.out.mkdir(parents=True, exist_ok=True)
         flood = Flood(arguments)
         try:

@@ -26,6 +26,7 @@ from loadtests.arrivals import MICROSECONDS, Arrival, Phase, read_arrivals, writ
 from loadtests.assignment import Wanted, assign
 from loadtests.plan_check import check_plan, target_rates
 from loadtests.population import Population, read_customers
+from loadtests.rails import send_over_rails
 from loadtests.reads import PLANNED_READS, PlannedRead, plan_reads, write_reads_planned
 from loadtests.shock import Facts, Profile, load_profile
 from seawall.errors import SeawallError, UsageError
@@ -87,6 +88,8 @@ def plan(
     stormers = {request.customer_id for request in storm}
     others = [each for each in population.depositors if each.customer_id not in stormers]
     assign(policy, calm + run, others, rng)
+    # Randomness of its own: all that does not go over a rail stays what it is without rails.
+    send_over_rails(policy, flood, calm + run, Random(f"{seed}/{name}/{earlier}/rails"))
     destinations = _Destinations(rng, repeated=float(assumed.destinations_repeated.value))
     lines: list[tuple[int, Phase, int, str, Wanted, str]] = []
     phases: tuple[tuple[Phase, list[Wanted], int], ...] = (
@@ -95,6 +98,7 @@ def plan(
     )
     for phase, requests, ends_ms in phases:
         named = [(_identity(rng), request, destinations.draw()) for request in requests]
+        named = [(identity, each, each.destination or to) for identity, each, to in named]
         lines += [
             (request.at_us, phase, 1, identity, request, to) for identity, request, to in named
         ]
@@ -118,12 +122,13 @@ def plan(
             attempt=attempt,
             id=identity,
             customer_id=request.customer_id,
-            network=request.pool[0],
+            network=request.rail or request.pool[0],
             asset=request.pool[1],
             amount=request.amount,
             value_micro=request.value_micro,
             size="small" if request.value_micro <= small_max else "large",
             destination=to,
+            source_network=request.pool[0] if request.rail else "",
         )
         for index, (offset_us, phase, attempt, identity, request, to) in enumerate(lines)
     )
@@ -151,6 +156,8 @@ def plan(
         **{name: str(choice["value"]) for name, choice in profile.described()["assumed"].items()},
         "expected": expected,
     }
+    if flood.rails:
+        knobs["rails"] = {rail: str(share) for rail, share in flood.rails.items()}
     return Plan(
         arrivals=arrivals,
         reads=reads,
@@ -298,7 +305,7 @@ def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Popula
     spent: dict[tuple[str, Pool], int] = {}
     for arrival in arrivals:
         if arrival.attempt == 1:
-            key = arrival.customer_id, (arrival.network, arrival.asset)
+            key = arrival.customer_id, arrival.pool
             spent[key] = spent.get(key, 0) + arrival.amount
     return Population(
         customers=tuple(

@@ -15,6 +15,7 @@ from math import ceil
 from typing import Any
 
 from loadtests.arrivals import MICROSECONDS, Arrival
+from loadtests.rails import funded
 from loadtests.reads import PlannedRead
 from loadtests.shock import Profile
 from seawall.controls.allowance import Asked, full, within_window
@@ -178,6 +179,7 @@ def check_plan(
                 f"only {float(ratio):.2f} times the hot targets are asked for",
             ),
             *_payable(policy, arrivals),
+            *funded(policy, arrivals),
             *_reached(drill, rates, opening_peak=opening_peak, peak=peak, least=later_least),
             *_avoided(drill, rates, peak=peak),
             *_stormed(drill, rates, arrivals),

@@ -69,7 +69,7 @@ def plan_reads(
         rng: The randomness of the plan.
     """
     firsts = [arrival for arrival in arrivals if arrival.attempt == 1]
-    used = {(arrival.network, arrival.asset) for arrival in arrivals}
+    used = {arrival.pool for arrival in arrivals}
     names = {
         customer.customer_id: tuple(
             sorted(pool for pool, held in customer.balances.items() if held > 0 and pool in used)

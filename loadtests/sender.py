@@ -159,6 +159,8 @@ class Sender:
             "amount": str(arrival.amount),
             "destination": arrival.destination,
         }
+        if arrival.source_network:
+            values["source_network"] = arrival.source_network
         session = self._sessions.of(customer)
         made = self._venue.adapter.request(WITHDRAW, values, customer=customer, session=session)
         return self._venue.prepared(made, session=session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -68,6 +68,8 @@ class Flood(Section):
             the profile assumes if None. A game day has several drills and the reserves of one
             venue, so not each of them can ask for everything.
         storm: One customer who asks far beyond the limits; None if there is none.
+        rails: By rail, the share of all requests that goes over it: small ones, of what it pays.
+            Everything else is paid by networks.
     """
 
     profile: str
@@ -75,6 +77,7 @@ class Flood(Section):
     length: DurationMs = Field(gt=0)
     requested: Ratio | None = Field(default=None, gt=0)
     storm: Storm | None = None
+    rails: dict[Name, Annotated[Ratio, Field(ge=0, lt=1)]] = Field(default_factory=dict)
 
 
 class PlannedFault(Section):

@@ -7,6 +7,7 @@ Whether a fault, its parameters and a shock profile exist is known to the progra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
@@ -25,6 +26,8 @@ PRESSING_SHARE_MAX = 10
 """A flood may go on for one part in this many after the last fault, if a tier must be reached."""
 STORM_OVER_ALLOWED_MIN = 2
 """Times as much as the limits allow must be asked for, so that half of it is refused at least."""
+RAILS_SHARE_MAX = Fraction(1, 2)
+"""Of a flood's requests may go over rails: drills judge what is paid on networks, too."""
 _MS, _MICRO = 1_000, 1_000_000
 
 
@@ -42,6 +45,7 @@ def drills(policy: Policy) -> Iterator[Problem]:
         yield from _restored(policy, f"drills.{name}", drill)
         yield from _sizes(f"drills.{name}.smallest", drill)
         yield from _storm(policy, f"drills.{name}", drill)
+        yield from _rails(policy, f"drills.{name}.flood.rails", drill)
     names: set[str] = set()
     for index, day in enumerate(policy.gamedays):
         if day.name in names:
@@ -152,6 +156,25 @@ def _faults(path: str, drill: Drill) -> Iterator[Problem]:
                     found=f"{fault.fault} at the same time as {other.fault}",
                     remedy="let one begin when the other has ended; two at once are not watched",
                 )
+
+
+def _rails(policy: Policy, path: str, drill: Drill) -> Iterator[Problem]:
+    """A flood that goes over what pays nothing, or that leaves the networks idle."""
+    paying = policy.paying_rails()
+    for rail in drill.flood.rails:
+        if rail not in paying:
+            yield Problem(
+                path=f"{path}.{rail}",
+                found=repr(rail),
+                remedy=f"name a rail that is paid over: {', '.join(paying) or 'there is none'}",
+            )
+    together = sum(drill.flood.rails.values())
+    if together > RAILS_SHARE_MAX:
+        yield Problem(
+            path=path,
+            found=f"{float(together)} of all requests",
+            remedy=f"at most {float(RAILS_SHARE_MAX)} together: a drill wants payouts on networks",
+        )
 
 
 def _storm(policy: Policy, path: str, drill: Drill) -> Iterator[Problem]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 import stat
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -444,3 +447,103 @@ def test_customers_are_written_one_line_per_balance(tmp_path: Path) -> None:
 
     assert len(rows) == sum(len(customer.balances) for customer in population.customers)
     assert [held[customer_id] for customer_id in (1, 2, 3)] == [4, 4, 4]
+
+
+def _over_rails(shares: dict[str, str], *, seed: int = 7) -> Plan:
+    """The calm day's plan, with these shares of its requests over rails."""
+    drill = SANDBOX.drills["calm"]
+    rails = {rail: Fraction(share) for rail, share in shares.items()}
+    flood = drill.flood.model_copy(update={"rails": rails})
+    policy = SANDBOX.model_copy(
+        update={"drills": {"calm": drill.model_copy(update={"flood": flood})}}
+    )
+    population = populate(SANDBOX, seed=seed, size=SIZE)
+    return plan(policy, "calm", load_profile("calm-day"), population, seed=seed)
+
+
+@pytest.mark.parametrize("shares", [{}, {"exchange": "0"}])
+def test_a_flood_without_a_share_for_rails_is_what_it_was(
+    shares: dict[str, str], tmp_path: Path
+) -> None:
+    """The schedule names no rail, and no column for one."""
+    write_plan(_over_rails(shares), tmp_path)
+
+    header = (tmp_path / "arrivals.csv").read_text().partition("\n")[0]
+    assert header == (
+        "index,offset_s,phase,attempt,id,customer_id,network,asset,amount,value_micro,size,"
+        "destination"
+    )
+
+
+def test_a_share_goes_over_each_rail_and_all_else_stays_what_it_is(tmp_path: Path) -> None:
+    """Only where a request is paid differs: when, of whose balance and how much does not."""
+    without, schedule = _over_rails({}), _over_rails({"exchange": "0.03", "fiat": "0.02"})
+    firsts = [arrival for arrival in schedule.arrivals if arrival.attempt == 1]
+    sent = Counter(arrival.network for arrival in firsts)
+
+    assert 0.029 < sent["exchange"] / len(firsts) < 0.031
+    assert 0.019 < sent["fiat"] / len(firsts) < 0.021
+    for before, after in zip(without.arrivals, schedule.arrivals, strict=True):
+        paid = replace(after, network=before.network, destination=before.destination)
+        assert replace(paid, source_network="") == before
+        assert after.pool == before.pool
+        assert (after.source_network == "") == (after.network == before.network)
+    over = [arrival for arrival in firsts if arrival.source_network]
+    assert {arrival.size for arrival in over} == {"small"}
+    assert {arrival.asset for arrival in over if arrival.network == "fiat"} == {"USDX"}
+    assert {arrival.asset for arrival in over if arrival.network == "exchange"} == {
+        "AST",
+        "BIR",
+        "USDX",
+    }
+    assert len({arrival.destination for arrival in over}) == len(over)
+    assert all(
+        re.fullmatch(r"XX\d\d[A-Z0-9]{18}" if each.network == "fiat" else "0x[0-9a-f]{40}", to)
+        for each in over
+        for to in [each.destination]
+    )
+    assert without.reads == schedule.reads
+    assert schedule == _over_rails({"exchange": "0.03", "fiat": "0.02"})
+    write_plan(schedule, tmp_path)
+    assert read_arrivals(tmp_path / "arrivals.csv") == list(schedule.arrivals)
+    assert schedule.knobs["rails"] == {"exchange": "3/100", "fiat": "1/50"}
+
+
+def test_a_repeat_goes_over_the_rail_of_its_first_attempt() -> None:
+    schedule = _over_rails({"exchange": "0.4"})
+    firsts = {arrival.id: arrival for arrival in schedule.arrivals if arrival.attempt == 1}
+    repeats = [each for each in schedule.arrivals if each.attempt == 2 and each.source_network]
+
+    assert repeats
+    for again in repeats:
+        first = firsts[again.id]
+        assert (again.network, again.destination) == (first.network, first.destination)
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ({"aster": "0.1"}, "nothing is paid over aster"),
+        ({"fiat": "0.9"}, "requests should go over fiat, and it would pay"),
+    ],
+)
+def test_a_share_that_a_rail_cannot_have_is_refused(shares: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        _over_rails(shares)
+
+
+def test_more_over_a_rail_than_its_providers_hold_is_refused() -> None:
+    """It would wait for money that nobody sends."""
+    drill = SANDBOX.drills["calm"]
+    rails = {
+        **SANDBOX.rails,
+        "fiat": SANDBOX.rails["fiat"].model_copy(update={"funding": {"USDX": Decimal(1)}}),
+    }
+    flood = drill.flood.model_copy(update={"rails": {"fiat": Fraction(1, 10)}})
+    policy = SANDBOX.model_copy(
+        update={"rails": rails, "drills": {"calm": drill.model_copy(update={"flood": flood})}}
+    )
+    population = populate(SANDBOX, seed=1, size=SIZE)
+
+    with pytest.raises(UsageError, match=r"of the USDX that each provider of fiat holds"):
+        plan(policy, "calm", load_profile("calm-day"), population, seed=1)

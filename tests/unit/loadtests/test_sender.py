@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -42,3 +43,37 @@ def test_planning_a_flood_does_not_patch_the_standard_library() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_request_over_a_rail_names_the_network_whose_balance_pays() -> None:
+    """Of all others the venue is told nothing that it was not told before."""
+    code = """
+from loadtests.arrivals import Arrival
+from loadtests.sender import Limits, Sender
+from loadtests.venue import Venue
+from seawall.formats.drill_contract import ContractAdapter, Credentials
+
+venue = Venue("http://127.0.0.1:1", ContractAdapter(), concurrency=1, timeout_s=1)
+sender = Sender(
+    venue=venue,
+    customers={"7": Credentials(customer_id="7", credential="k")},
+    limits=Limits(inflight_max=1, timeout_s=1, late_ms_max=1),
+    worker="0",
+    on_result=print,
+    on_missed=print,
+)
+for network, source in (("fiat", "aster"), ("aster", "")):
+    arrival = Arrival(
+        index=0, offset_us=0, phase="run", attempt=1, id="i", customer_id="7", network=network,
+        asset="USDX", amount=5, value_micro=5, size="small", destination="D", source_network=source,
+    )
+    print(sender._request(arrival).body.decode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    bodies = [json.loads(line) for line in done.stdout.splitlines()]
+    plain = {"id": "i", "asset": "USDX", "amount": "5", "destination": "D"}
+    assert bodies == [
+        {**plain, "network": "fiat", "source_network": "aster"},
+        {**plain, "network": "aster"},
+    ]

@@ -57,6 +57,12 @@ BROKEN: dict[str, tuple[str, Any, str, str]] = {
         "limits.withdrawal_value_max",
         "where the prober's large transfers within a window are worth 100800",
     ),
+    "a flood over a rail that nothing is paid over": (
+        f"{DRILL}.flood.rails",
+        {"aster": "0.1"},
+        f"{DRILL}.flood.rails.aster",
+        "name a rail that is paid over: there is none",
+    ),
     "a storm under a drill that avoids nothing": (
         f"{DRILL}.flood.storm",
         {"requests_per_s": 50, "value": "1050"},

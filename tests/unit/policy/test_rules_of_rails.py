@@ -99,3 +99,17 @@ def test_no_rail_changes_faster_than_its_providers_are_asked(tmp_path: Path) -> 
         "failover of rail fiat, at most 9s: breaker opens 5s (2 failures x 2.5s) + claim 100ms + "
         "instruction 2.25s + statement 2.5s = 9.85s"
     ) in found["targets.rail_failover_max"]
+
+
+def test_a_flood_leaves_the_networks_something_to_pay(tmp_path: Path) -> None:
+    """Drills judge payouts on networks, whatever else they judge."""
+    changed = tree()
+    fiat = changed["rails"]["fiat"]
+    put(changed, "rails.fiat", fiat | {"funding": {"USDX": "9000"}, "payout_value_max": "1000"})
+    [name] = changed["drills"]
+    put(changed, f"drills.{name}.flood.rails", {"fiat": "0.6"})
+
+    found = problems(write(tmp_path, changed))
+
+    assert list(found) == [f"drills.{name}.flood.rails"]
+    assert "at most 0.5 together" in found[f"drills.{name}.flood.rails"]
