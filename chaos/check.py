@@ -55,6 +55,13 @@ def _of_drill(path: str, drill: Drill, policy: Policy) -> Iterator[Problem]:
                 found=target,
                 remedy=f"it is measured from {faults.DATABASE_LOST}; plan it as the first fault",
             )
+    if "rail_failover_max" in drill.expects.targets and not _changes_a_rail(drill, policy):
+        yield Problem(
+            path=f"{path}.expects.targets",
+            found="rail_failover_max",
+            remedy=f"it is measured from {faults.COUNTERPARTY_DARK} of a primary; plan it as the"
+            " first fault, and let the flood go over its rail",
+        )
     if "failover_max" in drill.expects.targets and not stops:
         yield Problem(
             path=f"{path}.expects.targets",
@@ -62,6 +69,17 @@ def _of_drill(path: str, drill: Drill, policy: Policy) -> Iterator[Problem]:
             remedy=f"failover is measured from {' or '.join(faults.STOP_SIGNING)} of kms.primary;"
             " plan it as the first fault",
         )
+
+
+def _changes_a_rail(drill: Drill, policy: Policy) -> bool:
+    """Whether the first fault takes the primary of a rail that the flood goes over."""
+    for fault in drill.faults[:1]:
+        kind, _, side = fault.target.partition(".")
+        return (fault.fault, side) == (faults.COUNTERPARTY_DARK, "primary") and any(
+            share > 0 and rail in policy.rails and policy.rails[rail].kind == kind
+            for rail, share in drill.flood.rails.items()
+        )
+    return False
 
 
 def _problems(path: str, planned: PlannedFault, policy: Policy) -> Iterator[Problem]:

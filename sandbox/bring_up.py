@@ -143,8 +143,7 @@ def bring_up(
             for name, (secret, may) in credentials.items()
         },
     )
-    venue_path = sandbox.data_dir / VENUE_CONFIG
-    venue.write(venue_path)
+    venue.write(venue_path := sandbox.data_dir / VENUE_CONFIG)
     if custody is not None:
         custody.write(sandbox.data_dir, policy, venue, sandbox.deployment.networks)
     roles = sandbox.data_dir / "roles.json"
@@ -207,6 +206,7 @@ def bring_up(
             )
             for region, signer in venue.signers.items()
         },
+        rails=providers.read_at(policy, sandbox.data_dir, sandbox.deployment.proxies),
         customers=customers,
         aws_log=_AWS_LOG,
         pages=sandbox.data_dir / PAGES_FILE,

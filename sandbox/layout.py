@@ -172,6 +172,7 @@ def sabotaged_components(policy: Policy, sabotage: str | None) -> dict[str, str]
             components.TREASURY_PROCESS,
             *(components.settler_process(network) for network in policy.networks),
         ],
+        sabotage_names.SABOTAGE_RAIL_FAILOVER: [components.RAILS_PROCESS],
         sabotage_names.SABOTAGE_MODE_CONTROLLER: [*_MODE_CONTROLLERS],
         sabotage_names.SABOTAGE_ASSET_REST: [
             components.settler_process(network) for network in policy.networks

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from seawall.conventions.components import SIDES
+from seawall.conventions.components import PROVIDER_PROXIES, SIDES
 from seawall.formats.atomic import write_private
+from seawall.formats.deployment import Proxy
+from seawall.formats.rail_providers import RailProvider, RailProviders
 from seawall.policy import Policy, RailKind
 
 FILE = "providers.json"
@@ -65,6 +67,26 @@ def write_credentials(credentials: Mapping[str, ProviderCredentials], data_dir: 
         for name, each in credentials.items()
     }
     write_private(data_dir / FILE, json.dumps(plain) + "\n")
+
+
+def read_at(
+    policy: Policy, data_dir: Path, proxies: Mapping[str, Proxy]
+) -> dict[str, RailProviders]:
+    """Where an auditor reads the statements of providers: past their ``proxies``.
+
+    What readers show them is kept in files of its own.
+    """
+    plain = json.loads((data_dir / FILE).read_text(encoding="utf-8"))
+    found: dict[str, RailProviders] = {}
+    for rail, kind in paying_rails(policy).items():
+        sides: dict[str, RailProvider] = {}
+        for side in SIDES:
+            reader = data_dir / f"{component(kind, side)}-reader.credential"
+            write_private(reader, plain[component(kind, side)]["reader"] + "\n")
+            behind = proxies[PROVIDER_PROXIES[kind](side)].upstream
+            sides[side] = RailProvider(url=f"http://{behind}", reader=reader)
+        found[rail] = RailProviders(**sides)
+    return found
 
 
 def payers(policy: Policy, data_dir: Path) -> dict[str, dict[str, str]]:

@@ -22,6 +22,7 @@ OFFERS: tuple[Port, ...] = (
     "ledger",
     "mode_changes",
     "flow",
+    "instructions",
     "signatures",
     "top_ups",
     "surpluses",

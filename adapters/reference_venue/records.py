@@ -104,6 +104,15 @@ EXPORTS: dict[str, str] = {
         select b.id, b.listing_id, b.seller_id, b.bidder_id, b.network, b.asset, b.amount, b.state,
                b.mode_epoch, b.settled_epoch
         from bids b order by b.at, b.id""",
+    # What the venue had instructed, and when it had read that its provider accepted it.
+    "instructions": f"""
+        select i.client_id, i.withdrawal_id, i.attempt, i.rail, i.side, i.asset, i.amount,
+               i.destination, i.state, {_AT.format(column="i.recorded_at")} as recorded_at,
+               (select {_committed("l")} from rail_lines l
+                where (l.rail, l.side, l.client_id, l.state)
+                    = (i.rail, i.side, i.client_id, 'accepted')
+                order by l.n limit 1) as accepted_at
+        from rail_instructions i order by i.id""",
     "surpluses": f"""
         select s.bucket, s.network, s.wallet, s.asset, s.amount, s.block_number,
                {_committed("p")} as booked_at
@@ -176,12 +185,13 @@ _MISMATCHED = """
     where b.available is distinct from (
         select -coalesce(sum(e.amount), 0) from entries e where e.account_id = b.account_id)"""
 _UNDER_WAY = """
-    select (select count(*) from withdrawals where state in ('reserved', 'slotted'))
+    select (select count(*) from withdrawals where state in ('reserved', 'slotted', 'instructed'))
          + (select count(*) from slots where state <> 'final')
          + (select count(*) from resolutions where state in ('requested', 'slotted'))"""
 _STATE = """
     select (select tier from mode) as tier,
-           (select count(*) from withdrawals where state in ('reserved', 'slotted')) as open,
+           (select count(*) from withdrawals
+            where state in ('reserved', 'slotted', 'instructed')) as open,
            (select coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)
             from withdrawals where state in ('reserved', 'slotted', 'unknown')) as oldest_s,
            (select count(*) from postings where kind = 'post') as posted,

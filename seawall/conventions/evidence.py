@@ -8,6 +8,8 @@ Port = Literal[
     "withdrawals",
     "payouts",
     "numbered_payouts",
+    "statements",
+    "instructions",
     "balances",
     "ledger",
     "mode_changes",
@@ -25,7 +27,9 @@ Port = Literal[
 
 ``withdrawals``: every request with the times of its reservation and its end; ``payouts``: money
 seen leaving, outside the venue; ``numbered_payouts``: they carry the venue's own number of the
-request; ``balances``: what wallets hold, outside the venue; ``ledger``: sums of the accounts;
+request; ``statements``: what the providers of rails say of payouts, line by line;
+``instructions``: what the venue instructed them to pay, and when it knew that one was accepted;
+``balances``: what wallets hold, outside the venue; ``ledger``: sums of the accounts;
 ``mode_changes``: when which tier was committed; ``flow``: counters committed with each batch of
 requests; ``signatures``: nonces, what was signed for each and by which region; ``aws_log``: which
 key signed in which region and who asked for it, by AWS's own log; ``top_ups``: refills of hot

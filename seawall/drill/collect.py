@@ -21,6 +21,7 @@ from seawall.evidence.aws_log import AwsLogReading
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
 from seawall.evidence.ports import chain_sources, chains_of, read_source
+from seawall.evidence.statements import export_statements
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
 from seawall.formats.run_directory import Manifest
@@ -42,9 +43,9 @@ def collect(
 ) -> None:
     """Fill ``run_dir`` with all that the deployment offers: records, chains, metrics, pages.
 
-    Records are read before the chains. ``heads`` are the newest blocks of before the drill.
-    ``collected`` is called before sources are waited for that settle later: until then the drill
-    was observed.
+    Records are read before the chains and the statements of rails. ``heads`` are the newest blocks
+    of before the drill. ``collected`` is called before sources are waited for that settle later:
+    until then the drill was observed.
 
     Whatever goes wrong with one source is reported and leaves its files out.
     """
@@ -76,6 +77,11 @@ def collect(
             chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
+        )
+    if deployment.rails:
+        # Likewise.
+        (unsettled or settled)["statements"] = lambda: export_statements(
+            deployment.rails, into=run_dir / "rails"
         )
     prometheus = deployment.urls.prometheus
     if prometheus is not None:

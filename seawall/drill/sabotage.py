@@ -14,7 +14,8 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
     """The controls of the reference venue without which ``drill`` cannot pass.
 
     A fault that stops signing in the primary region needs the failover of signing, one that takes
-    the first RPC endpoint of a network needs the move to the other, protected mode needs the mode
+    the first RPC endpoint of a network needs the move to the other, one that takes the first
+    provider of a rail needs the change to its standby, protected mode needs the mode
     controller, a paused asset must rest instead of being held payment by payment, a customer who
     asks for far too much needs the limits of customers, and a ledger whose database is lost needs
     the stream of its log.
@@ -27,6 +28,7 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
     found = {
         names.SABOTAGE_FAILOVER: stops_signing,
         names.SABOTAGE_RPC_FAILOVER: takes_rpc,
+        names.SABOTAGE_RAIL_FAILOVER: "rail_failover_max" in drill.expects.targets,
         names.SABOTAGE_MODE_CONTROLLER: "protected_max" in drill.expects.targets,
         names.SABOTAGE_ASSET_REST: any(
             fault.fault == faults.ASSET_PAUSED for fault in drill.faults

@@ -42,6 +42,8 @@ def offers_of(deployment: Deployment) -> tuple[Port, ...]:
         found["payouts"] = "the networks"
     if chains and all(network.payouts for network in chains):
         found |= dict.fromkeys(("numbered_payouts", "balances"), "the networks")
+    if deployment.rails:
+        found["statements"] = "the providers of rails"
     if deployment.urls.prometheus is not None:
         found["metrics"] = "Prometheus"
     if deployment.pages is not None:

@@ -121,19 +121,22 @@ def _switches(policy: Policy) -> Iterator[Sum]:
             "lower failures or ttl, check every 10s, or raise targets.served_failover_max",
         )
     for name, drill in policy.drills.items():
-        if "failover_max" not in drill.expects.targets:
-            continue
-        for fault in drill.faults[:1]:  # failover is measured from the first one
-            yield Sum(
-                kind="time",
-                name=f"{fault.fault} of {name} lasts long enough to see a failover",
-                path=f"drills.{name}.faults.0.length",
-                relation="covers",
-                limit=Fraction(policy.targets.failover_max),
-                unit="ms",
-                terms=(ms("length", fault.length),),
-                remedy="lengthen it; a fault that ends before failover_max proves nothing about it",
-            )
+        for target, limit_ms in (
+            ("failover_max", policy.targets.failover_max),
+            ("rail_failover_max", policy.targets.rail_failover_max),
+        ):
+            # failover is measured from the first one
+            for fault in drill.faults[:1] if target in drill.expects.targets else ():
+                yield Sum(
+                    kind="time",
+                    name=f"{fault.fault} of {name} lasts long enough to see a failover",
+                    path=f"drills.{name}.faults.0.length",
+                    relation="covers",
+                    limit=Fraction(limit_ms),
+                    unit="ms",
+                    terms=(ms("length", fault.length),),
+                    remedy=f"lengthen it; one that ends before {target} proves nothing about it",
+                )
 
 
 def _paying(policy: Policy) -> list[str]:

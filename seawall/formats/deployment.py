@@ -35,6 +35,7 @@ from seawall.errors import UsageError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.formats.credentials import read_credential
 from seawall.formats.documents import read_model
+from seawall.formats.rail_providers import RailProviders, Url
 from seawall.kill_switch import KillSwitchFile, KillSwitchLocation
 from seawall.processes.environment import is_loopback
 
@@ -57,14 +58,6 @@ Addresses = Annotated[dict[str, str], AfterValidator(_lower)]
 """Addresses by name; upper-case letters of a checksum are dropped."""
 
 
-def _reachable(url: str) -> str:
-    parts = urlsplit(url)  # raises ValueError for brackets that do not match
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        message = "write an address that begins with http:// or https:// and names a host"
-        raise ValueError(message)
-    return url
-
-
 def address_of(url: str) -> str:
     """``url`` as evidence names it: without a secret, and one spelling of one address.
 
@@ -74,10 +67,6 @@ def address_of(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
-
-
-Url = Annotated[str, AfterValidator(_reachable)]
-"""An address of a service."""
 
 
 class Proxy(_Part):
@@ -337,6 +326,7 @@ class Deployment(_Part):
         database: That of the ledger, if a fault may lose it.
         kms_crowding: Base URL of handles that let another tenant use up a region's quota of KMS
             (`localaws/emulator/control.py` has them); AWS itself offers none.
+        rails: By rail over which withdrawals are paid: where its providers' statements are read.
         metrics: PromQL expression by the kit's own name of a metric, where they differ;
             `seawall_queue_depth{scope="guaranteed"}` can be mapped as a whole.
         evidence: Sources of evidence, besides those of ``venue.records``.
@@ -361,6 +351,7 @@ class Deployment(_Part):
     proxies: dict[str, Proxy] = Field(default_factory=dict)
     processes: dict[str, Process] = Field(default_factory=dict)
     signers: dict[str, Signer] = Field(default_factory=dict)
+    rails: dict[str, RailProviders] = Field(default_factory=dict)
     metrics_ports: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, str] = Field(default_factory=dict)
     process_control: str | None = None
@@ -426,6 +417,8 @@ class Deployment(_Part):
                 yield f"networks.{name}.rpc.{side}", url
         for name, signer in self.signers.items():
             yield f"signers.{name}.url", signer.url
+        for name, rail in self.rails.items():
+            yield from rail.addresses(f"rails.{name}")
         for name in ("toxiproxy", "process_control", "kms_crowding"):
             if (url := getattr(self, name)) is not None:
                 yield name, url
@@ -538,6 +531,7 @@ def load_deployment(path: Path) -> Deployment:
         )
         for region, signer in read.signers.items()
     }
+    changes["rails"] = {name: rail.below(folder) for name, rail in read.rails.items()}
     changes["evidence"] = {
         name: source.model_copy(update={"file": folder / source.file}) if source.file else source
         for name, source in read.evidence.items()

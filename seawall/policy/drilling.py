@@ -107,6 +107,7 @@ DrillTarget = Literal[
     "small_withdrawals_completed_min",
     "database_rpo_max",
     "database_rto_max",
+    "rail_failover_max",
 ]
 """Targets that a drill can measure; a missed one is FAIL."""
 

@@ -101,6 +101,7 @@ def compare_observers(
     bound_passed: bool,
     watched_to_bound: bool,
     watched_to_moment: bool,
+    witness: str = OUTSIDE,
 ) -> tuple[Outcome, str]:
     """Return what two observers of one moment prove about a bound, and why.
 
@@ -116,6 +117,7 @@ def compare_observers(
         bound_passed: Whether the evidence goes on until after the bound.
         watched_to_bound: Whether both watched without a gap until the bound.
         watched_to_moment: Whether both watched without a gap until the later of the two times.
+        witness: Who the outside observer is.
     """
     if measured_us is None and witness_us is None:
         if bound_passed and watched_to_bound:
@@ -136,7 +138,7 @@ def compare_observers(
     ):
         return Outcome.FAIL, "it happened after the bound"
     if measured_us is None or witness_us is None:
-        blind, seeing = (RECORDS, OUTSIDE) if measured_us is None else (OUTSIDE, RECORDS)
+        blind, seeing = (RECORDS, witness) if measured_us is None else (witness, RECORDS)
         return Outcome.UNKNOWN, f"the {seeing} saw it, the {blind} did not"
     difference_us = abs(measured_us - witness_us)
     if difference_us > tolerance_us:
@@ -203,9 +205,9 @@ def records_and_probe(
         tolerance_us=tolerance_of(seen),
         bound_passed=known_until >= deadline,
         watched_to_bound=watched(answered, starts=starts, ends=deadline)
-        and _records_went_on(facts, deadline),
+        and records_went_on(facts, deadline),
         watched_to_moment=watched(answered, starts=starts, ends=later, seen=seen)
-        and _records_went_on(facts, later),
+        and records_went_on(facts, later),
     )
 
 
@@ -402,6 +404,6 @@ def page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[M
     return ()
 
 
-def _records_went_on(facts: Facts, ends: Instant) -> bool:
+def records_went_on(facts: Facts, ends: Instant) -> bool:
     """Whether the venue's database still recorded commits at ``ends`` or later."""
     return any(row.committed_at >= ends for row in facts.run.flow)

@@ -23,6 +23,7 @@ OF_TARGETS: Mapping[DrillTarget, tuple[str, ...]] = {
     "page_max": ("page.failover", "page.protection"),
     "recovery_max": ("recovery.time",),
     "small_withdrawals_completed_min": ("stress.small_completed",),
+    "rail_failover_max": ("failover.rails",),
     "database_rpo_max": ("database.rpo",),
     "database_rto_max": ("database.rto",),
 }

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from seawall.conventions import components, metrics
-from seawall.scorecard.facts import MILLISECOND, Facts, FaultSeen, format_s
+from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
 from seawall.scorecard.probed import STILL_LATE_US_MAX, both, first_of, hung
 from seawall.scorecard.readers import Instant
+from seawall.scorecard.seen import FaultSeen
 from seawall.scorecard.series import growth, recorded
 
 

@@ -8,17 +8,18 @@ makes every check UNKNOWN that needs it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from seawall.controls.modes import settling_ms
 from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import TIERS, PlannedFault, Tier
+from seawall.scorecard.rail_rows import StatementLine
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import (
     Arrival,
@@ -31,6 +32,8 @@ from seawall.scorecard.rows import (
     Withdrawal,
 )
 from seawall.scorecard.run import Run
+from seawall.scorecard.seen import FaultSeen, TierSpan
+from seawall.scorecard.statements import alive, settled
 
 MILLISECOND = SECOND // 1_000
 _Made = TypeVar("_Made")
@@ -54,16 +57,6 @@ A moment further from the run's start is broken evidence, and would make plots o
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TierSpan:
-    """A time in which a tier was in force, by commit times; the last one ends at `FOREVER`."""
-
-    tier: str
-    epoch: int
-    starts: Instant
-    ends: Instant
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Acknowledged:
     """A withdrawal that the venue acknowledged.
 
@@ -82,34 +75,6 @@ class Sighting:
 
     seen_at: Instant
     gap_us: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FaultSeen:
-    """A planned fault with the moments that the timeline has of it; None for one that is missing.
-
-    Attributes:
-        planned: As the policy declares it.
-        applied: When the injector acted.
-        effective: When the fault's own observer first saw it in force.
-        reverted: When the injector had undone it.
-        cleared: When the observer saw it gone.
-        held: What the observer counted in between: samples, and how many showed the fault.
-        held_until: When it had counted, just before the undo began.
-    """
-
-    planned: PlannedFault
-    applied: Instant | None
-    effective: Instant | None
-    reverted: Instant | None
-    cleared: Instant | None
-    held: Mapping[str, Any] | None
-    held_until: Instant | None
-
-    @property
-    def name(self) -> str:
-        """For people: the fault and its target."""
-        return f"{self.planned.fault} of {self.planned.target}"
 
 
 @dataclass(frozen=True)
@@ -428,9 +393,42 @@ class Facts:
 
         By the venue's number of the request where payouts carry it. Else by network, asset,
         destination and amount; requests that share all four are paid in the order in which they
-        were acknowledged.
+        were acknowledged. Over a rail every request has a destination of its own.
         """
+        if identity in self._over_rails:
+            return self._settled.get(identity)
         return self._payments.get(identity)
+
+    @cached_property
+    def _settled(self) -> dict[str, Payout]:
+        by_key = {each.key: each for each in reversed(self.settled_over_rails)}
+        return {
+            row.id: by_key[key]
+            for row in self.run.arrivals
+            if (key := (row.network, row.asset, row.destination.lower(), row.amount)) in by_key
+        }
+
+    @cached_property
+    def _over_rails(self) -> frozenset[str]:
+        """The ids of requests that go over a rail."""
+        rails = self.run.policy.paying_rails()
+        return frozenset(each.id for each in self.run.arrivals if each.network in rails)
+
+    @cached_property
+    def settled_over_rails(self) -> tuple[Payout, ...]:
+        """What providers of rails say that they have paid since the run began."""
+        return tuple(filter(self._since, settled(self._statements)))
+
+    @cached_property
+    def alive_over_rails(self) -> tuple[Payout, ...]:
+        """The same with what they have accepted and not returned: it will be paid."""
+        return tuple(filter(self._since, alive(self._statements)))
+
+    @property
+    def _statements(self) -> tuple[StatementLine, ...]:
+        if self._over_rails and not self.offers("statements"):
+            raise EvidenceError("requests went over a rail, and nobody offers its statements")
+        return self.run.statements if self._over_rails else ()
 
     @cached_property
     def _payments(self) -> dict[str, Payout]:
@@ -459,10 +457,11 @@ class Facts:
     @cached_property
     def payouts_since(self) -> tuple[Payout, ...]:
         """Payouts since the run began, to the second: earlier ones pay no request of this drill."""
+        return tuple(payout for payout in self.run.payouts if self._since(payout))
+
+    def _since(self, payout: Payout) -> bool:
         begins = round(self.run.manifest.started_at * SECOND)
-        return tuple(
-            payout for payout in self.run.payouts if self.paid_at(payout) >= begins - SECOND
-        )
+        return self.paid_at(payout) >= begins - SECOND
 
     @cached_property
     def repeated(self) -> str | None:

@@ -18,6 +18,7 @@ from seawall.scorecard.figures import figures
 from seawall.scorecard.lost_database import restoration
 from seawall.scorecard.orders import but_for_orders
 from seawall.scorecard.outcome import NO_GROUND, Check, Finding, Outcome, combine, unknown
+from seawall.scorecard.rail_failover import rail_failover
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Figure, Identity, Moment, Result, Time, Unclaimed, Verdict
 
@@ -26,6 +27,7 @@ TIMES: dict[str, tuple[str, Callable[[Facts], Budget]]] = {
     "protected_max": ("protection.time", budgets.protection),
     "recovery_max": ("recovery.time", recovery.recovery),
     "database_rto_max": ("database.rto", restoration),
+    "rail_failover_max": ("failover.rails", rail_failover),
 }
 """The measured times by the target that gates each, with the check that judges it."""
 

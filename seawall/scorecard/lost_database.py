@@ -18,7 +18,6 @@ from seawall.scorecard.facts import (
     MILLISECOND,
     WITHDRAWAL_PROBES,
     Facts,
-    FaultSeen,
     format_s,
     longest_gap_us,
     once,
@@ -26,6 +25,7 @@ from seawall.scorecard.facts import (
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import LOST
+from seawall.scorecard.seen import FaultSeen
 
 LATE_US_MAX = SECOND // 2
 """What was answered before the loss may arrive so much later, and a look at the database may notice

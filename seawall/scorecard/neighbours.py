@@ -11,10 +11,11 @@ from collections import defaultdict
 
 from seawall.conventions import components
 from seawall.conventions.evidence import SESSIONS_EVERY_MS, SESSIONS_PROBE
-from seawall.scorecard.facts import Facts, FaultSeen
+from seawall.scorecard.facts import Facts
 from seawall.scorecard.outcome import Finding, passed, unknown
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Flip
+from seawall.scorecard.seen import FaultSeen
 
 _NEAR_US = 2_000_000
 """Sessions that end further away from a flip than this were not ended for it."""

@@ -16,7 +16,7 @@ from seawall.conventions import components, faults, signing
 from seawall.scorecard.aws_log import signed_inside
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
 from seawall.scorecard.endpoints import counterparty_dark, rpc_dark
-from seawall.scorecard.facts import Facts, FaultSeen, format_s, longest_gap_us
+from seawall.scorecard.facts import Facts, format_s, longest_gap_us
 from seawall.scorecard.lost_database import seen_lost
 from seawall.scorecard.neighbours import booked_and_topped_up, flipped_meanwhile, replaced_meanwhile
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
@@ -33,6 +33,7 @@ from seawall.scorecard.probed import (
 )
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.seen import FaultSeen
 from seawall.scorecard.series import scrapes
 
 SIGNED_LATE_US_MAX = SECOND

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
-from seawall.scorecard.facts import FaultSeen, format_s
+from seawall.scorecard.facts import format_s
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.seen import FaultSeen
 
 STILL_LATE_US_MAX = SECOND // 2
 """What a process had sent before it stood still may arrive this much after it was seen to."""

@@ -205,7 +205,7 @@ def _name(path: Path) -> str:
     """The path of an evidence file below its run directory, as in ``records/slots.csv``."""
     return (
         f"{path.parent.name}/{path.name}"
-        if path.parent.name in {"records", "chain", "aws"}
+        if path.parent.name in {"records", "chain", "aws", "rails"}
         else path.name
     )
 

@@ -19,10 +19,11 @@ from seawall.scorecard.budgets import (
     tolerance_of,
     watched,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, TierSpan, format_s, once
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, format_s, once
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
+from seawall.scorecard.seen import TierSpan
 
 
 def drained_at(

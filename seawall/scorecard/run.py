@@ -18,7 +18,7 @@ from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import Drill, Policy
 from seawall.policy.drilling import CONTROL_DRILLS, NEIGHBOUR, SEGREGATION
-from seawall.scorecard import one_control, rows
+from seawall.scorecard import one_control, rail_rows, rows
 from seawall.scorecard.readers import (
     Document,
     Row,
@@ -55,6 +55,8 @@ FILES = {
     "ledger_faults": "records/ledger_faults.json",
     "payouts": "chain/payouts.csv",
     "failed_items": "chain/failed.csv",
+    "statements": "rails/statements.csv",
+    "instructions": "records/instructions.csv",
     "blocks": "chain/blocks.csv",
     "chain_balances": "chain/balances.csv",
     "lane_nonces": "chain/lanes.csv",
@@ -73,6 +75,8 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "withdrawals": ("withdrawals",),
     "payouts": ("payouts", "blocks"),
     "numbered_payouts": ("failed_items",),
+    "statements": ("statements",),
+    "instructions": ("instructions",),
     "balances": ("chain_balances",),
     "ledger": ("ledger", "ledger_faults"),
     "mode_changes": ("flips",),
@@ -385,6 +389,16 @@ class Run:
     def failed_items(self) -> tuple[rows.FailedItem, ...]:
         """Every finalized payout that the contract could not make."""
         return self._table("failed_items", rows.FailedItem)
+
+    @cached_property
+    def statements(self) -> tuple[rail_rows.StatementLine, ...]:
+        """What the providers of rails say of payouts."""
+        return self._table("statements", rail_rows.StatementLine)
+
+    @cached_property
+    def instructions(self) -> tuple[rail_rows.Instruction, ...]:
+        """What the venue instructed them to pay."""
+        return self._table("instructions", rail_rows.Instruction)
 
     @cached_property
     def blocks(self) -> tuple[rows.Block, ...]:

@@ -101,6 +101,7 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     repetitions(
         [
             ("rpc-failover", ["drill", "rpc-dark"]),
+            ("rail-failover", ["drill", "exchange-dark", "processor-dark"]),
             ("failover", ["gameday"]),
             ("mode-controller", ["gameday"]),
             ("asset-rest", ["drill", "asset-paused"]),

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from adapters.reference_venue.records import export_records
 from sandbox.counterparties.paying import PAYOUTS_FILE
+from seawall.conventions.environment import SABOTAGE_VARIABLE
+from seawall.conventions.sabotage import SABOTAGE_RAIL_FAILOVER
+from seawall.scorecard.readers import SECOND
+from seawall.scorecard.run import Run
 from tests.testing.gate import Behaviour
 from tests.testing.nightly import repetitions
 from tests.testing.providers import ACCOUNT, Provider
@@ -29,7 +34,9 @@ async def venue(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterato
 @pytest.mark.parametrize(
     "how", repetitions(["hangs", "deaf", "refuses", "fails", "nonsense"], keep=2)
 )
-async def test_the_standby_pays_while_the_primary_is_dark(venue: RailVenue, how: Behaviour) -> None:
+async def test_the_standby_pays_while_the_primary_is_dark(
+    venue: RailVenue, how: Behaviour, tmp_path: Path
+) -> None:
     """What the primary may have waits for it; all else is paid, and nothing twice.
 
     A deaf primary has what it was sent: it pays that itself, as its statement says later.
@@ -54,6 +61,52 @@ async def test_the_standby_pays_while_the_primary_is_dark(venue: RailVenue, how:
     await venue.resolved()
     await venue.agrees()
     assert len(venue.paid()["primary"]) + len(venue.paid()["standby"]) == 24
+    await _exported(venue, tmp_path)
+
+
+async def _exported(venue: RailVenue, folder: Path) -> None:
+    """The records' instructions are what the statements accepted, and each was read soon after."""
+    urls = venue.founded.database
+    await export_records(urls.auditor, urls.sign_log.auditor, into=folder / "records")
+    stated = {
+        (side, line.payout.client_id): line.at
+        for side, provider in venue.providers.items()
+        for line in provider.lines()
+        if line.payout.state == "accepted"
+    }
+    recorded = {
+        (row.side, row.client_id): row.accepted_at
+        for row in Run(folder).instructions
+        if row.accepted_at is not None
+    }
+    assert recorded.keys() == stated.keys()
+    assert all((at or 0) >= stated[key] * SECOND for key, at in recorded.items())
+    assert {row.withdrawal_id for row in Run(folder).instructions} == {
+        str(each) for each in await venue.states()
+    }
+
+
+async def test_without_the_change_all_wait_for_the_dark_primary_and_are_paid_when_it_is_back(
+    venue: RailVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control that a sandbox may switch off, so that a drill can be seen to fail."""
+    monkeypatch.setenv(SABOTAGE_VARIABLE, SABOTAGE_RAIL_FAILOVER)
+    await venue.start()
+    await venue.asked(USDX)
+    await venue.resolved()
+
+    await venue.gates["primary"].behave("hangs")
+    waiting = await venue.asked(*[2 * USDX] * 20)
+    await asyncio.sleep(6)  # two failures take four
+    assert await venue.owner.fetchval("select count(*) from rail_log") == 0
+    states = await venue.states()
+    assert "posted" not in {states[each] for each in waiting}
+    assert venue.paid()["standby"] == []
+
+    await venue.gates["primary"].behave("passes")
+    await venue.resolved()
+    await venue.agrees()
+    assert len(venue.paid()["primary"]) == 21
 
 
 @pytest.mark.nightly  # a provider that has accepted stays

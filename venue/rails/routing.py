@@ -20,6 +20,7 @@ from seawall.controls.breaker import (
     opened,
     probe_due,
 )
+from seawall.conventions.sabotage import SABOTAGE_RAIL_FAILOVER, sabotaged
 from venue.crash_points import committed
 from venue.database import Pool
 
@@ -67,7 +68,7 @@ class Routing:
 
         An answer takes back no failure of its statement, without which nothing is ever posted.
         """
-        if answered and self._unread:
+        if (answered and self._unread) or sabotaged(SABOTAGE_RAIL_FAILOVER):
             return
         self._breaker = after_signing(
             self._breaker, _SETTINGS, answered=answered, now_us=self.now_us()

@@ -275,6 +275,10 @@ def _expectations(path: str, drill: Drill) -> Iterator[Problem]:
         )
     needs = {
         "failover_max": (bool(drill.faults), "a fault"),
+        "rail_failover_max": (
+            bool(drill.faults) and any(drill.flood.rails.values()),
+            "a fault, and `rails` of its flood",
+        ),
         "protected_max": ("protected" in drill.expects.reaches, "protected under reaches"),
         **dict.fromkeys(("database_rpo_max", "database_rto_max"), (bool(drill.faults), "a fault")),
         "page_max": (

@@ -15,6 +15,7 @@ from seawall.scorecard.checks import (
     ledger,
     neighbour,
     promises,
+    rails,
     reads,
     safety,
     segregation,
@@ -33,6 +34,7 @@ ALL: tuple[Check, ...] = (
     *customers.CHECKS,
     *times.CHECKS,
     *database.CHECKS,
+    *rails.CHECKS,
     *expectations.CHECKS,
     *promises.CHECKS,
     *reads.CHECKS,
@@ -71,6 +73,7 @@ FLOOR: frozenset[str] = frozenset(
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
     sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed", "tiers.avoided"}),
+    sabotage.SABOTAGE_RAIL_FAILOVER: frozenset({"failover.rails"}),
     sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
     sabotage.SABOTAGE_ASSET_REST: frozenset(
         {"customer.followed", "recovery.time", "safety.acknowledged_resolved"}

@@ -97,25 +97,30 @@ def followed(facts: Facts) -> Finding:
         "probes.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
     ),
+    adapts_to=("statements",),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
     proves_alone=True,
     believes={
         "networks": "a payout that they leave out",
+        "providers": "a payout that they leave out",
         "generator": "a request that it never made",
     },
 )
 def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
 
-    Destinations are made up for the drill, so nothing else is paid to them, on no network. Requests
+    Destinations are made up for the drill, so nothing else is paid to them, on no network and by no
+    provider of a rail; what one has accepted and not returned counts, for it will be paid. Requests
     count whether or not they were acknowledged: an answer that got lost is no reason not to pay.
     Repeats of a request count once.
     """
     _require_own(facts)
     asked = Counter(demand.key for demand in facts.demands)
     ours = {demand.destination for demand in facts.demands}
-    paid = Counter(payout.key for payout in facts.payouts_since if payout.to.lower() in ours)
+    payouts = (*facts.payouts_since, *facts.alive_over_rails)
+    paid = Counter(payout.key for payout in payouts if payout.to.lower() in ours)
     over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
     found = [
         f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
@@ -143,11 +148,14 @@ def paid_once(facts: Facts) -> Finding:
         "followed.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
     ),
+    adapts_to=("statements",),
     remediation="Compare the named requests with the payouts; find where their state is written.",
     proves_alone=True,
     believes={
         "networks": "a payout that was never made, or one that they leave out",
+        "providers": "the same of theirs",
         "generator": "something else than the venue said",
     },
 )
@@ -179,7 +187,7 @@ def _require_own(facts: Facts) -> None:
 def _lies(facts: Facts) -> Iterator[str]:
     told: Counter[tuple[Key, str]] = Counter()
     by: dict[Key, list[str]] = defaultdict(list)
-    for payout in facts.payouts_since:
+    for payout in (*facts.payouts_since, *facts.settled_over_rails):
         by[payout.key].append(payout.tx_hash.lower())
     for row in facts.run.followed:
         demand = facts.demand_of(row.id)

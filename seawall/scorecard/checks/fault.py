@@ -5,10 +5,11 @@ A fault that did not is UNKNOWN, never FAIL: then nothing was shown about the ve
 
 from __future__ import annotations
 
-from seawall.scorecard.facts import ACKNOWLEDGED, MILLISECOND, Facts, FaultSeen, format_s
+from seawall.scorecard.facts import ACKNOWLEDGED, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, passed, unknown
 from seawall.scorecard.outside import seen_outside
 from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.seen import FaultSeen
 from seawall.scorecard.storm import storm_of
 
 SERVED_PERCENT_MIN = 50
@@ -87,9 +88,10 @@ def fault_length(facts: Facts) -> Finding:
         "timeline.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
         "records/withdrawals.csv",
     ),
-    adapts_to=("withdrawals",),
+    adapts_to=("withdrawals", "statements"),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
     believes={"networks": "payouts that were never made"},
 )

@@ -9,10 +9,11 @@ from seawall.conventions import faults
 from seawall.errors import EvidenceError
 from seawall.policy import Drill
 from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, TierSpan, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
+from seawall.scorecard.seen import TierSpan
 
 SAMPLES_SHARE_MIN = Fraction(1, 2)
 """Of the probes that the policy's period lets expect, how many must be there to prove something.
@@ -46,9 +47,10 @@ def _expects_protected(drill: Drill) -> bool:
         "followed.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
         "records/withdrawals.csv",
     ),
-    adapts_to=("withdrawals",),
+    adapts_to=("withdrawals", "statements"),
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
@@ -61,7 +63,8 @@ def small_completed(facts: Facts) -> Finding:
 
     But for those of an asset that the drill itself lets its issuer pause: no venue can pay them.
     Time runs from the planned instant of its first attempt in the window to the later of two
-    moments: the posting in the venue's ledger, and the block of the payment on the chain.
+    moments: the posting in the venue's ledger, and the block of the payment on the chain; over a
+    rail, what its provider's statement says.
     """
     targets = facts.run.policy.targets
     within_us = targets.small_withdrawal_within * MILLISECOND
@@ -312,10 +315,12 @@ def suspensions(facts: Facts) -> Finding:
         "flood.json",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
         "records/withdrawals.csv",
         "records/slots.csv",
         "records/mode_log.csv",
     ),
+    adapts_to=("statements",),
     numbered=True,
     remediation=(
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."

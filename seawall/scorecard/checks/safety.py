@@ -15,6 +15,7 @@ from seawall.formats.journal import chain_breaks
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at, moves, swept_from
 from seawall.scorecard.outcome import Finding, check, passed, violations
+from seawall.scorecard.over_rails import ever_alive, ever_settled
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import Slot
 
@@ -32,17 +33,22 @@ _SIGNED = ("signed", "broadcast", "included", "final")
     "safety.paid_once",
     question="Was each withdrawal paid at most once, on any chain?",
     motivation="A double payment cannot be taken back.",
-    evidence=("chain/payouts.csv",),
+    evidence=("chain/payouts.csv", "rails/statements.csv"),
+    adapts_to=("statements",),
     numbered=True,
     remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
     proves_alone=True,
-    believes={"networks": "a payout that they leave out"},
+    believes={
+        "networks": "a payout that they leave out",
+        "providers": "a payout that they leave out",
+    },
 )
 def paid_once(facts: Facts) -> Finding:
     """Numbers and withdrawals that finalized ``Paid`` events name are unique over all networks.
 
     The contract sees to the numbers alone: a withdrawal that is given a second one, for example by
-    a ledger that was restored, could be paid under both.
+    a ledger that was restored, could be paid under both. So could one over a rail, by two providers
+    or by one and a network.
     """
     times = Counter(payout.seq for payout in facts.run.payouts)
     value = {payout.seq: payout.amount for payout in facts.run.payouts}
@@ -57,9 +63,14 @@ def paid_once(facts: Facts) -> Finding:
             found.append(f"withdrawal {identity} was paid under {len(seqs)} numbers")
             twice.append(max(seqs, key=lambda seq: value[seq]))
     worst = found[twice.index(max(twice, key=lambda seq: value[seq]))] if twice else None
+    over_rails = Counter(payout.withdrawal_id or payout.key for payout in ever_alive(facts))
+    for which, count in over_rails.items():
+        paid = count + len(numbers.get(str(which), ()))
+        if paid > 1:
+            found.append(f"withdrawal {which} was paid {paid} times, {count} of them over a rail")
     return violations(
         found,
-        checked=len(times),
+        checked=len(times) + len(over_rails),
         what="payouts",
         reason="each sequence number, and each withdrawal, was paid once",
         worst=worst,
@@ -70,16 +81,20 @@ def paid_once(facts: Facts) -> Finding:
     "safety.chain_equals_posted",
     question="Do the chains' payouts equal what the ledger posted, to the base unit?",
     motivation="Records that differ from the chain promise or hide money.",
-    evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    evidence=("chain/payouts.csv", "rails/statements.csv", "records/withdrawals.csv"),
+    adapts_to=("statements",),
     numbered=True,
     remediation="Reconcile the named withdrawals by hand before paying on.",
-    believes={"networks": "a payout that was never made, or one left out"},
+    believes={
+        "networks": "a payout that was never made, or one left out",
+        "providers": "the same of theirs",
+    },
 )
 def chain_equals_posted(facts: Facts) -> Finding:
     """Both sides have the same payouts, equally often.
 
     Network, number, asset, amount and recipient are compared, and the withdrawal where payouts name
-    theirs.
+    theirs; over a rail, what its provider's statement calls settled.
     """
     named = any(paid.withdrawal_id is not None for paid in facts.run.payouts)
     natives = {name: network.native for name, network in facts.run.policy.networks.items()}
@@ -93,13 +108,14 @@ def chain_equals_posted(facts: Facts) -> Finding:
             paid.to.lower(),
             paid.token == NATIVE_TOKEN,
         )
-        for paid in facts.run.payouts
+        for paid in (*facts.run.payouts, *ever_settled(facts))
     )
+    rails = facts.run.policy.paying_rails()
     posted: Counter[_Line] = Counter(
         (
             row.network,
-            row.seq,
-            row.id if named else None,
+            None if row.network in rails else row.seq,
+            row.id if named or row.network in rails else None,
             row.asset,
             row.amount,
             row.destination.lower(),
@@ -112,8 +128,8 @@ def chain_equals_posted(facts: Facts) -> Finding:
         (item, "posted, not paid") for item in posted - on_chain
     ]
     found = [
-        f"seq {seq}: {amount} {asset} to {to} on {network}: {what}"
-        for (network, seq, _, asset, amount, to, _), what in sorted(
+        f"{f'seq {seq}' if seq else identity}: {amount} {asset} to {to} on {network}: {what}"
+        for (network, seq, identity, asset, amount, to, _), what in sorted(
             odd, key=lambda pair: pair[0][1] or 0
         )
     ]
@@ -129,19 +145,21 @@ def chain_equals_posted(facts: Facts) -> Finding:
     "safety.nothing_voided_paid",
     question="Was nothing paid that was voided?",
     motivation="A refund and a payment of the same money is a double payment.",
-    evidence=("chain/payouts.csv", "records/withdrawals.csv"),
+    evidence=("chain/payouts.csv", "rails/statements.csv", "records/withdrawals.csv"),
+    adapts_to=("statements",),
     numbered=True,
     remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
     proves_alone=True,
     believes={"venue": "that it voided nothing", "networks": "a payout left out"},
 )
 def nothing_voided_paid(facts: Facts) -> Finding:
-    """No voided withdrawal has a ``Paid`` event."""
+    """No voided withdrawal has a ``Paid`` event, or is paid by a provider of a rail."""
     voided = {row.seq: row.id for row in facts.run.withdrawals if row.state == "voided"}
     names = {*voided.values()}
     found = [
-        f"seq {payout.seq} was voided and paid {payout.amount} {payout.asset}"
-        for payout in facts.run.payouts
+        f"{f'seq {payout.seq}' if payout.seq else payout.withdrawal_id} was voided and paid"
+        f" {payout.amount} {payout.asset}"
+        for payout in (*facts.run.payouts, *ever_alive(facts))
         if payout.seq in voided or payout.withdrawal_id in names
     ]
     return violations(

@@ -150,9 +150,11 @@ def page_protection(facts: Facts) -> Finding:
         "timeline.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
+        "rails/statements.csv",
         "records/withdrawals.csv",
         "records/mode_log.csv",
     ),
+    adapts_to=("statements",),
     remediation=(
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
         "levels free the tier."

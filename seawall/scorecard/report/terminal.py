@@ -20,6 +20,7 @@ STYLE = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.UNKNOWN: 
 
 GATES = (
     "failover.time",
+    "failover.rails",
     "protection.time",
     "page.failover",
     "page.protection",

@@ -10,13 +10,16 @@ from __future__ import annotations
 import csv
 import json
 import uuid
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
 from seawall import indicators
+from seawall.evidence import statements
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
+from seawall.scorecard.rail_rows import Instruction
 from tests.testing.scorecard.aws_log import log_signatures
 from tests.testing.scorecard.looking import look
 from tests.testing.scorecard.observers import documents, observe
@@ -47,6 +50,12 @@ from tests.testing.scorecard.story import (
 )
 
 POLICY = ROOT / "policies" / "sandbox.yaml"
+EMPTY = {
+    "chain/failed": ["network", "seq", "tx_hash", "block_number"],
+    "rails/statements": list(statements.COLUMNS),
+    "records/instructions": [field.name for field in fields(Instruction)],
+}
+"""By table that may have no rows: its columns."""
 COUNTED = ("offered_per_s", "payouts")
 """What the smallest size of a drill counts in requests."""
 
@@ -371,7 +380,7 @@ def _pay(story: Story) -> None:
                 "committed_at": at(27.82),
             }
         )
-    story.tables["chain/failed"] = []
+    story.tables |= {name: [] for name in EMPTY}
 
 
 def _follow(story: Story) -> None:
@@ -522,7 +531,7 @@ def _count(story: Story) -> None:
 
 
 def _write(story: Story, directory: Path) -> None:
-    for folder in ("records", "chain", "aws"):
+    for folder in ("records", "chain", "aws", "rails"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     for name, document in documents(story).items():
         (directory / name).write_text(json.dumps(document), encoding="utf-8")
@@ -531,7 +540,7 @@ def _write(story: Story, directory: Path) -> None:
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             (directory / f"{name}.jsonl").write_text(lines, encoding="utf-8")
             continue
-        header = list(rows[0]) if rows else ["network", "seq", "tx_hash", "block_number"]
+        header = list(rows[0]) if rows else EMPTY[name]
         with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, header, extrasaction="ignore")
             writer.writeheader()

@@ -16,7 +16,7 @@ from seawall.scorecard.judgement import ask
 from seawall.scorecard.outcome import Check, Outcome
 from seawall.scorecard.run import FILES, Run
 from tests.testing.scorecard.days import calm, declared, offering, stormy
-from tests.testing.scorecard.faulty import FAULTY, lost
+from tests.testing.scorecard.faulty import FAULTY, lost, rail_failed_over
 from tests.testing.scorecard.mutations import mutated, mutations_of
 from tests.testing.scorecard.reading import Notes, Read, given, noting, raw_of
 from tests.testing.scorecard.spoiling import Spoil
@@ -44,6 +44,14 @@ WORLDS: Mapping[str, tuple[Spoil, Collection[str]]] = {
         ("stress.small_completed", "customer.paid_once", "customer.told_truth", "drill.payouts"),
     ),
     "a storm": (stormy, ("drill.storm",)),
+    "a rail that changed its provider": (
+        rail_failed_over,
+        (
+            *("failover.rails", "customer.paid_once", "customer.told_truth", "drill.payouts"),
+            *("stress.small_completed", "recovery.time", "protected.defers", "safety.paid_once"),
+            *("safety.chain_equals_posted", "safety.nothing_voided_paid"),
+        ),
+    ),
     "what the loss of the database cost": (lost, ("database.rpo", "database.rto")),
     **{name: (spoil, ("drill.fault_landed",)) for name, spoil in FAULTY.items()},
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 from seawall.conventions import components, faults, metrics, signing
 from seawall.experiments import experiment_of
 from seawall.policy import PlannedFault, Policy
+from seawall.scorecard.rail_rows import Instruction, StatementLine
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Series
 from seawall.scorecard.run import Run
@@ -140,6 +141,86 @@ def counterparty_dark(run: Run) -> Files:
     return with_fault(run, faults.COUNTERPARTY_DARK, PROVIDER) | {
         "probes": run.probes | {"provider": samples},
         "metrics": run.metrics.model_copy(update={"series": run.metrics.series + asked}),
+    }
+
+
+RAIL, RAIL_LIMIT_S = "exchange", 10
+PAID_OVER_RAIL = 7
+"""One of so many requests of the flood goes over the rail in :func:`rail_failed_over`."""
+RAIL_CHANGED = EFFECTIVE + 3
+
+
+def rail_failed_over(run: Run) -> Files:
+    """One in seven requests goes over the exchange; its primary goes dark, and the standby pays.
+
+    What was asked for in the dark before the change waits for it; a payout settles a second after
+    it was accepted, and the venue knows of either a quarter of a second later.
+    """
+    found = counterparty_dark(run)
+    over = {
+        row.id
+        for row in run.arrivals
+        if row.attempt == 1 and row.size == "small" and row.index % PAID_OVER_RAIL == 0
+    }
+    lines: list[StatementLine] = []
+    instructions = []
+    changed: dict[str, Any] = {}
+    for row in run.withdrawals:
+        if row.id not in over:
+            continue
+        asked = (row.reserved_at - us(0)) / SECOND + 0.3
+        side = "standby" if EFFECTIVE - 0.5 <= asked < CLEARED + 5 else "primary"
+        at = us(max(asked, RAIL_CHANGED)) if side == "standby" else us(asked)
+        client_id = f"{row.id}-1"
+        for state, moment in (("accepted", at), ("settled", Instant(at + SECOND))):
+            lines.append(
+                StatementLine(
+                    rail=RAIL,
+                    side=side,
+                    n=0,
+                    at=moment,
+                    client_id=client_id,
+                    state=state,
+                    asset=row.asset,
+                    amount=row.amount,
+                    destination=row.destination,
+                )
+            )
+        instructions.append(
+            Instruction(
+                client_id=client_id,
+                withdrawal_id=row.id,
+                rail=RAIL,
+                side=side,
+                accepted_at=Instant(at + SECOND // 4),
+            )
+        )
+        changed[row.id] = Instant(at + SECOND + SECOND // 4)
+    lines.sort(key=lambda line: line.at)
+    numbers = {side: count(1) for side in components.SIDES}
+    policy = found["policy"]
+    drill = found["drill"]
+    expects = drill.expects.model_copy(
+        update={"targets": (*drill.expects.targets, "rail_failover_max")}
+    )
+    drill = drill.model_copy(update={"expects": expects})
+    return found | {
+        "policy": policy.model_copy(update={"drills": {DRILL: drill}}),
+        "drill": drill,
+        "statements": tuple(replace(line, n=next(numbers[line.side])) for line in lines),
+        "instructions": tuple(instructions),
+        "arrivals": each(run.arrivals, lambda row: row.id in over, network=RAIL),
+        "withdrawals": each(
+            run.withdrawals,
+            lambda row: row.id in over,
+            network=RAIL,
+            slot_id=None,
+            resolved_at=lambda row: changed[row.id],
+        ),
+        "followed": each(
+            run.followed, lambda row: row.id in over, network=RAIL, tx_hash=None, seq=None
+        ),
+        "payouts": without(run.payouts, lambda row: row.withdrawal_id in over),
     }
 
 

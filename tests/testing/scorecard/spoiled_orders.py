@@ -18,8 +18,8 @@ def began(run: Run, seconds: float) -> Instant:
     return Instant(round((run.manifest.started_at + seconds) * SECOND))
 
 
-NOT_ASKED = frozenset({"tiers.reached", "tiers.avoided", "page.none"})
-"""Checks of the tiers that the drill of the good run does not ask; the tests of days do."""
+NOT_ASKED = frozenset({"tiers.reached", "tiers.avoided", "page.none", "failover.rails"})
+"""Checks that the drill of the good run does not ask; the tests of days and of rails do."""
 STEERED = {
     "drill.no_orders": UNKNOWN,
     **{check.id: UNKNOWN for check in ALL if check.steerable and check.id not in NOT_ASKED},

@@ -49,7 +49,8 @@ def test_the_present_spelling_is_taken_without_a_notice(capsys: pytest.CaptureFi
 
 def test_a_control_that_no_game_day_covers_is_refused_with_the_choices() -> None:
     with pytest.raises(
-        UsageError, match="one of: failover, rpc-failover, mode-controller, asset-rest"
+        UsageError,
+        match="one of: failover, rpc-failover, rail-failover, mode-controller, asset-rest",
     ):
         request("bulkhead")
 
@@ -79,6 +80,8 @@ def test_what_a_drill_covers_follows_from_what_it_declares() -> None:
         "slow-bleed": (),
         "one-customer": ("customer-limits",),
         "rpc-dark": ("rpc-failover",),
+        "exchange-dark": ("rail-failover",),
+        "processor-dark": ("rail-failover",),
         "signing-throttled": ("failover",),
         "signing-denied": ("failover",),
         "api-killed": (),

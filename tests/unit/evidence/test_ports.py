@@ -28,6 +28,10 @@ AWS_LOG: dict[str, Any] = {"outputs": "o.json", "aws_log": {"within_s": 9, "sett
 TRANSFERS = {"senders": ["0xAB"], "own": ["0xEF"], "tokens": {"USDX": "0xCD"}, "first_block": 7}
 
 
+PROVIDER = {"url": "http://127.0.0.1:1", "reader": "reader.credential"}
+RAILS = {"fiat": {"primary": PROVIDER, "standby": PROVIDER}}
+
+
 def network(**payouts: Any) -> dict[str, Any]:
     return {"chain_id": 1, "node": "http://127.0.0.1:1", **payouts}
 
@@ -54,6 +58,8 @@ def network(**payouts: Any) -> dict[str, Any]:
             },
             ("payouts",),
         ),
+        ({**API, "rails": RAILS}, ("statements",)),
+        ({**API, "evidence": {"statements": {"file": "s.csv"}}}, ("statements",)),
         ({**API, "evidence": {"withdrawals": {"file": "w.csv"}}}, ("withdrawals",)),
         ({**API, "evidence": {"aws_log": {"command": ["print"]}}}, ("aws_log",)),
         ({**API, **AWS_LOG}, ("aws_log",)),
@@ -70,6 +76,7 @@ def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Pa
         tmp_path,
         networks={"aster": network(payouts=CONTRACTS)},
         pages="p.jsonl",
+        rails=RAILS,
         **AWS_LOG,
         venue={
             "records": "adapters.reference_venue",

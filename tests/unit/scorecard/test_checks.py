@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seawall.scorecard.checks import ALL, database, expectations
+from seawall.scorecard.checks import ALL, database, expectations, rails
 from seawall.scorecard.checks.promises import small_completed
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.failover import failover
@@ -138,11 +138,12 @@ def test_late_requests_miss_a_goal(altered: Callable[..., Run], good_run: Run) -
 def test_every_check_is_seen_failing_or_unknown() -> None:
     """Every check has a row in a table; test_evidence.py covers evidence.complete.
 
-    Those that this drill does not ask are in test_expectations.py, test_storm.py and
-    test_lost_database.py.
+    Those that this drill does not ask are in test_expectations.py, test_storm.py,
+    test_lost_database.py and test_rail_failover.py.
     """
     covered = {identity for _, expected in TABLE.values() for identity in expected}
-    elsewhere = {check.id for check in (*expectations.CHECKS, *database.CHECKS)} | {"drill.storm"}
+    elsewhere = {check.id for check in (*expectations.CHECKS, *database.CHECKS, *rails.CHECKS)}
+    elsewhere |= {"drill.storm"}
 
     assert {check.id for check in ALL} - covered == {"evidence.complete"} | elsewhere
 

@@ -124,6 +124,7 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "drill.calm",
         "drill.fault_landed",
         "failover.time",
+        "failover.rails",
         "protection.time",
         "page.protection",
         "recovery.time",
@@ -143,7 +144,7 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "page.none": {"mode_changes"},
         "drill.calm": {"mode_changes"},
         "drill.flood_value": {"surpluses"},
-        "drill.payouts": {"withdrawals"},
+        "drill.payouts": {"withdrawals", "statements"},
         "safety.floor_held": {"surpluses"},
         "safety.journal_chain": {"surpluses", "orders"},
         "drill.fault_landed": {
@@ -153,9 +154,17 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "failover.time": {"pages", "aws_log"},
         "protection.time": {"pages"},
         "signing.by_signers_only": {"signatures"},
-        "stress.small_completed": {"withdrawals"},
+        "stress.small_completed": {"withdrawals", "statements"},
         "database.rpo": {"withdrawals"},
         **{name: {"mode_changes"} for name in READS},
+        **{
+            name: {"statements"}
+            for name in (
+                *("customer.paid_once", "customer.told_truth", "recovery.time"),
+                *("protected.defers", "safety.paid_once", "safety.chain_equals_posted"),
+                "safety.nothing_voided_paid",
+            )
+        },
     }
     floor = {check.id: check.needs for check in ALL if check.id in FLOOR}
     assert floor.keys() == FLOOR

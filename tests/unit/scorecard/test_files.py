@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
-from seawall.scorecard.checks import ALL, database, expectations
+from seawall.scorecard.checks import ALL, database, expectations, rails
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.report import SECTIONS
 from seawall.scorecard.run import Run
 
-OTHERS = (*expectations.CHECKS, *database.CHECKS)
+OTHERS = (*expectations.CHECKS, *database.CHECKS, *rails.CHECKS)
 ASKED = [check for check in ALL if check not in OTHERS and check.id != "drill.storm"]
 """What the drill of the good run is asked."""
 

@@ -10,11 +10,12 @@ import pytest
 
 from seawall.conventions.evidence import SESSIONS_PROBE
 from seawall.policy import PlannedFault
-from seawall.scorecard.facts import Facts, FaultSeen
+from seawall.scorecard.facts import Facts
 from seawall.scorecard.neighbours import booked_and_topped_up, flipped_meanwhile, replaced_meanwhile
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.rows import ProbeSample, Surplus
 from seawall.scorecard.run import Run
+from seawall.scorecard.seen import FaultSeen
 from tests.testing.scorecard.spoiling import each, us
 
 PASS, UNKNOWN = Outcome.PASS, Outcome.UNKNOWN

@@ -1,0 +1,226 @@
+"""The time budget of a rail's failover: its provider dark to a withdrawal accepted by the other.
+
+What a provider has accepted is what its own statement says. The venue's records say when the venue
+knew; the later of the two moments counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from seawall.controls.timing import RAIL_STATEMENT_EVERY_MS, RAIL_TIMEOUT_MS
+from seawall.conventions import faults
+from seawall.errors import EvidenceError
+from seawall.scorecard.budgets import (
+    CLOCK_TOLERANCE_US,
+    RECORDS,
+    Budget,
+    Mark,
+    compare_observers,
+    records_went_on,
+    watched,
+)
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, once
+from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.probed import STILL_LATE_US_MAX, answered_meanwhile, inside_of
+from seawall.scorecard.rail_rows import Instruction, StatementLine
+from seawall.scorecard.readers import Instant
+from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.seen import FaultSeen
+
+STATEMENT = "provider's statement"
+READ_LATE_US_MAX = (RAIL_STATEMENT_EVERY_MS + RAIL_TIMEOUT_MS) * MILLISECOND + CLOCK_TOLERANCE_US
+"""The records may have a line so much later than it was written: it is read every so often."""
+_SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
+
+
+@once
+def rail_failover(facts: Facts) -> Budget:
+    """A provider dark to the first withdrawal that its standby accepted, of the worst rail.
+
+    Only a rail that had no withdrawal to pay in the dark is left out.
+
+    Raises :class:`EvidenceError` if none had any, if a primary did not pay before, or if the
+    records, statements and observers contradict each other.
+    """
+    judged = []
+    for fault in facts.faults:
+        if fault.planned.fault != faults.COUNTERPARTY_DARK:
+            continue
+        kind, _, side = fault.planned.target.partition(".")
+        for rail, declared in facts.run.policy.paying_rails().items():
+            if declared.kind == kind and side == "primary" and _had_work(facts, fault, rail):
+                judged.append(_of_rail(facts, fault, rail))
+    if not judged:
+        raise EvidenceError("no rail had a withdrawal to pay in the dark")
+    return max(
+        judged,
+        key=lambda budget: (
+            _SEVERITY[budget.outcome],
+            FOREVER if budget.later_us is None else budget.later_us,
+        ),
+    )
+
+
+def _moments(fault: FaultSeen) -> tuple[Instant, Instant, Instant, Instant]:
+    """When it was applied, seen, last seen, and undone. Raises :class:`EvidenceError`."""
+    found = (fault.applied, fault.effective, fault.held_until, fault.reverted)
+    applied, effective, held_until, reverted = found
+    if applied is None or effective is None or held_until is None or reverted is None:
+        raise EvidenceError(f"timeline.jsonl does not show {fault.name} begin and end")
+    return applied, effective, held_until, reverted
+
+
+def _had_work(facts: Facts, fault: FaultSeen, rail: str) -> bool:
+    """Whether the flood asked for a withdrawal over ``rail`` in the dark, early enough for it."""
+    _, effective, _, reverted = _moments(fault)
+    latest = reverted - facts.run.policy.targets.rail_failover_max * MILLISECOND
+    return any(
+        promise.arrival.network == rail and effective <= promise.acknowledged_at <= latest
+        for promise in facts.acknowledged.values()
+    )
+
+
+def _of_rail(facts: Facts, fault: FaultSeen, rail: str) -> Budget:
+    """The budget of one rail. Raises :class:`EvidenceError`."""
+    applied, starts, _, reverted = _moments(fault)
+    lines = _accepted(facts, rail)
+    _require_dark(facts, fault, lines)
+    ours = {
+        identity: promise.arrival
+        for identity, promise in facts.acknowledged.items()
+        if promise.arrival.network == rail
+    }
+    asked = {(each.asset, each.amount, each.destination.lower()) for each in ours.values()}
+    stated = next(
+        (
+            line
+            for line in lines
+            if line.side == "standby"
+            and applied <= line.at < reverted
+            and (line.asset, line.amount, (line.destination or "").lower()) in asked
+        ),
+        None,
+    )
+    recorded = min(
+        (
+            row
+            for row in facts.run.instructions
+            if (row.rail, row.side) == (rail, "standby")
+            and row.withdrawal_id in ours
+            and applied <= (row.accepted_at or 0) < reverted
+        ),
+        key=lambda row: row.accepted_at or 0,
+        default=None,
+    )
+    _require_stated(lines, recorded)
+    measured_us = None if recorded is None else max(0, (recorded.accepted_at or 0) - starts)
+    witness_us = None if stated is None else max(0, stated.at - starts)
+    outcome, reason = _judge(facts, fault, measured_us=measured_us, witness_us=witness_us)
+    return Budget(
+        id="rail_failover",
+        title="Failover of a rail: its provider dark to a withdrawal accepted by its standby",
+        begins="its own observer saw the provider dark",
+        starts=starts,
+        limit_us=facts.run.policy.targets.rail_failover_max * MILLISECOND,
+        marks=tuple(
+            Mark(name=name, offset_us=offset_us, observer=observer)
+            for name, offset_us, observer in (
+                ("act: the standby accepted one", witness_us, STATEMENT),
+                ("the venue had that on record", measured_us, RECORDS),
+            )
+            if offset_us is not None
+        ),
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=READ_LATE_US_MAX,
+        outcome=outcome,
+        reason=f"{rail}: {reason}",
+    )
+
+
+def _judge(
+    facts: Facts, fault: FaultSeen, *, measured_us: int | None, witness_us: int | None
+) -> tuple[Outcome, str]:
+    """What both say about the bound, while the prober found the provider dark all the time."""
+    _, starts, _, reverted = _moments(fault)
+    limit_us = facts.run.policy.targets.rail_failover_max * MILLISECOND
+    deadline = Instant(starts + limit_us)
+    later = Instant(starts + max(measured_us or 0, witness_us or 0))
+    asked = [sample.done_at for sample in _probes(facts, fault)]
+    return compare_observers(
+        limit_us=limit_us,
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=READ_LATE_US_MAX,
+        bound_passed=min(facts.observed_until, reverted) >= deadline,
+        watched_to_bound=watched(asked, starts=starts, ends=deadline)
+        and records_went_on(facts, deadline),
+        watched_to_moment=watched(asked, starts=starts, ends=later)
+        and records_went_on(facts, later),
+        witness=STATEMENT,
+    )
+
+
+def _probes(facts: Facts, fault: FaultSeen) -> list[ProbeSample]:
+    """The prober's samples of the provider."""
+    return [
+        sample
+        for sample in facts.samples("provider")
+        if (sample.detail or {}).get("proxy") == fault.planned.target
+    ]
+
+
+def _accepted(facts: Facts, rail: str) -> list[StatementLine]:
+    """The lines of both providers of ``rail`` that say accepted, in order of time.
+
+    Raises :class:`EvidenceError` for a statement with a gap: what it lacks may be what matters.
+    """
+    lines = sorted(
+        (line for line in facts.run.statements if line.rail == rail),
+        key=lambda line: (line.side, line.n),
+    )
+    for side, own in groupby(lines, key=lambda line: line.side):
+        numbers = [line.n for line in own]
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise EvidenceError(f"the statement of the {side} of {rail} is not whole")
+    return sorted(
+        (line for line in lines if line.state == "accepted"), key=lambda line: (line.at, line.n)
+    )
+
+
+def _require_dark(facts: Facts, fault: FaultSeen, lines: Sequence[StatementLine]) -> None:
+    """Raise :class:`EvidenceError` unless the primary had paid before and then was dark."""
+    applied, effective, held_until, reverted = _moments(fault)
+    before = [line for line in lines if line.at < applied]
+    if not before or before[-1].side != "primary":
+        raise EvidenceError(
+            f"{fault.planned.target} was not paid over when it went dark, so nothing could change"
+        )
+    meanwhile = [
+        line
+        for line in lines
+        if line.side == "primary"
+        and effective + STILL_LATE_US_MAX <= line.at <= held_until - CLOCK_TOLERANCE_US
+    ]
+    if meanwhile:
+        raise EvidenceError(
+            f"{fault.planned.target} has accepted {meanwhile[0].client_id} while it was dark, by"
+            " its own statement"
+        )
+    inside = inside_of(_probes(facts, fault), starts=effective, ends=reverted)
+    doubt = answered_meanwhile(inside, starts=effective, ends=held_until)
+    if doubt is not None:
+        raise EvidenceError(f"of {fault.planned.target} the prober says: {doubt}")
+
+
+def _require_stated(lines: Sequence[StatementLine], recorded: Instruction | None) -> None:
+    """Raise :class:`EvidenceError` if the records have what the provider never accepted."""
+    if recorded is not None and not any(
+        (line.side, line.client_id) == (recorded.side, recorded.client_id) for line in lines
+    ):
+        raise EvidenceError(
+            f"records/instructions.csv says that the standby of {recorded.rail} has accepted"
+            f" {recorded.client_id}, and its statement does not"
+        )

@@ -1,0 +1,328 @@
+"""The failover of a rail: what its time is taken from, and what leaves it without proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from seawall.scorecard.checks import ALL
+from seawall.scorecard.facts import Facts
+from seawall.scorecard.judgement import ask
+from seawall.scorecard.outcome import Finding, Outcome
+from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.run import Run
+from tests.testing.scorecard.faulty import RAIL, RAIL_CHANGED, RAIL_LIMIT_S, rail_failed_over
+from tests.testing.scorecard.spoiling import Spoil, each, first, later, probes, us, without
+from tests.testing.scorecard.story import CLEARED, EFFECTIVE, REVERTED
+
+Alter = Callable[..., Run]
+FAIL, UNKNOWN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS
+BY_ID = {check.id: check for check in ALL}
+
+
+def _found(check: str, run: Run) -> Finding:
+    return ask(BY_ID[check], Facts(run))
+
+
+@pytest.fixture
+def dark(altered: Alter, good_run: Run) -> Run:
+    """One in seven requests goes over the exchange, which changes its provider in the dark."""
+    return altered(**rail_failed_over(good_run))
+
+
+def _standby(line: object) -> bool:
+    return getattr(line, "side", None) == "standby"
+
+
+def _late(run: Run, by_s: float, *names: str) -> dict[str, object]:
+    """Both, or one of them, have the standby's acceptances so much later."""
+    found: dict[str, object] = {}
+    if "statements" in names:
+        found["statements"] = tuple(
+            later(line, by_s, "at") if _standby(line) and line.at < us(CLEARED) else line
+            for line in run.statements
+        )
+    if "instructions" in names:
+        found["instructions"] = tuple(
+            later(row, by_s, "accepted_at") if _standby(row) else row for row in run.instructions
+        )
+    return found
+
+
+def test_the_later_of_two_moments_is_the_time(dark: Run) -> None:
+    """The provider's statement says when it accepted one, the records when the venue knew."""
+    finding = _found("failover.rails", dark)
+
+    assert finding.outcome is PASS, finding.reason
+    assert finding.measured == "3.250 s"
+    assert finding.reason == f"{RAIL}: both observers saw it, 0.250 s apart"
+    assert finding.details == (
+        f"{RAIL_CHANGED - EFFECTIVE:.3f} s act: the standby accepted one (provider's statement)",
+        "3.250 s the venue had that on record (venue records)",
+    )
+
+
+SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
+    "the standby accepted nothing": (
+        lambda run: {
+            "statements": without(run.statements, _standby),
+            "instructions": without(run.instructions, _standby),
+        },
+        FAIL,
+        "it never happened, and both observers watched until the bound had passed",
+    ),
+    "the standby accepted the first one late": (
+        lambda run: _late(run, RAIL_LIMIT_S, "statements", "instructions"),
+        FAIL,
+        "after the bound",
+    ),
+    "the venue alone says that it was in time": (
+        lambda run: _late(run, RAIL_LIMIT_S, "statements"),
+        UNKNOWN,
+        "the observers differ",
+    ),
+    "the statement alone says that it was in time": (
+        lambda run: _late(run, RAIL_LIMIT_S, "instructions"),
+        UNKNOWN,
+        "the observers differ",
+    ),
+    "the records know of no acceptance": (
+        lambda run: {"instructions": each(run.instructions, _standby, accepted_at=None)},
+        UNKNOWN,
+        "the provider's statement saw it, the venue records did not",
+    ),
+    "the records have what the statement does not": (
+        lambda run: {"statements": without(run.statements, _standby)},
+        UNKNOWN,
+        "and its statement does not",
+    ),
+    "there are no statements": (
+        lambda run: {"statements": ()},
+        UNKNOWN,
+        "was not paid over when it went dark",
+    ),
+    "a statement has a gap": (
+        lambda run: {"statements": without(run.statements, lambda line: line.n == 3)},
+        UNKNOWN,
+        "is not whole",
+    ),
+    "the standby paid somebody else only": (
+        lambda run: {
+            "statements": each(run.statements, _standby, destination="0x" + "9" * 40),
+            "instructions": without(run.instructions, _standby),
+        },
+        FAIL,
+        "it never happened",
+    ),
+    "the standby was in force before": (
+        lambda run: {
+            "statements": first(
+                run.statements,
+                lambda line: _standby(line) and line.state == "accepted",
+                at=us(EFFECTIVE - 0.35),
+            )
+        },
+        UNKNOWN,
+        "was not paid over when it went dark",
+    ),
+    "the primary accepted one while it was dark": (
+        lambda run: {
+            "statements": first(
+                run.statements,
+                lambda line: line.side == "primary" and line.at > us(CLEARED),
+                state="accepted",
+                at=us(EFFECTIVE + 9),
+            )
+        },
+        UNKNOWN,
+        "while it was dark, by its own statement",
+    ),
+    "the prober reached the primary while it was dark": (
+        lambda run: probes(
+            run,
+            "provider",
+            lambda sample: replace(sample, ok=True) if us(40) < sample.at < us(40.3) else sample,
+        ),
+        UNKNOWN,
+        "the prober says: it answered",
+    ),
+    "the prober slept": (
+        lambda run: probes(
+            run, "provider", lambda sample: None if us(28) < sample.at < us(29.5) else sample
+        ),
+        UNKNOWN,
+        "one did not watch all the time before",
+    ),
+    "the prober slept, and it never happened": (
+        lambda run: (
+            {
+                "statements": without(run.statements, _standby),
+                "instructions": without(run.instructions, _standby),
+            }
+            | probes(
+                run, "provider", lambda sample: None if us(30) < sample.at < us(32) else sample
+            )
+        ),
+        UNKNOWN,
+        "an observer was not watching all the time",
+    ),
+    "the records ended before it": (
+        lambda run: {"flow": without(run.flow, lambda row: row.committed_at > us(EFFECTIVE + 2))},
+        UNKNOWN,
+        "one did not watch all the time before",
+    ),
+    "nobody asked for anything over the rail early enough in the dark": (
+        lambda run: {
+            "requests": without(
+                run.requests,
+                lambda row: (
+                    any(
+                        arrival.index == row.index and arrival.network == RAIL
+                        for arrival in run.arrivals
+                    )
+                    and us(EFFECTIVE) < (row.done_at or 0) < us(REVERTED - RAIL_LIMIT_S)
+                ),
+            )
+        },
+        UNKNOWN,
+        "no rail had a withdrawal to pay in the dark",
+    ),
+    "the dark was shorter than the bound, and it never happened": (
+        lambda run: (
+            {
+                "statements": without(run.statements, _standby),
+                "instructions": without(run.instructions, _standby),
+            }
+            | {"timeline": each(run.timeline, lambda line: line.event == "collected", at=us(36))}
+        ),
+        UNKNOWN,
+        "the evidence ends before the bound",
+    ),
+    "the timeline does not say that the dark ended": (
+        lambda run: {"timeline": without(run.timeline, lambda line: line.event == "fault.held")},
+        UNKNOWN,
+        "does not show counterparty-dark of exchange.primary begin and end",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_what_is_late_fails_and_what_is_not_proven_is_unknown(
+    what: str, altered: Alter, dark: Run
+) -> None:
+    spoil, outcome, said = SPOILED[what]
+    run = altered(**{**dark.__dict__, **spoil(dark)})
+    finding = _found("failover.rails", run)
+
+    assert (finding.outcome, said in finding.reason) == (outcome, True), finding
+
+
+def _again(run: Run, **changes: Any) -> dict[str, object]:
+    """The last payout of the primary before the dark, once more by another provider."""
+    line = next(line for line in run.statements if line.state == "settled")
+    twice = replace(line, **changes)
+    number = max(each_.n for each_ in run.statements if each_.side == twice.side) + 1
+    return {"statements": (*run.statements, replace(twice, n=number))}
+
+
+def _on_chain(run: Run) -> dict[str, object]:
+    line = next(line for line in run.statements if line.state == "settled")
+    payout = replace(
+        run.payouts[-1],
+        seq=999_999,
+        withdrawal_id=line.client_id.removesuffix("-1"),
+        to=line.destination or "",
+        asset=line.asset or "",
+        amount=line.amount or 0,
+    )
+    return {"payouts": (*run.payouts, payout)}
+
+
+TWICE: dict[str, Spoil] = {
+    "by both providers": lambda run: _again(run, side="standby"),
+    "by both, and the second has not settled it yet": lambda run: _again(
+        run, side="standby", state="accepted"
+    ),
+    "by one provider as another attempt": lambda run: _again(
+        run,
+        client_id=next(
+            line.client_id.removesuffix("-1") for line in run.statements if line.state == "settled"
+        )
+        + "-2",
+    ),
+    "by one provider under one id": _again,
+    "by a provider and a network": _on_chain,
+}
+
+
+@pytest.mark.parametrize("how", TWICE)
+def test_what_was_paid_twice_is_seen(how: str, altered: Alter, dark: Run) -> None:
+    """By what customers asked for, and by the withdrawal that each payout names."""
+    run = altered(**{**dark.__dict__, **TWICE[how](dark)})
+
+    assert _found("customer.paid_once", run).outcome is FAIL
+    assert _found("safety.paid_once", run).outcome is FAIL
+
+
+def test_an_id_that_was_used_up_at_one_provider_and_paid_by_the_other_was_paid_once(
+    altered: Alter, dark: Run
+) -> None:
+    settled = next(line for line in dark.statements if line.side == "standby")
+    number = max(line.n for line in dark.statements if line.side == "primary") + 1
+    burnt = replace(
+        settled,
+        side="primary",
+        n=number,
+        at=Instant(us(CLEARED) + SECOND),
+        state="cancelled",
+        asset=None,
+        amount=None,
+        destination=None,
+    )
+    run = altered(**{**dark.__dict__, "statements": (*dark.statements, burnt)})
+
+    for check in ("customer.paid_once", "safety.paid_once", "failover.rails"):
+        assert _found(check, run).outcome is PASS, check
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "customer.paid_once",
+        "customer.told_truth",
+        "drill.payouts",
+        "stress.small_completed",
+        "safety.chain_equals_posted",
+    ],
+)
+def test_without_statements_nobody_knows_what_was_paid_over_a_rail(
+    check: str, altered: Alter, dark: Run
+) -> None:
+    offers = tuple(port for port in dark.manifest.offers if port != "statements")
+    manifest = dark.manifest.model_copy(update={"offers": offers})
+    run = altered(**{**dark.__dict__, "manifest": manifest})
+
+    finding = _found(check, run)
+
+    assert finding.outcome is UNKNOWN
+    assert "nobody offers its statements" in finding.reason
+
+
+def test_what_the_venue_calls_paid_and_no_statement_has_is_a_lie(altered: Alter, dark: Run) -> None:
+    line = next(line for line in dark.statements if line.state == "settled")
+    returned = each(dark.statements, lambda each_: each_ is line, state="returned")
+    run = altered(**{**dark.__dict__, "statements": returned})
+
+    assert _found("customer.told_truth", run).outcome is FAIL
+    assert _found("safety.chain_equals_posted", run).outcome is FAIL
+
+
+def test_what_was_voided_and_is_on_a_statement_was_paid(altered: Alter, dark: Run) -> None:
+    paid = {line.client_id.removesuffix("-1") for line in dark.statements}
+    voided = first(dark.withdrawals, lambda row: row.id in paid, state="voided", reason="because")
+    run = altered(**{**dark.__dict__, "withdrawals": voided})
+
+    assert _found("safety.nothing_voided_paid", run).outcome is FAIL
