@@ -105,7 +105,11 @@ def test_a_flood_leaves_the_networks_something_to_pay(tmp_path: Path) -> None:
     """Drills judge payouts on networks, whatever else they judge."""
     changed = tree()
     fiat = changed["rails"]["fiat"]
-    put(changed, "rails.fiat", fiat | {"funding": {"USDX": "9000"}, "payout_value_max": "1000"})
+    put(
+        changed,
+        "rails.fiat",
+        fiat | {"funding": {"USDX": "9000"}, "payout_value_max": "1000"} | SETTLES,
+    )
     [name] = changed["drills"]
     put(changed, f"drills.{name}.flood.rails", {"fiat": "0.6"})
 
