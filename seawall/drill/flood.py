@@ -58,6 +58,7 @@ class Flood:
     faults: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _prepared: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _locust: subprocess.Popen[bytes] | None = None
     _progress: JsonLines | None = None
@@ -139,6 +140,7 @@ class Flood:
         for child in living:
             _signal_group(child, signal.SIGKILL)
             child.wait(timeout=_END_S_MAX)
+        self._over.set()
         if self._thread is not None:  # it reads from what is closed next
             self._thread.join(_END_S_MAX)
         for pipe in () if self._locust is None else (self._locust.stdin, self._locust.stdout):
@@ -156,6 +158,8 @@ class Flood:
             self._error = error
         else:
             self._prepared.set()
+            # The flood ends with the thread that started it (seawall/processes/parent.py).
+            self._over.wait()
 
     def _plan(self) -> None:
         """Write the schedule into the run directory."""

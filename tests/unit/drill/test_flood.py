@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from seawall.errors import DrillError, SeawallError, ServiceError
 
 PLANS = "import pathlib; pathlib.Path('planned').touch()"
 BEGINS_WHEN_TOLD = """
-import pathlib, sys
+import ctypes, pathlib, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # as a flood does: it ends with who started it
 assert pathlib.Path("planned").exists()
 print('{"event": "ready"}', flush=True)
 if not sys.stdin.readline():
@@ -60,6 +62,8 @@ def test_it_is_planned_then_loaded_and_begins_when_told(
         made.prepare()
         made.prepare()  # once is enough
         until_ready(made)
+        # For the kernel that is the thread, and not the process.
+        assert "flood of calm" in {thread.name for thread in threading.enumerate()}
         assert made.begin(lambda: None) == 17.5
     finally:
         made.end()
