@@ -7,6 +7,7 @@ from html import escape
 from seawall.scorecard.budgets import CHAINS, OUTSIDE, PAGER, RECORDS
 from seawall.scorecard.facts import format_s
 from seawall.scorecard.lost_database import PROCEDURE
+from seawall.scorecard.rail_failover import STATEMENT
 from seawall.scorecard.readers import SECOND
 from seawall.scorecard.report.svg import WIDTH, short, ticks
 from seawall.scorecard.verdict import Moment, Time
@@ -15,7 +16,8 @@ LABELS = 250
 ROW = 26
 TOP, FOOT = 22, 26
 ROOM = 130
-STYLES = {RECORDS: "c1", CHAINS: "c2", OUTSIDE: "c3", PAGER: "c4", PROCEDURE: "c5"}
+STYLES = {RECORDS: "c1", CHAINS: "c2", OUTSIDE: "c3", PAGER: "c4", PROCEDURE: "c5", STATEMENT: "c6"}
+"""By observer: its colour in style.css."""
 
 
 def waterfall(time: Time) -> str:

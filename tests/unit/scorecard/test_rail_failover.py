@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
 
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
-from seawall.scorecard.judgement import ask
+from seawall.scorecard.judgement import ask, judge_facts
 from seawall.scorecard.outcome import Finding, Outcome
+from seawall.scorecard.rail_failover import STATEMENT
 from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.report import render
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.faulty import RAIL, RAIL_CHANGED, RAIL_LIMIT_S, rail_failed_over
 from tests.testing.scorecard.spoiling import Spoil, each, first, later, probes, us, without
@@ -326,3 +329,13 @@ def test_what_was_voided_and_is_on_a_statement_was_paid(altered: Alter, dark: Ru
     run = altered(**{**dark.__dict__, "withdrawals": voided})
 
     assert _found("safety.nothing_voided_paid", run).outcome is FAIL
+
+
+def test_the_whole_report_is_drawn(dark: Run) -> None:
+    """Whoever saw the failover has a colour in it."""
+    facts = Facts(dark)
+
+    page = render(judge_facts(facts), facts)
+
+    for observer in (STATEMENT, "venue records"):
+        assert observer in unescape(page)
