@@ -115,6 +115,7 @@ class Flood:
         Raises:
             ServiceError: A process ended before the zero, or the master does not end.
         """
+        stopped = False
         for line in self._progress():
             event = json.loads(line)
             self._zero_seen = self._zero_seen or event.get("event") == "zero"
@@ -122,7 +123,8 @@ class Flood:
                 self._refused = str(event["reason"])
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-            if event.get("event") == "ended" and event["complete"]:
+            stopped = stopped or event.get("event") == "stopped"
+            if event.get("event") == "ended" and event["complete"] and not stopped:
                 # All is written, and Locust needs seconds to take its leave of the workers.
                 self.kill()
                 return int(ExitCode.PASS)

@@ -139,7 +139,8 @@ class Flood:
                 child.wait(timeout=max(0.0, deadline - time.monotonic()))
         for child in living:
             _signal_group(child, signal.SIGKILL)
-            child.wait(timeout=_END_S_MAX)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=_END_S_MAX)
         self._over.set()
         if self._thread is not None:  # it reads from what is closed next
             self._thread.join(_END_S_MAX)
@@ -150,12 +151,13 @@ class Flood:
 
     def _prepare(self) -> None:
         try:
-            if self.deployment.customers is None:
-                raise DrillError(f"{self.deployment.path} names no customers to act as")
             self._plan()
             self._load()
         except SeawallError as error:
             self._error = error
+        # Whoever waits for it must hear of anything else, too: a thread has nobody to tell.
+        except Exception as error:  # noqa: BLE001
+            self._error = DrillError(f"the flood could not be prepared: {error!r}")
         else:
             self._prepared.set()
             # The flood ends with the thread that started it (seawall/processes/parent.py).
@@ -163,6 +165,8 @@ class Flood:
 
     def _plan(self) -> None:
         """Write the schedule into the run directory."""
+        if self.deployment.customers is None:
+            raise DrillError(f"{self.deployment.path} names no customers to act as")
         planning = self._start(
             "flood-plan",
             [

@@ -43,7 +43,9 @@ from seawall.formats.customers import require_private
 from seawall.formats.deployment import Deployment, address_of, load_deployment, set_run_directory
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.run_directory import (
+    PREPARED,
     Manifest,
+    commit_of,
     create_run_directory,
     describe,
     named_from,
@@ -255,7 +257,7 @@ class _Day:
     def run(self) -> None:
         """Bring the deployment up with the first drill's run directory, and run them all."""
         first = self._make(self.request.drills[0])
-        first.open(self.request.policy)
+        first.open(self.request)
         current = [first]
 
         def event(name: str) -> None:
@@ -266,10 +268,10 @@ class _Day:
         with self._stack(first, event) as stack:
             try:
                 use_seed(stack.deployment, self.request.seed, self.request.drills)
-                for position in range(len(self.request.drills)):
-                    if self._next is not None:
-                        current[0], self._next = self._next, None
-                        current[0].open(self.request.policy)
+                for position, name in enumerate(self.request.drills):
+                    if position:
+                        current[0], self._next = self._next or self._make(name), None
+                        current[0].open(self.request)
                         point_latest_at(current[0].run_dir)
                     self._drill(stack, current[0], position)
                     if current[0].manifest.broke is not None:
@@ -280,10 +282,11 @@ class _Day:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
                 raise
             finally:
-                current[0].close()
-                if self._next is not None:
-                    self._next.close()
-                    shutil.rmtree(self._next.run_dir)  # nothing of it has happened
+                try:
+                    current[0].close()
+                finally:
+                    if self._next is not None:
+                        self._next.drop()
 
     @contextmanager
     def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
@@ -349,10 +352,13 @@ class _Day:
     def _prepare_next(self, stack: Stack, position: int) -> None:
         """Plan and load the flood of the drill after the one at ``position``, if there is one.
 
-        It takes about as long as what is waited for and judged of this one.
+        It takes about as long as what is waited for and judged of this one. Only in a sandbox of
+        the day's own: elsewhere customers may have to log in for it, which nothing must do while no
+        kill switch is watched, and what they were given may be worn out before the drill begins.
         """
-        if position + 1 < len(self.request.drills):
+        if self.request.deployment is None and position + 1 < len(self.request.drills):
             self._next = self._make(self.request.drills[position + 1])
+            (self._next.run_dir / PREPARED).touch()
             self._next.flood = self._flood(stack, self._next)
             self._next.flood.prepare()
 
@@ -449,16 +455,25 @@ class _Run:
     manifest: Manifest
     flood: Flood | None = None
 
-    def open(self, policy: Policy) -> None:
+    def open(self, request: Request) -> None:
         """Begin the run: the manifest and the policy, from which the drill is judged."""
         self.manifest.started_at = time.time()
+        self.manifest.commit, self.manifest.dirty = commit_of(request.root)
         self.manifest.write(self.run_dir)
-        write_policy(policy, self.run_dir)
+        write_policy(request.policy, self.run_dir)
+        (self.run_dir / PREPARED).unlink(missing_ok=True)
 
     def close(self) -> None:
         """End what still runs of its flood."""
         if self.flood is not None:
             self.flood.end()
+
+    def drop(self) -> None:
+        """Leave nothing of a run that was not begun: nothing of it has happened."""
+        try:
+            self.close()
+        finally:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""

@@ -19,6 +19,8 @@ from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 
 RUNS = "runs"
+PREPARED = "prepared"
+"""File in a run directory without a manifest: its drill is to begin when another has ended."""
 UNKNOWN = "unknown"
 """In place of a commit where there is no git checkout."""
 PACKAGES = (

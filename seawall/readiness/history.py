@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.errors import UsageError
+from seawall.formats.run_directory import PREPARED
 from seawall.policy import Policy
 from seawall.processes.failures import os_failure
 from seawall.readiness.model import PastRun, latest
@@ -31,7 +32,8 @@ def read_runs(folders: Iterable[Path]) -> list[PastRun]:
     """Every run of a drill in ``folders``.
 
     A run whose manifest cannot be read is one of unknown outcome, by the drill and the time in the
-    name of its directory: it must not make way for an older PASS.
+    name of its directory: it must not make way for an older PASS. One that is only prepared, while
+    the drill before it is judged, is none yet.
 
     Raises :class:`UsageError` for a folder that is not there, :class:`WorldError` for one that
     cannot be read.
@@ -87,7 +89,7 @@ def _run_in(path: Path) -> PastRun | None:
             return _past(path, manifest, read_object(path / "verdict.json"))
     except _ODD:
         pass
-    if named is None:
+    if named is None or _is_only_prepared(path):
         return None
     return PastRun(
         directory=path,
@@ -102,6 +104,10 @@ def _run_in(path: Path) -> PastRun | None:
         times={},
         failed=(),
     )
+
+
+def _is_only_prepared(path: Path) -> bool:
+    return (path / PREPARED).is_file() and not (path / "manifest.json").exists()
 
 
 def _past(path: Path, manifest: Mapping[str, Any], verdict: Mapping[str, Any]) -> PastRun:

@@ -139,3 +139,14 @@ def test_one_that_was_ended_while_it_was_planned_starts_nothing_more(
     with pytest.raises(DrillError, match=r"could not be planned|was ended"):
         until_ready(made)
     assert not (tmp_path / "planned").exists()
+
+
+def test_whatever_else_goes_wrong_is_heard_by_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that died in silence would be waited for without end."""
+    made = flood(tmp_path / "not-there", monkeypatch, loads=BEGINS_WHEN_TOLD)
+    made.prepare()
+    with pytest.raises(DrillError, match="could not be prepared: FileNotFoundError"):
+        until_ready(made)
+    made.end()

@@ -13,6 +13,7 @@ import pytest
 
 from seawall.cli import app as command_line
 from seawall.errors import ExitCode
+from seawall.formats.run_directory import PREPARED
 from seawall.readiness.history import read_runs
 from seawall.readiness.model import DAY_S, PastRun, State, judge
 from seawall.readiness.views import document, junit, markdown, sentence
@@ -253,6 +254,19 @@ def test_a_run_that_cannot_be_read_is_no_reason_to_believe_the_one_before(
 
     assert (run.drill, run.stack, run.outcome) == (DRILL, None, Outcome.UNKNOWN)
     assert run.started_at == 1_795_935_969
+
+
+def test_a_drill_that_is_only_prepared_is_no_run_yet(tmp_path: Path) -> None:
+    """Its folder is there while the drill before it is judged; with a manifest it has begun."""
+    folder = tmp_path / "20261129T070609Z-51-signing-region-dark"
+    folder.mkdir()
+    (folder / PREPARED).touch()
+    assert read_runs([tmp_path]) == []
+
+    (folder / "manifest.json").write_text("")
+
+    [run] = read_runs([tmp_path])
+    assert run.outcome is Outcome.UNKNOWN
 
 
 def test_a_run_that_was_moved_and_linked_still_counts(tmp_path: Path) -> None:
