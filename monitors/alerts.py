@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from monitors.alert import RUNBOOKS, Alert, for_owners
-from monitors.counterparties import of_cold, of_rails
+from monitors.counterparties import of_cold, of_rails, of_rebalancing
 from monitors.promql import duration, grown, number
 from seawall.conventions import components, metrics
 from seawall.errors import UsageError
@@ -51,6 +51,7 @@ OWNERS: Mapping[str, str] = {
 }
 """Metric that an alert reads -> the process that must serve it."""
 _OF_COLD = (metrics.COLD_AGE, metrics.COLD_HELD, metrics.COLD_REFUSED)
+_OF_REBALANCING = (metrics.REBALANCE_AGE, metrics.REBALANCE_HELD, metrics.REBALANCE_REFUSED)
 GAS_LEFT_MIN = 100
 """Full payouts, at the fees of the moment: a few minutes of a flood, and days of a calm venue."""
 SIGNERS = "signer-.+"
@@ -78,6 +79,7 @@ def alerts_of(policy: Policy) -> list[Alert]:
         _sign_log_unreachable(policy),
         *of_rails(policy),
         *of_cold(policy),
+        *of_rebalancing(policy),
         _wal_behind(policy),
         _metrics_absent(policy),
     ]
@@ -388,9 +390,10 @@ def _lane_stuck(policy: Policy) -> Alert:
 
 
 def owners_of(policy: Policy) -> dict[str, str]:
-    """:data:`OWNERS`, with the metrics that are served where the policy names a custodian."""
-    cold = {} if policy.custody is None else dict.fromkeys(_OF_COLD, components.TREASURY_PROCESS)
-    return {**OWNERS, **cold}
+    """:data:`OWNERS`, with the metrics that are served where the policy names who moves money."""
+    moved = [] if policy.custody is None else [*_OF_COLD]
+    moved += [] if policy.rebalancing is None else _OF_REBALANCING
+    return {**OWNERS, **dict.fromkeys(moved, components.TREASURY_PROCESS)}
 
 
 def _metrics_absent(policy: Policy) -> Alert:

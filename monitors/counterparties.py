@@ -149,3 +149,46 @@ def of_cold(policy: Policy) -> list[Alert]:
             severity="warning",
         ),
     ]
+
+
+def of_rebalancing(policy: Policy) -> list[Alert]:
+    """The alerts on what moves between networks; none where the policy names no carrier."""
+    if policy.rebalancing is None:
+        return []
+    late_s = number(Fraction(policy.rebalancing.lead_time, 1_000))
+    return [
+        for_owners(
+            policy,
+            name=metrics.ALERT_REBALANCE_LATE,
+            expression=f"max by (asset) ({metrics.REBALANCE_AGE}) > {late_s}",
+            summary=(
+                "{{ $labels.asset }} that is to go from one network to another has not arrived for"
+                " {{ $value | humanize }} s, longer than its lead time"
+            ),
+            customer_impact="None yet; the reserve of one network stays low.",
+            runbook="rebalancing.md",
+        ),
+        for_owners(
+            policy,
+            name=metrics.ALERT_REBALANCE_HELD,
+            expression=f"max by (asset) ({metrics.REBALANCE_HELD}) > 0",
+            summary=(
+                "What the carrier has paid is not what it was paid: {{ $labels.asset }} between"
+                " networks is held until people have looked"
+            ),
+            customer_impact="None yet; money of the venue may be where it should not be.",
+            runbook="rebalancing.md",
+        ),
+        for_owners(
+            policy,
+            name=metrics.ALERT_REBALANCE_REFUSED,
+            expression=f"max by (asset) ({metrics.REBALANCE_REFUSED}) > 0",
+            summary=(
+                "What was to go from one network to another was refused, or has expired: no"
+                " {{ $labels.asset }} has left"
+            ),
+            customer_impact="None yet; the reserve of one network stays low.",
+            runbook="rebalancing.md",
+            severity="warning",
+        ),
+    ]

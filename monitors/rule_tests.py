@@ -99,6 +99,7 @@ def cases_of(policy: Policy) -> list[Case]:
         *_sign_log(policy),
         *_rails(policy),
         *_cold(policy),
+        *_rebalancing(policy),
         *_rail_failed(policy),
         *_wal(policy),
         *_absent(policy),
@@ -337,6 +338,27 @@ def _cold(policy: Policy) -> list[Case]:
                 1,
                 "a custodian refuses, then takes the next one",
             ),
+        )
+    ]
+
+
+def _rebalancing(policy: Policy) -> list[Case]:
+    """A carrier is late, pays something else, and refuses; each time people see to it."""
+    if policy.rebalancing is None:
+        return []
+    labels = (("asset", next(iter(policy.rebalancing.assets))),)
+    late_s = _ceiling(Fraction(policy.rebalancing.lead_time, 1_000))
+    return [
+        _pulsing(policy, alert, metric, labels, level=level, story=story)
+        for alert, metric, level, story in (
+            (metrics.ALERT_REBALANCE_LATE, metrics.REBALANCE_AGE, late_s + 1, "late, then there"),
+            (
+                metrics.ALERT_REBALANCE_HELD,
+                metrics.REBALANCE_HELD,
+                1,
+                "other money, then looked at",
+            ),
+            (metrics.ALERT_REBALANCE_REFUSED, metrics.REBALANCE_REFUSED, 1, "refused, then taken"),
         )
     ]
 

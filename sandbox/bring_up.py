@@ -19,9 +19,9 @@ from typing import Any, Self
 from coincurve import PrivateKey
 
 from sandbox import providers, stack
-from sandbox.custody import Custody
 from sandbox.hosted_zones import prepare_hosted_zones
 from sandbox.identities import Identities, Identity, create_identities
+from sandbox.keepers import Keepers
 from sandbox.parts import postgres
 from sandbox.parts.chains import hurried
 from sandbox.parts.monitoring import PAGES_FILE
@@ -125,9 +125,9 @@ def bring_up(
         identities.write_profiles(principals, policy=policy, account=account, endpoint=endpoint)
         sandbox.describe(outputs=sandbox.data_dir / OUTPUTS, principals=principals)
         event("stack.up")
-        custody = Custody.of(policy)
+        keepers = Keepers.of(policy)
         deployed = _deploy(
-            sandbox, root=root, policy_path=policy_path, outputs=outputs, custody=custody
+            sandbox, root=root, policy_path=policy_path, outputs=outputs, keepers=keepers
         )
         populating.finish()
     report("contracts deployed and funded")
@@ -144,8 +144,7 @@ def bring_up(
         },
     )
     venue.write(venue_path := sandbox.data_dir / VENUE_CONFIG)
-    if custody is not None:
-        custody.write(sandbox.data_dir, policy, venue, sandbox.deployment.networks)
+    keepers.write(sandbox.data_dir, policy, venue, sandbox.deployment.networks)
     roles = sandbox.data_dir / "roles.json"
     urls = {role: sandbox.database_url(role, through_proxy=True) for role in ROLES}
     write_private(roles, json.dumps(urls, indent=1))
@@ -165,7 +164,7 @@ def bring_up(
             venue_path=venue_path,
             identities=identities,
             credentials={name: secret for name, (secret, _) in credentials.items()},
-            custody=custody,
+            keepers=keepers,
         )
         await_watched(
             sandbox.deployment.urls.required("prometheus"), sandbox.deployment.metrics_ports
@@ -237,6 +236,7 @@ def _payouts(
         wallets={name: holder(name) for name in wallets},
         tokens={asset: address.lower() for asset, address in venue.tokens.items()},
         signers={name: signers[name] for name in wallets if name in signers},
+        carrier=None if venue.carrier is None else venue.carrier.lower(),
     )
 
 
@@ -267,12 +267,7 @@ def _provision(
 
 
 def _deploy(
-    sandbox: Sandbox,
-    *,
-    root: Path,
-    policy_path: Path,
-    outputs: Mapping[str, Any],
-    custody: Custody | None,
+    sandbox: Sandbox, *, root: Path, policy_path: Path, outputs: Mapping[str, Any], keepers: Keepers
 ) -> Mapping[str, Any]:
     """Deploy tokens and payout contracts and fund every wallet, with a key made for this run."""
     key = PrivateKey(secrets.token_bytes(32))
@@ -292,7 +287,7 @@ def _deploy(
                 "networks": networks,
                 "wallets": wallets,
                 "approvers": approvers,
-                "custodian": None if custody is None else custody.address,
+                **keepers.plan,
             }
         ),
         encoding="utf-8",
@@ -373,6 +368,7 @@ def _configure(
             for rail, kind in providers.paying_rails(policy).items()
         },
         custodian=targets.proxy_url(components.CUSTODIAN_PROXY) if policy.custody else None,
+        carrier=targets.proxy_url(components.CARRIER_PROXY) if policy.rebalancing else None,
         api_listen_port=targets.upstream_port(components.API_PROXY),
         api_url=targets.urls.api,
         metrics_ports=dict(targets.metrics_ports),
@@ -407,9 +403,9 @@ def _start_venue(
     venue_path: Path,
     identities: Identities,
     credentials: Mapping[str, str],
-    custody: Custody | None,
+    keepers: Keepers,
 ) -> None:
-    """Start the venue's processes and the custodian, and wait until each says that it is ready."""
+    """Start the venue's processes and who moves its money, and wait until each is ready."""
     config = ["--config", str(venue_path)]
 
     def own(role: str) -> dict[str, str]:
@@ -426,11 +422,8 @@ def _start_venue(
             own("mode_controller"),
         ),
     }
-    of_treasury = own("treasury")
-    if custody is not None:
-        port = sandbox.deployment.upstream_port(components.CUSTODIAN_PROXY)
-        processes[components.CUSTODIAN_PROCESS] = custody.process(sandbox.data_dir, port=port)
-        of_treasury |= {environment.CUSTODY_CREDENTIAL_VARIABLE: custody.client}
+    processes |= keepers.processes(sandbox.data_dir, sandbox.deployment.upstream_port)
+    of_treasury = own("treasury") | keepers.credentials
     processes[components.TREASURY_PROCESS] = (["venue.treasury", *config], of_treasury)
     if policy.paying_rails():
         shown = json.dumps(providers.payers(policy, sandbox.data_dir))

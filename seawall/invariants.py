@@ -22,6 +22,8 @@ tests on real parts and game days look at what they have read. Nothing here read
         all is settled, the other way round as well
     I14 what is in escrow is what open bids have bid; each bid was taken there once, and left it
         once if it is not open any more
+    I15 what left a network for another one comes there once at most, and as much; what is in
+        transit in the ledger is what left and is not posted as having come
 """
 
 from __future__ import annotations
@@ -133,6 +135,21 @@ class Bid:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """What was to go from one network to another: ``left`` and ``came`` in base units, by chains.
+
+    ``came`` are the payments on the second one, each for itself. ``posted_left`` and
+    ``posted_came``: what the ledger has of both.
+    """
+
+    asset: str
+    left: int
+    came: tuple[int, ...]
+    posted_left: int
+    posted_came: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Books:
     """One moment of a venue and its chain.
 
@@ -150,6 +167,8 @@ class Books:
         executions: What reserves did because approvers had signed it, on the canonical chain.
         approved: By approval: address, asset and amount that were asked for.
         transferred: Approvals of which a transfer is posted.
+        crossings: What was to go from one network to another, by id.
+        in_transit: By asset, what the ledger has in transit over all networks.
         claims: Since the beginning.
         below_floor: Claims of a calm tier that left a float below its floor, as sentences.
         floats: By wallet and asset: what the records say that it may still pay, and what is true.
@@ -173,6 +192,8 @@ class Books:
     executions: Sequence[Execution] = ()
     approved: Mapping[Hashable, tuple[str, str, int]] = field(default_factory=dict)
     transferred: Collection[Hashable] = ()
+    crossings: Mapping[Hashable, Crossing] = field(default_factory=dict)
+    in_transit: Mapping[str, int] = field(default_factory=dict)
     claims: Sequence[Claim] = ()
     below_floor: Sequence[str] = ()
     floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
@@ -206,6 +227,8 @@ def violations(books: Books) -> list[Violation]:
         ("I13", _approved_alone(books)),
         ("I13", _transfers_posted(books)),
         ("I14", _escrow(books)),
+        ("I15", _crossed_once(books)),
+        ("I15", _in_transit(books)),
     )
     return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]
 
@@ -365,3 +388,25 @@ def _escrow(books: Books) -> Iterator[str]:
         found = {kind for kind in ("bid", "settle", "refund") if (kind, each) in posted}
         if books.postings and found != {"bid"} | ends[bid.state]:
             yield f"bid {each} is {bid.state}, and its postings are {sorted(found)}"
+
+
+def _crossed_once(books: Books) -> Iterator[str]:
+    for each, crossing in books.crossings.items():
+        if len(crossing.came) > 1 or sum(crossing.came) not in (0, crossing.left):
+            yield f"{crossing.left} {crossing.asset} of {each} left, and {crossing.came} came"
+        if crossing.posted_left > crossing.left or crossing.posted_came > sum(crossing.came):
+            yield f"more of {each} is posted than has moved: {crossing}"
+        if books.settled and crossing.posted_came != crossing.posted_left:
+            yield f"{each} is settled, and in transit: {crossing}"
+
+
+def _in_transit(books: Books) -> Iterator[str]:
+    between: Counter[str] = Counter()
+    for crossing in books.crossings.values():
+        between[crossing.asset] += crossing.posted_left - crossing.posted_came
+    for asset in sorted(between.keys() | books.in_transit.keys()):
+        if between[asset] != books.in_transit.get(asset, 0):
+            yield (
+                f"{books.in_transit.get(asset, 0)} {asset} are in transit in the ledger, and"
+                f" {between[asset]} by what left and came"
+            )

@@ -63,14 +63,23 @@ ColdStep: TypeAlias = Literal[
 ]
 """What the treasury does beyond itself for one; tests/integration/test_cold.py lets it die there,
 and tests/integration/test_cold_killed.py kills the process."""
+RebalanceStep: TypeAlias = Literal[
+    "ask for a rebalance",
+    "ask the carrier",
+    "release a rebalance",
+    "end a rebalance",
+    "post a rebalance",
+]
+"""What the treasury does beyond itself for one; tests/integration/test_rebalancing.py lets it die
+there, and tests/integration/test_rebalancing_killed.py kills the process."""
 Moment: TypeAlias = Literal["before", "after"]
 CRASH_POINTS: tuple[tuple[Step, Moment], ...] = tuple(
     (step, moment) for step in get_args(Step) for moment in get_args(Moment)
 )
 
-AnyStep: TypeAlias = Step | RailStep | ColdStep
+AnyStep: TypeAlias = Step | RailStep | ColdStep | RebalanceStep
 Hook: TypeAlias = Callable[[Any, Moment], None]
-"""Of any step; the simulation has no rails and no custodian, and meets no step of theirs."""
+"""Of any step; the simulation has no rails, custodian or carrier, and meets no step of theirs."""
 _hook: Hook | None = None
 
 

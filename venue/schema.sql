@@ -8,6 +8,8 @@
 -- Signs: what the venue holds (hot, reserve, cold, at_primary, at_standby) is positive; what it owes (customer, reserved,
 -- clearing, escrow) is negative. So is what it owes to itself: inventory, with which customers trade,
 -- and own, with which they do not, and unidentified, which it owes to senders whom it does not know.
+-- in_transit is what left for another network (positive) or came from one (negative): over all
+-- networks it is what a carrier has of the venue's.
 -- Every posting sums to zero per asset and network.
 --
 -- The states of a withdrawal and of a slot are drawn in docs/withdrawal-states.md.
@@ -25,7 +27,7 @@ create table accounts (
     asset       text not null,
     kind        text not null check (kind in ('customer', 'reserved', 'clearing', 'hot', 'reserve',
                                               'cold', 'inventory', 'own', 'unidentified',
-                                              'at_primary', 'at_standby', 'escrow')),
+                                              'at_primary', 'at_standby', 'escrow', 'in_transit')),
     customer_id bigint references customers,
     of_escrow   boolean not null default false,  -- of the bucket that owes what is in escrow
     check ((kind = 'customer') = (customer_id is not null)),
@@ -569,7 +571,8 @@ create table postings (
     id            bigint generated always as identity primary key,
     kind          text not null check (kind in ('fund', 'reserve', 'post', 'void', 'topup',
                                                 'swap', 'surplus', 'identify', 'transfer',
-                                                'sweep', 'cold', 'bid', 'settle', 'refund')),
+                                                'sweep', 'cold', 'bid', 'settle', 'refund',
+                                                'rebalance')),
     withdrawal_id uuid references withdrawals,
     topup_id      uuid references topups,
     swap_id       uuid references swaps,
@@ -578,6 +581,7 @@ create table postings (
     request_id    uuid,                 -- of a transfer, which is posted under its approval
     cold_id       uuid,                 -- of a cold transfer, which is posted under its approval
     bid_id        uuid,                 -- of a bid, whose money it takes into escrow or out of it
+    rebalance_id  uuid,                 -- of what came from another network
     at            timestamptz not null default clock_timestamp(),
     check ((kind in ('reserve', 'post', 'void')) = (withdrawal_id is not null)),
     check ((kind in ('topup', 'sweep')) = (topup_id is not null)),
@@ -586,6 +590,7 @@ create table postings (
     check ((kind = 'transfer') = (request_id is not null)),
     check ((kind = 'cold') = (cold_id is not null)),
     check ((kind in ('bid', 'settle', 'refund')) = (bid_id is not null)),
+    check ((kind = 'rebalance') = (rebalance_id is not null)),
     check (bid_id is null or approval_id is not null),
     -- What a withdrawal does stays in its bucket, whoever would approve of anything else.
     check (withdrawal_id is null or approval_id is null),
@@ -604,6 +609,8 @@ create unique index postings_transfer_once on postings (request_id)
 create unique index postings_cold_once on postings (cold_id) where cold_id is not null;
 create unique index postings_bid_once on postings (bid_id, (kind = 'bid'))
     where bid_id is not null;   -- taken once, and settled or refunded once
+create unique index postings_rebalance_once on postings (rebalance_id)
+    where rebalance_id is not null;
 create unique index postings_surplus_once on postings (surplus_id, kind)
     where kind in ('surplus', 'identify');
 
@@ -768,7 +775,9 @@ create table operators (
 
 -- What operators ask a reserve's contract for (venue/contracts/reserve.vy), as approvers sign it.
 -- A transfer moves amount of an asset into another wallet; a recipient is whom the reserve refills
--- from then on. Addresses and times are those of the message; insert only.
+-- from then on. What is to go to another network goes to its carrier (in_transit): the treasury asks
+-- for that, and to_wallet is where it is to come out. Addresses and times are those of the message;
+-- insert only.
 create table approval_requests (
     id           uuid primary key,         -- the approval's, good for once
     kind         text   not null check (kind in ('transfer', 'recipient', 'fast_transfer')),
@@ -777,7 +786,7 @@ create table approval_requests (
     to_wallet    text   not null,
     from_bucket  text   not null,
     to_bucket    text   not null,
-    to_class     text   not null check (to_class in ('hot', 'reserve', 'cold')),
+    to_class     text   not null check (to_class in ('hot', 'reserve', 'cold', 'in_transit')),
     to_address   text   not null check (to_address ~ '^0x[0-9a-f]{40}$'),
     asset        text,
     token        text   not null check (token ~ '^0x[0-9a-f]{40}$'),
@@ -785,13 +794,15 @@ create table approval_requests (
     use          text   not null check (length(use) > 0),
     not_before   bigint not null,          -- Unix seconds
     expires      bigint not null check (expires > not_before),
-    operator     text   not null references operators,
+    operator     text   references operators,  -- null: the treasury
     requester    text   not null check (requester ~ '^0x[0-9a-f]{40}$'),  -- zero: has no key
     needed       int    not null check (needed > 1),
     needed_for_review int not null check (needed_for_review > 1),
     digest       bytea  not null check (length(digest) = 32),
     at           timestamptz not null default clock_timestamp(),
-    check ((kind = 'recipient') = (asset is null) and (kind = 'recipient') = (amount = 0))
+    check ((kind = 'recipient') = (asset is null) and (kind = 'recipient') = (amount = 0)),
+    check ((to_class = 'in_transit') = (operator is null)),
+    check (to_class <> 'in_transit' or kind = 'transfer' and from_bucket = to_bucket)
 );
 
 -- What approvers have signed: that it may be made, that it must not, or what a review has found;
@@ -1000,6 +1011,164 @@ create constraint trigger cold_postings_as_arrived after insert on postings
     deferrable initially deferred for each row when (new.kind = 'cold')
     execute function refuse_cold_posting();
 -- ---------------------------------------------------------------------------------- Cold transfers
+
+-- Rebalances --------------------------------------------------------------------------------------
+--
+-- What goes from the reserve of one network to that of another, through a carrier that takes it on
+-- the first and pays it on the second (decision 0058). The id is the approval's, by which the first
+-- reserve pays the carrier; the carrier's client id; and the one in the event of what it pays.
+--
+--   requested -> released -> arrived       verified in a final block, and posted with it
+--       |           |  \-> held -> resolved  by people: what came is not what went
+--       +-----------+--> refused, expired     nothing has left
+--
+-- Where it is in between, the approval says: proposed, and executed once it has left, which a settler
+-- posts at finality. It leaves while go_until has not passed: the treasury says so anew every few
+-- seconds as long as all its checks are green, so that one that is dead stops it as well. From then
+-- on nothing leads back to `requested`.
+create table rebalances (
+    id            uuid primary key references approval_requests,
+    bucket        text not null,
+    asset         text not null,
+    from_network  text not null,
+    from_wallet   text not null,
+    to_network    text not null check (to_network <> from_network),
+    to_wallet     text not null,
+    destination   text not null check (destination ~ '^0x[0-9a-f]{40}$'),  -- of the second reserve
+    amount        numeric(78, 0) not null check (amount > 0),
+    state         text not null default 'requested'
+                  check (state in ('requested', 'released', 'arrived', 'refused', 'expired', 'held',
+                                   'resolved')),
+    since_block   bigint not null check (since_block >= 0),  -- of to_network: nothing of it is in it
+    justification text not null check (length(justification) > 0),
+    go_until      timestamptz,
+    reason        text,                 -- why it was refused, has expired, or is held
+    tx_hash       text check (tx_hash ~ '^0x[0-9a-f]{64}$'),  -- on to_network
+    block_number  bigint,
+    requested_at  timestamptz not null default clock_timestamp(),
+    ended_at      timestamptz,
+    check ((state in ('refused', 'expired', 'held', 'resolved')) = (reason is not null)),
+    check ((state in ('requested', 'released')) = (ended_at is null)),
+    check (state <> 'requested' or go_until is null),
+    check ((tx_hash is null) = (block_number is null)),
+    check (state <> 'arrived' or tx_hash is not null),
+    check (state in ('arrived', 'held', 'resolved') or tx_hash is null)
+);
+create unique index rebalances_one_at_a_time on rebalances (asset)
+    where state in ('requested', 'released', 'held');
+alter table postings add foreign key (rebalance_id) references rebalances;
+
+-- The treasury asks approvers for nothing else, and nobody else asks for that.
+create function refuse_other_asker() returns trigger language plpgsql as $$
+begin
+    if (session_user = 'seawall_treasury') <> (new.to_class = 'in_transit')
+       and not pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid),
+                           'member') then
+        raise exception '% does not ask for that', session_user;
+    end if;
+    return new;
+end $$;
+create trigger approvals_of_their_askers before insert on approval_requests for each row
+    execute function refuse_other_asker();
+
+-- It is what approvers are asked to sign: the same money, out of the same reserve.
+create function refuse_other_rebalance() returns trigger language plpgsql as $$
+begin
+    if not exists (
+        select 1 from approval_requests r
+        where (r.id, r.to_class, r.from_bucket, r.network, r.from_wallet, r.to_wallet, r.asset,
+               r.amount)
+            = (new.id, 'in_transit', new.bucket, new.from_network, new.from_wallet, new.to_wallet,
+               new.asset, new.amount)
+    ) then
+        raise exception 'rebalance % is not what approvers are asked to sign', new.id;
+    end if;
+    return new;
+end $$;
+create trigger rebalances_as_asked before insert on rebalances for each row
+    execute function refuse_other_rebalance();
+
+create function has_left(of_rebalance uuid) returns boolean language sql stable as $$
+    select exists (select 1 from postings p
+                   where p.request_id = of_rebalance and p.kind = 'transfer')
+$$;
+-- One that has left ends by what comes of it alone; one that has not, or may be leaving, does not end
+-- as if it had come. Out of `held` lead people alone.
+create function refuse_rebalance_step() returns trigger language plpgsql as $$
+begin
+    if (old.state, new.state) not in (('requested', 'released'), ('requested', 'refused'),
+                                      ('requested', 'expired'), ('requested', 'held'),
+                                      ('released', 'arrived'), ('released', 'refused'),
+                                      ('released', 'expired'), ('released', 'held'),
+                                      ('held', 'resolved')) then
+        raise exception 'rebalance % may not go from % to %', old.id, old.state, new.state;
+    end if;
+    if new.state in ('refused', 'expired') and (has_left(old.id) or exists (
+        select 1 from approval_calls c
+        where c.request_id = old.id and c.call = 'execute' and coalesce(c.outcome, 'done') = 'done'
+    )) then
+        raise exception 'rebalance % has left, or may be leaving', old.id;
+    end if;
+    if new.state = 'arrived' and not has_left(old.id) then
+        raise exception 'rebalance % has not left', old.id;
+    end if;
+    if old.state = 'held' and not pg_has_role(
+        session_user, (select relowner from pg_class where oid = tg_relid), 'member'
+    ) then
+        raise exception 'rebalance % is held until people have looked', old.id;
+    end if;
+    return new;
+end $$;
+create trigger rebalance_steps before update of state on rebalances for each row
+    when (old.state <> new.state) execute function refuse_rebalance_step();
+
+-- A reserve pays a carrier while the treasury says so. The row is locked, so that it does not end
+-- meanwhile. A restore writes what the chain has already.
+create function refuse_departure() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+    if not exists (select 1 from approval_requests r
+                   where r.id = new.request_id and r.to_class = 'in_transit')
+       or pg_has_role(session_user, (select relowner from pg_class where oid = tg_relid), 'member')
+    then
+        return new;
+    end if;
+    perform 1 from rebalances b
+    where b.id = new.request_id and b.state = 'released' and b.go_until > clock_timestamp()
+    for share;
+    if not found then
+        raise exception 'rebalance % may not leave now', new.request_id;
+    end if;
+    return new;
+end $$;
+create trigger rebalances_leave_when_released before insert on approval_calls for each row
+    when (new.call = 'execute') execute function refuse_departure();
+
+-- A posting of one moves what it names, out of what is in transit into its second reserve, once it
+-- has arrived. Deferred: row and posting are written by one statement.
+create function refuse_rebalance_posting() returns trigger language plpgsql as $$
+declare
+    done rebalances;
+    right_sides bigint;
+begin
+    select b.* into done from rebalances b where b.id = new.rebalance_id;
+    select count(*) into right_sides from (
+        select a.kind, sum(e.amount) as amount
+        from entries e join accounts a on a.id = e.account_id
+        where e.posting_id = new.id
+          and (a.bucket, a.network, a.asset) = (done.bucket, done.to_network, done.asset)
+        group by a.kind
+    ) moved
+    where (kind, amount) in (('in_transit', -done.amount), ('reserve', done.amount));
+    if done.state <> 'arrived' or right_sides <> 2 then
+        raise exception 'posting % is not what rebalance % brought', new.id, new.rebalance_id;
+    end if;
+    return null;
+end $$;
+create constraint trigger rebalance_postings_as_arrived after insert on postings
+    deferrable initially deferred for each row when (new.kind = 'rebalance')
+    execute function refuse_rebalance_posting();
+-- -------------------------------------------------------------------------------------- Rebalances
 
 -- What people order: that nothing is claimed (halt), or that the tier is at least, or exactly, this
 -- one. Each ends by itself; insert only.
@@ -1532,7 +1701,8 @@ begin
     ) then
         return false;
     end if;
-    insert into approvals (id, actor, justification) values (of_id, asked.operator, asked.use);
+    insert into approvals (id, actor, justification)
+    values (of_id, coalesce(asked.operator, 'treasury'), asked.use);
     insert into approved_moves (approval_id, network, asset, from_bucket, to_bucket, amount, what)
     select of_id, asked.network, asked.asset, asked.from_bucket, asked.to_bucket, asked.amount,
            'held'
@@ -1794,6 +1964,11 @@ grant update (available) on floats to seawall_treasury;
 grant insert (id, network, asset, from_wallet, to_wallet, destination, amount, needed, since_block,
               justification, expires_at) on cold_transfers to seawall_treasury;
 grant update (state, reason, tx_hash, block_number, ended_at) on cold_transfers
+    to seawall_treasury;
+grant insert on approval_requests to seawall_treasury;
+grant insert (id, bucket, asset, from_network, from_wallet, to_network, to_wallet, destination,
+              amount, since_block, justification) on rebalances to seawall_treasury;
+grant update (state, go_until, reason, tx_hash, block_number, ended_at) on rebalances
     to seawall_treasury;
 -- The treasury takes a top-up or a sweep back through a function alone: it must not say what was moved.
 create function take_back_topup(topup uuid) returns boolean

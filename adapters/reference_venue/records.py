@@ -87,7 +87,7 @@ EXPORTS: dict[str, str] = {
     "approvals": """
         select r.id, r.kind, r.network, r.from_wallet, r.to_wallet, r.to_address, r.asset, r.amount,
                case when c.outcome = 'done' then 'executed' when c.slot_id is not null
-                    then 'slotted' else 'open' end as state, c.slot_id
+                    then 'slotted' else 'open' end as state, c.slot_id, r.to_class
         from approval_requests r
         left join lateral (
             select slot_id, outcome from approval_calls
@@ -113,6 +113,12 @@ EXPORTS: dict[str, str] = {
                     = (i.rail, i.side, i.client_id, 'accepted')
                 order by l.n limit 1) as accepted_at
         from rail_instructions i order by i.id""",
+    # What goes between networks. A carrier pays it on the second one, so it has no slot there.
+    "rebalances": """
+        select b.id, b.from_network, b.from_wallet, b.to_network as network, b.to_wallet,
+               b.destination as to_address, b.asset, b.amount, b.state,
+               has_left(b.id)::int as left, b.tx_hash, b.block_number
+        from rebalances b order by b.requested_at, b.id""",
     "surpluses": f"""
         select s.bucket, s.network, s.wallet, s.asset, s.amount, s.block_number,
                {_committed("p")} as booked_at

@@ -29,7 +29,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandbox.counterparties.vault import ColdWallet, Held, RefusedError, Terms, Vault
+from sandbox.counterparties.vault import ColdWallet, Held, KeptWallet, RefusedError, Terms, Vault
 from sandbox.custody import KEY_VARIABLE
 from sandbox.http1 import Message, answering, serve_beside
 from seawall.errors import SeawallError, ServiceError, UsageError
@@ -44,6 +44,7 @@ from seawall.ethereum.keys import (
 )
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import Receipt
+from seawall.formats.carrier import CarriageRequest
 from seawall.formats.custody import Condition, TransferRequest
 from seawall.formats.documents import read_json_model
 
@@ -84,24 +85,29 @@ class Kept(BaseModel):
     destination: str
 
 
-class Config(BaseModel):
-    """The custodian's configuration; of the credentials of its callers it holds the SHA-256.
+class Keeper(BaseModel):
+    """What every counterparty with a vault is told.
 
-    ``client_sha256`` is the venue's, ``control_sha256`` that of the custodian's own people. The
-    others are as in :class:`Terms`.
+    Of the credentials of its callers it holds the SHA-256: ``client_sha256`` is the venue's,
+    ``control_sha256`` that of its own people. ``delay_s`` is as in :class:`Terms`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: dict[str, Site]
+    delay_s: float = Field(ge=0)
+    client_sha256: str
+    control_sha256: str
+
+
+class Config(Keeper):
+    """The custodian's configuration; what is not named here is as in :class:`Terms`."""
+
     wallets: dict[str, Kept]
     approvers: dict[str, str]
     needed: int = Field(ge=2)
-    delay_s: float = Field(ge=0)
     opens_s: int = Field(ge=0, lt=86_400)
     closes_s: int = Field(ge=0, lt=86_400)
-    client_sha256: str
-    control_sha256: str
 
     def terms(self) -> Terms:
         """What was agreed with the venue."""
@@ -133,7 +139,9 @@ def signed(
     return bytes(_TYPE + rlp.encode([*fields, by.y_parity, by.r, by.s]))
 
 
-def call_of(request: TransferRequest, wallet: ColdWallet, *, number: int) -> bytes:
+def call_of(
+    request: TransferRequest | CarriageRequest, wallet: KeptWallet, *, number: int
+) -> bytes:
     """Calldata that pays a transfer: ``number`` is used once, and the event names its id."""
     item = (
         *(number, request.client_id.bytes, request.destination),
@@ -142,7 +150,7 @@ def call_of(request: TransferRequest, wallet: ColdWallet, *, number: int) -> byt
     return _PAY + encode(("(uint256,bytes16,address,address,uint256)[]",), ([item],))
 
 
-def moved(request: TransferRequest, receipt: Receipt, contract: str) -> bool:
+def moved(request: TransferRequest | CarriageRequest, receipt: Receipt, contract: str) -> bool:
     """Whether the contract says that it has paid this transfer: an item may fail by itself."""
     topics = [_PAID, _topic_of(request)]
     return receipt.succeeded and any(
@@ -152,7 +160,7 @@ def moved(request: TransferRequest, receipt: Receipt, contract: str) -> bool:
     )
 
 
-def _topic_of(request: TransferRequest) -> str:
+def _topic_of(request: TransferRequest | CarriageRequest) -> str:
     return f"0x{request.client_id.hex:0<64}"
 
 
@@ -171,10 +179,10 @@ def _hashes(logs: Any) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Custodian:
+class Counterparty:
     """Answers requests and signs what is due; ``rpcs`` are by network, ``secret`` is its key."""
 
-    config: Config
+    config: Keeper
     vault: Vault
     rpcs: Mapping[str, AsyncRpcClient]
     secret: bytes
@@ -208,7 +216,7 @@ class Custodian:
 
     async def _moved_by(self, held: Held) -> str | None:
         """The transaction that has moved ``held`` already: a lost file had it on record."""
-        wallet = self.vault.terms.wallets[held.request.wallet]
+        wallet = self.vault.terms.wallet_of(held.request)
         topics = [_PAID, None, _topic_of(held.request)]
         found = await self.rpcs[wallet.network].ask(
             _hashes,
@@ -217,7 +225,7 @@ class Custodian:
         )
         return found[0] if found else None
 
-    async def _free_number(self, wallet: ColdWallet) -> int:
+    async def _free_number(self, wallet: KeptWallet) -> int:
         """The first number that neither the file nor the contract has used.
 
         A file that was restored has forgotten the last ones, and the contract has not.
@@ -234,7 +242,7 @@ class Custodian:
 
     async def _sign(self, held: Held) -> Held | None:
         """Sign ``held``; None if that must not be any more, because it took a while to look."""
-        wallet = self.vault.terms.wallets[held.request.wallet]
+        wallet = self.vault.terms.wallet_of(held.request)
         site, rpc = self.config.networks[wallet.network], self.rpcs[wallet.network]
         # A file that was restored has forgotten the last nonces, and the chain has not.
         known = await rpc.highest_nonce(address_of_private_key(self.secret))
@@ -270,7 +278,7 @@ class Custodian:
         if receipt.block_number > view.finalized.number:
             return
         await view.confirm(receipt)
-        contract = self.vault.terms.wallets[held.request.wallet].contract
+        contract = self.vault.terms.wallet_of(held.request).contract
         state = "moved" if moved(held.request, receipt, contract) else "failed"
         self.vault.note(held, state, block_number=receipt.block_number)
 
@@ -291,7 +299,7 @@ class Custodian:
         match method, path.strip("/").split("/"):
             case "POST", ["v1", "transfers"]:
                 _require(request, client)
-                asked = TransferRequest.model_validate_json(request.body)
+                asked = self.vault.asks.model_validate_json(request.body)
                 transfer, new = self.vault.take(asked, now_s=now_s)
                 return 201 if new else 200, transfer.model_dump_json()
             case "GET", ["v1", "transfers", identity]:
@@ -311,6 +319,13 @@ class Custodian:
         raise RefusedError(404, "not_found", f"nothing is at {method} {path}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Custodian(Counterparty):
+    """A custodian of cold wallets."""
+
+    config: Config
+
+
 def _require(request: Message, *digests: str) -> None:
     """Raises :class:`RefusedError` unless the caller shows a credential of one of these."""
     shown = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
@@ -319,57 +334,72 @@ def _require(request: Message, *digests: str) -> None:
         raise RefusedError(401, "unknown_caller", "show the credential for this")
 
 
-async def run(config: Config, *, state: Path, secret: bytes, port: int) -> None:
-    """Serve on ``port`` until a signal ends it."""
+async def serve(
+    networks: Mapping[str, Site],
+    make: Callable[[Mapping[str, AsyncRpcClient]], Counterparty],
+    *,
+    port: int,
+) -> None:
+    """Serve what ``make`` makes of a client of each network, until a signal ends it."""
     async with AsyncExitStack() as stack:
         rpcs = {
             name: await stack.enter_async_context(AsyncRpcClient(name, (site.rpc,)))
-            for name, site in config.networks.items()
+            for name, site in networks.items()
         }
-        vault = Vault(state, config.terms())
-        stack.callback(vault.close)
-        custodian = Custodian(config=config, vault=vault, rpcs=rpcs, secret=secret)
+        counterparty = make(rpcs)
+        stack.callback(counterparty.vault.close)
 
         def answer(request: Message) -> tuple[int, bytes]:
-            status, text = custodian.answer(request)
+            status, text = counterparty.answer(request)
             return status, text.encode()
 
         async def work(network: str) -> None:
             while True:
                 try:
-                    await custodian.turn(network)
+                    await counterparty.turn(network)
                 except ServiceError as error:
                     print(f"the next turn tries again: {error}", file=sys.stderr)
                 await asyncio.sleep(_EVERY_S)
 
         # A turn that fails for another reason ends the process: its supervisor starts it anew.
-        await serve_beside({port: answering(answer)}, map(work, config.networks))
+        await serve_beside({port: answering(answer)}, map(work, networks))
+
+
+def options_of(description: str, arguments: list[str] | None) -> argparse.Namespace:
+    """The command line of a counterparty with a vault."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", type=Path, required=True, help="its configuration, in JSON")
+    parser.add_argument("--state", type=Path, required=True, help="the file of its records")
+    parser.add_argument("--port", type=int, required=True, help="port on loopback")
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one custodian; returns the exit code."""
-    parser = argparse.ArgumentParser(description="A custodian of cold wallets.")
-    parser.add_argument("--config", type=Path, required=True, help="its configuration, in JSON")
-    parser.add_argument("--state", type=Path, required=True, help="the file of its records")
-    parser.add_argument("--port", type=int, required=True, help="port on loopback")
-    options = parser.parse_args(arguments)
+    options = options_of("A custodian of cold wallets.", arguments)
     try:
         config = read_json_model(options.config, Config)
-        secret = _secret(os.environ)
-        uvloop.run(run(config, state=options.state, secret=secret, port=options.port))
+        secret = secret_of(os.environ, KEY_VARIABLE)
+
+        def make(rpcs: Mapping[str, AsyncRpcClient]) -> Custodian:
+            vault = Vault(options.state, config.terms())
+            return Custodian(config=config, vault=vault, rpcs=rpcs, secret=secret)
+
+        uvloop.run(serve(config.networks, make, port=options.port))
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def _secret(environment: Mapping[str, Any]) -> bytes:
+def secret_of(environment: Mapping[str, Any], variable: str) -> bytes:
+    """The key that ``variable`` holds. Raises :class:`UsageError`."""
     try:
-        secret = to_bytes(environment[KEY_VARIABLE])
+        secret = to_bytes(environment[variable])
     except (KeyError, ValueError) as error:
-        raise UsageError(f"{KEY_VARIABLE} is no key in hex") from error
+        raise UsageError(f"{variable} is no key in hex") from error
     if len(secret) != _KEY_BYTES:
-        raise UsageError(f"{KEY_VARIABLE} is no key of {_KEY_BYTES} bytes")
+        raise UsageError(f"{variable} is no key of {_KEY_BYTES} bytes")
     return secret
 
 

@@ -13,8 +13,10 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from seawall.errors import UsageError
 from seawall.ethereum.keys import recover_message_signer, to_bytes
@@ -35,17 +37,55 @@ _SCHEMA = """
 _READ = "select * from transfers where"
 
 
+class RefusedError(UsageError):
+    """What the custodian does not do, with the status and the code of its answer."""
+
+    def __init__(self, status: int, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.code, self.reason = status, code, reason
+
+
 @dataclass(frozen=True, kw_only=True)
-class ColdWallet:
-    """A wallet that the custodian keeps: the contract that holds its money, and whom it may pay.
+class KeptWallet:
+    """A wallet whose key is kept here: the contract that holds its money.
 
     ``tokens`` are token addresses by asset; the zero address is the coin. Addresses are lower case.
     """
 
     network: str
     contract: str
-    destination: str
     tokens: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdWallet(KeptWallet):
+    """A wallet that the custodian keeps, and the only address that it pays."""
+
+    destination: str
+
+
+class Agreed(Protocol):
+    """What a vault must know of what was agreed with the venue."""
+
+    @property
+    def delay_s(self) -> float:
+        """From a request to its release, seconds."""
+
+    @property
+    def opens_s(self) -> int:
+        """Releases begin so many seconds after midnight UTC."""
+
+    def is_open(self, now_s: float) -> bool:
+        """Whether ``now_s``, Unix seconds, is within the window of its day."""
+
+    def wallet_of(self, request: Any) -> KeptWallet:
+        """The wallet that pays a request that was taken."""
+
+    def check(self, request: Any) -> None:
+        """Raises :class:`RefusedError` for what was not agreed."""
+
+    def ends_at(self, request: Any) -> float:
+        """From when on a request is not signed any more, Unix seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,79 +116,17 @@ class Terms:
             return self.opens_s <= of_day < self.closes_s
         return of_day >= self.opens_s or of_day < self.closes_s
 
+    def wallet_of(self, request: TransferRequest) -> ColdWallet:
+        """The wallet that pays it."""
+        return self.wallets[request.wallet]
 
-class RefusedError(UsageError):
-    """What the custodian does not do, with the status and the code of its answer."""
+    def ends_at(self, request: TransferRequest) -> float:
+        """When its approval ends."""
+        return request.expires_at
 
-    def __init__(self, status: int, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.code, self.reason = status, code, reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """A transfer as it is on disk.
-
-    ``number`` is that in the contract of its wallet, from when it was signed.
-    """
-
-    n: int
-    request: TransferRequest
-    release_at: float
-    state: str
-    number: int | None
-    nonce: int | None
-    raw: bytes | None
-    tx_hash: str | None
-    block_number: int | None
-
-
-class Vault:
-    """The custodian's records, in the file ``path``; of one process."""
-
-    def __init__(self, path: Path, terms: Terms) -> None:
-        self.terms = terms
-        self._file = sqlite3.connect(path, isolation_level=None)
-        self._file.row_factory = sqlite3.Row
-        for pragma in ("journal_mode = wal", "synchronous = full"):
-            self._file.execute(f"pragma {pragma}")
-        self._file.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-    # --- what the venue asks for
-    def take(self, request: TransferRequest, *, now_s: float) -> tuple[Transfer, bool]:
-        """Take ``request``, or return what became of the same one before; whether it is new.
-
-        Raises :class:`RefusedError`. What was taken stays taken in any condition.
-        """
-        known = self._one("client_id = ?", str(request.client_id))
-        if known is not None:
-            if known.request.text != request.text:
-                reason = f"{request.client_id} is for something else: {known.request.text}"
-                raise RefusedError(409, "id_reused", reason)
-            return self._shown(known, now_s), False
-        if request.expires_at <= now_s:
-            reason = f"its approval has expired: {request.text}"
-            raise RefusedError(403, "approval_expired", reason)
-        condition = self.condition()
-        if condition.state == "incident":
-            raise RefusedError(503, "incident", condition.reason)
-        self._check(request)
-        self._file.execute(
-            "insert into transfers (client_id, request, network, received_at, release_at, state)"
-            " values (?, ?, ?, ?, ?, 'accepted')",
-            (
-                *(str(request.client_id), request.model_dump_json(), request.network),
-                *(now_s, now_s + self.terms.delay_s),
-            ),
-        )
-        return self.transfer(request.client_id, now_s=now_s), True
-
-    def _check(self, request: TransferRequest) -> None:
-        wallet = self.terms.wallets.get(request.wallet)
+    def check(self, request: TransferRequest) -> None:
+        """Raises :class:`RefusedError` for what was not agreed, or not signed."""
+        wallet = self.wallets.get(request.wallet)
         if wallet is None or wallet.network != request.network:
             reason = f"no wallet {request.wallet} on {request.network} is kept here"
             raise RefusedError(422, "unknown_wallet", reason)
@@ -164,15 +142,85 @@ class Vault:
                 signer = recover_message_signer(request.text, to_bytes(each.signature))
             except ValueError:
                 signer = ""
-            if self.terms.approvers.get(each.role) != signer:
+            if self.approvers.get(each.role) != signer:
                 reason = f"the signature of {each.role!r} is not that approver's, of this request"
                 raise RefusedError(403, "bad_approval", reason)
             signers.add(signer)
-        if len(signers) < self.terms.needed:
-            reason = f"{len(signers)} approvers have signed, and {self.terms.needed} are needed"
+        if len(signers) < self.needed:
+            reason = f"{len(signers)} approvers have signed, and {self.needed} are needed"
             raise RefusedError(403, "too_few_approvals", reason)
 
-    def transfer(self, client_id: UUID, *, now_s: float) -> Transfer:
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A transfer as it is on disk.
+
+    ``request`` is as it was asked for; ``number`` is that in the contract of its wallet, from when
+    it was signed.
+    """
+
+    n: int
+    request: Any
+    release_at: float
+    state: str
+    number: int | None
+    nonce: int | None
+    raw: bytes | None
+    tx_hash: str | None
+    block_number: int | None
+
+
+class Vault:
+    """The custodian's records, in the file ``path``; of one process.
+
+    ``asks`` is what a request is, ``shows`` what is told of it.
+    """
+
+    asks: type[BaseModel] = TransferRequest
+    shows: type[BaseModel] = Transfer
+
+    def __init__(self, path: Path, terms: Agreed) -> None:
+        self.terms: Any = terms
+        self._file = sqlite3.connect(path, isolation_level=None)
+        self._file.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = wal", "synchronous = full"):
+            self._file.execute(f"pragma {pragma}")
+        self._file.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    # --- what the venue asks for
+    def take(self, request: Any, *, now_s: float) -> tuple[Any, bool]:
+        """Take ``request``, or return what became of the same one before; whether it is new.
+
+        Raises :class:`RefusedError`. What was taken stays taken in any condition.
+        """
+        known = self._one("client_id = ?", str(request.client_id))
+        if known is not None:
+            if known.request.text != request.text:
+                reason = f"{request.client_id} is for something else: {known.request.text}"
+                raise RefusedError(409, "id_reused", reason)
+            return self._shown(known, now_s), False
+        if self.terms.ends_at(request) <= now_s:
+            reason = f"its approval has expired: {request.text}"
+            raise RefusedError(403, "approval_expired", reason)
+        condition = self.condition()
+        if condition.state == "incident":
+            raise RefusedError(503, "incident", condition.reason)
+        self.terms.check(request)
+        self._file.execute(
+            "insert into transfers (client_id, request, network, received_at, release_at, state)"
+            " values (?, ?, ?, ?, ?, 'accepted')",
+            (
+                *(str(request.client_id), request.model_dump_json(), request.network),
+                *(now_s, now_s + self.terms.delay_s),
+            ),
+        )
+        return self.transfer(request.client_id, now_s=now_s), True
+
+    def transfer(self, client_id: UUID, *, now_s: float) -> Any:
         """How far a request has come. Raises :class:`RefusedError` if there is none."""
         known = self._one("client_id = ?", str(client_id))
         if known is None:
@@ -199,13 +247,14 @@ class Vault:
     # --- what the custodian does
     def due(self, network: str, now_s: float) -> Held | None:
         """The oldest transfer on ``network`` that is to be signed now."""
-        waiting = self._all("network = ? and state = 'accepted' order by n", network)
+        waiting = self.accepted(network)
         return next((each for each in waiting if not self._waits_for(each, now_s)), None)
 
     def expired(self, network: str, now_s: float) -> list[Held]:
         """What was taken on ``network`` and not signed before its approval ended."""
-        waiting = self._all("network = ? and state = 'accepted' order by n", network)
-        return [each for each in waiting if each.request.expires_at <= now_s]
+        return [
+            each for each in self.accepted(network) if self.terms.ends_at(each.request) <= now_s
+        ]
 
     def under_way(self, network: str) -> list[Held]:
         """What is signed on ``network`` and has not ended, in the order of nonces."""
@@ -248,9 +297,13 @@ class Vault:
             (state, block_number, of.n),
         )
 
+    def accepted(self, network: str) -> list[Held]:
+        """What was taken on ``network`` and is not signed yet, the oldest first."""
+        return self._all("network = ? and state = 'accepted' order by n", network)
+
     def _waits_for(self, held: Held, now_s: float) -> str:
         """Why an accepted transfer is not signed now; empty if nothing speaks against it."""
-        if held.request.expires_at <= now_s:
+        if self.terms.ends_at(held.request) <= now_s:
             return "nothing: its approval has expired"
         condition = self.condition()
         if condition.state != "normal":
@@ -261,9 +314,9 @@ class Vault:
             return f"the window of the day, which opens {self.terms.opens_s} s after midnight UTC"
         return ""
 
-    def _shown(self, held: Held, now_s: float) -> Transfer:
+    def _shown(self, held: Held, now_s: float) -> Any:
         waits_for = self._waits_for(held, now_s) if held.state == "accepted" else ""
-        return Transfer.model_validate(
+        return self.shows.model_validate(
             {
                 **held.request.model_dump(exclude={"approvals"}),
                 "state": held.state,
@@ -283,7 +336,7 @@ class Vault:
         return [
             Held(
                 n=row["n"],
-                request=TransferRequest.model_validate(json.loads(row["request"])),
+                request=self.asks.model_validate(json.loads(row["request"])),
                 release_at=row["release_at"],
                 state=row["state"],
                 number=row["number"],

@@ -36,6 +36,8 @@ def upstreams(context: Context) -> dict[str, str]:
     }
     if context.policy.custody is not None:
         behind[components.CUSTODIAN_PROXY] = components.CUSTODIAN_PROCESS
+    if context.policy.rebalancing is not None:
+        behind[components.CARRIER_PROXY] = components.CARRIER_PROCESS
     return behind | {
         components.API_PROXY: components.API_PROCESS,
         **{proxy: name for name, proxy in postgres.PROXIES.items()},

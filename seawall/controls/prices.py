@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
+    from seawall.policy.rebalancing import PriceBounds
 
 PriceFault = Literal["stale", "far"]
 """``stale``: too old, or from the future; ``far``: too far from the reference, up or down."""
@@ -24,20 +25,28 @@ def reference_price(policy: Policy, *, sell: str, buy: str) -> Fraction:
 
 
 def price_fault(
-    policy: Policy, price: Fraction, *, sell: str, buy: str, age_ms: int
+    policy: Policy,
+    price: Fraction,
+    *,
+    sell: str,
+    buy: str,
+    age_ms: int,
+    bounds: PriceBounds | None = None,
 ) -> PriceFault | None:
-    """Why no swap may be made at ``price``, or None if one may.
+    """Why nothing may be made of ``price``, such as a swap, or None if something may.
 
     Args:
         policy: The policy in force.
         price: Whole units of ``buy`` per whole unit of ``sell``.
-        sell: What the customer sells.
-        buy: What the customer buys.
+        sell: What is sold.
+        buy: What is bought.
         age_ms: How long ago the price was made; negative if it is from the future.
+        bounds: Those that hold; None: those of swaps.
     """
-    if abs(age_ms) > policy.swaps.price_age_max:
+    bounds = bounds or policy.swaps
+    if abs(age_ms) > bounds.price_age_max:
         return "stale"
     reference = reference_price(policy, sell=sell, buy=buy)
-    if abs(price - reference) > policy.swaps.deviation_max * reference:
+    if abs(price - reference) > bounds.deviation_max * reference:
         return "far"
     return None

@@ -52,6 +52,8 @@ PROVIDER_PROXIES: Mapping[str, Callable[[str], str]] = {
 """By kind of rail: the name of the proxy in front of the provider of a side."""
 CUSTODIAN_PROXY = "custodian"
 CUSTODIAN_PROCESS = "custodian"
+CARRIER_PROXY = "carrier"
+CARRIER_PROCESS = "carrier"
 API_PROXY = "api"
 POSTGRES_PROXY = "postgres"
 SIGN_LOG_PROXY = "sign-log"

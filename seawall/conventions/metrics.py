@@ -51,6 +51,18 @@ COLD_REFUSED = "seawall_cold_transfer_refused"
 # gauge; treasury; labels network, asset, why: window | incident | paused | silent (of the
 # custodian) | venue; 1 for what keeps the cold transfer that is wanted from going on
 COLD_BLOCKED = "seawall_cold_transfer_blocked"
+# gauge; treasury; label asset: age of the movement between networks that has not arrived yet
+REBALANCE_AGE = "seawall_rebalance_age_seconds"
+# gauge; treasury; label asset: movements between networks that are held until people have looked
+REBALANCE_HELD = "seawall_rebalances_held"
+# gauge; treasury; label asset: 1 while the last one was refused or has expired, and no other one is
+# asked for yet
+REBALANCE_REFUSED = "seawall_rebalance_refused"
+# gauge; treasury; labels asset, check: congestion | custody (of the carrier) | oracle | mode |
+# books; 1 while that is not green and keeps the movement that is wanted from going on
+REBALANCE_BLOCKED = "seawall_rebalance_blocked"
+# gauge; treasury; label asset: what left a network and is not in another one yet
+IN_TRANSIT = "seawall_in_transit_base_units"
 LEDGER_SUM = "seawall_ledger_sum_base_units"  # gauge; treasury; labels network, asset
 TOP_UPS = "seawall_top_ups_total"  # counter; treasury; labels network, asset
 # counter; signer; labels region, outcome: signed | replayed | refused | throttled | unavailable
@@ -126,6 +138,9 @@ ALERT_HOT_EXCESS = "SeawallHotExcess"
 ALERT_COLD_LATE = "SeawallColdTransferLate"
 ALERT_COLD_HELD = "SeawallColdTransferHeld"
 ALERT_COLD_REFUSED = "SeawallColdTransferRefused"
+ALERT_REBALANCE_LATE = "SeawallRebalanceLate"
+ALERT_REBALANCE_HELD = "SeawallRebalanceHeld"
+ALERT_REBALANCE_REFUSED = "SeawallRebalanceRefused"
 ANYBODY_RAISES: Final = (ALERT_UNIDENTIFIED, ALERT_HELD, ALERT_HOT_EXCESS)
 """Tickets that a stranger or a customer can cause alone: they must fail nobody's drill."""
 

@@ -44,7 +44,8 @@ class ChainSource:
     """What the export must know of one network.
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
-    of its assets by asset name, and the address that signs for each wallet (``lanes``).
+    of its assets by asset name, the address that signs for each wallet (``lanes``), and the
+    contract by which a carrier between networks pays.
 
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
     them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
@@ -58,6 +59,7 @@ class ChainSource:
     payout_contracts: Mapping[str, str] = field(default_factory=dict)
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
+    carrier: str | None = None
     senders: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     destinations: Collection[str] = ()

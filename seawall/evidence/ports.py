@@ -136,6 +136,7 @@ def chain_sources(
                     wallets=network.payouts.wallets,
                     assets={native: NATIVE, **network.payouts.tokens},
                     lanes=network.payouts.signers,
+                    carrier=network.payouts.carrier,
                     final_within_s=0.0 if deployment.kind == "sandbox" else final_within_s,
                 )
             )

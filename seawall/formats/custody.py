@@ -13,10 +13,10 @@ A refusal is ``{"code", "reason"}`` with a status of 4xx or 503. Requests carry
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 TransferState = Literal["accepted", "signed", "sent", "moved", "failed", "expired"]
 """`expired`: its approval ended before it was signed, and it never will be."""
@@ -28,18 +28,30 @@ EXPIRES_AT_MAX = 253_402_300_799
 """Unix seconds: the last of the year 9999, after which a moment has no text."""
 
 
-class _Message(BaseModel):
+def _countable(amount: str) -> str:
+    if int(amount) > AMOUNT_MAX:
+        raise ValueError(f"{amount} is more than any contract can count")
+    return amount
+
+
+BaseUnits = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,77}$"), AfterValidator(_countable)]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
+
+
+class Message(BaseModel):
+    """What the two sides say: whole, or not at all."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RoleSignature(_Message):
+class RoleSignature(Message):
     """One approver's word: the role, and the signature of the request's text (EIP-191), 0x-hex."""
 
     role: str
     signature: str = Field(pattern=r"^0x[0-9a-f]{130}$")
 
 
-class TransferRequest(_Message):
+class TransferRequest(Message):
     """A movement out of a cold wallet; ``amount`` is in base units.
 
     ``client_id`` is the venue's own: whatever is asked for under it is done once. ``expires_at``,
@@ -50,17 +62,10 @@ class TransferRequest(_Message):
     network: str
     wallet: str
     asset: str
-    amount: str = Field(pattern=r"^[1-9][0-9]{0,77}$")
-    destination: str = Field(pattern=r"^0x[0-9a-f]{40}$")
+    amount: BaseUnits
+    destination: Address
     expires_at: int = Field(ge=0, le=EXPIRES_AT_MAX)
     approvals: tuple[RoleSignature, ...]
-
-    @field_validator("amount")
-    @classmethod
-    def _countable(cls, amount: str) -> str:
-        if int(amount) > AMOUNT_MAX:
-            raise ValueError(f"{amount} is more than any contract can count")
-        return amount
 
     @property
     def text(self) -> str:
@@ -72,7 +77,7 @@ class TransferRequest(_Message):
         )
 
 
-class Transfer(_Message):
+class Transfer(Message):
     """How far a request has come.
 
     ``waits_for`` says why nothing is signed yet. ``release_at`` is the earliest moment of that,
@@ -93,21 +98,21 @@ class Transfer(_Message):
     block_number: int | None = None
 
 
-class Refusal(_Message):
+class Refusal(Message):
     """What the custodian does not do; ``code`` is one of its own words."""
 
     code: str
     reason: str
 
 
-class Condition(_Message):
+class Condition(Message):
     """How the custodian is; in an incident it takes no request, paused it takes and signs none."""
 
     state: Literal["normal", "paused", "incident"]
     reason: str = ""
 
 
-class Statement(_Message):
+class Statement(Message):
     """Every transfer that was signed and has ended, in the order of signing, at the moment ``at``.
 
     Unix seconds.

@@ -118,13 +118,15 @@ class Payouts(_Part):
     """What an outside observer reads the venue's money from; addresses are lower case.
 
     ``contracts``: payout contract by wallet; ``wallets``: the address that holds a wallet's money;
-    ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet.
+    ``tokens``: token contract by asset; ``signers``: the address that signs for a wallet;
+    ``carrier``: the contract by which a carrier between networks pays here.
     """
 
     contracts: Addresses
     wallets: Addresses
     tokens: Addresses
     signers: Addresses
+    carrier: str | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

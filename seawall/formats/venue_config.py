@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from seawall.conventions.environment import (
+    CARRIER_CREDENTIAL_VARIABLE,
     CUSTODY_CREDENTIAL_VARIABLE,
     DATABASE_VARIABLE,
     RAIL_CREDENTIALS_VARIABLE,
@@ -51,7 +52,8 @@ class NetworkConfig(_Part):
     Reserve wallets are contracts of the same code (docs/decisions/0005): they hold exactly what the
     ledger says, and the gas money of their keys lies elsewhere. ``gas_tank`` is the contract that
     refills it (docs/decisions/0046); without one people do. Of a cold wallet that is not in
-    ``cold_contracts`` the policy has the address.
+    ``cold_contracts`` the policy has the address. ``carrier`` is the contract by which the carrier
+    between networks takes and pays money here (docs/decisions/0058).
     """
 
     chain_id: int
@@ -61,6 +63,7 @@ class NetworkConfig(_Part):
     cold_contracts: dict[str, str] = Field(default_factory=dict)
     tokens: dict[str, str]
     gas_tank: str | None = None
+    carrier: str | None = None
 
     def contract_of(self, wallet: str) -> str | None:
         """The contract that holds the money of ``wallet``; None if its key's address holds it."""
@@ -125,7 +128,8 @@ class VenueConfig(_Part):
     environment.
 
     ``custodian`` is where the custodian of the cold wallets is reached; without it nothing is asked
-    of it. The treasury gets its credential from its environment.
+    of it. ``carrier`` is where the carrier between networks is reached, likewise. The treasury gets
+    their credentials from its environment.
 
     ``sandbox``: nothing of value can be lost, so that controls may be switched off.
     """
@@ -140,6 +144,7 @@ class VenueConfig(_Part):
     exchange: Endpoint
     rails: dict[str, Endpoint] = Field(default_factory=dict)
     custodian: str | None = Field(default=None, repr=False)
+    carrier: str | None = Field(default=None, repr=False)
     api_listen_port: int
     api_url: str
     metrics_ports: dict[str, int]
@@ -262,6 +267,17 @@ def custody_credential() -> str:
         raise UsageError(
             f"{CUSTODY_CREDENTIAL_VARIABLE} is not set",
             remedy="set it to what the custodian gave the venue, or name no custodian",
+        )
+    return credential
+
+
+def carrier_credential() -> str:
+    """What this process shows the carrier. Raises :class:`UsageError`."""
+    credential = os.environ.get(CARRIER_CREDENTIAL_VARIABLE)
+    if not credential:
+        raise UsageError(
+            f"{CARRIER_CREDENTIAL_VARIABLE} is not set",
+            remedy="set it to what the carrier gave the venue, or name no carrier",
         )
     return credential
 

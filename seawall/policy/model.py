@@ -24,6 +24,7 @@ from seawall.policy.quantities import (
     Ratio,
     to_base_units,
 )
+from seawall.policy.rebalancing import PriceBounds, Rebalancing
 from seawall.policy.sections import Name, Section, Tier, Url
 
 Function = Literal[
@@ -277,18 +278,6 @@ class Limits(Section):
     withdrawals_max: Count = Field(gt=0)
 
 
-class Swaps(Section):
-    """At which prices swaps are made.
-
-    Attributes:
-        deviation_max: How far a price may be from the ratio of the reference prices, as a share.
-        price_age_max: How old a price may be.
-    """
-
-    deviation_max: Ratio = Field(gt=0, lt=1)
-    price_age_max: DurationMs = Field(gt=0)
-
-
 class IndicatorSettings(Section):
     """How an indicator is computed; ``window`` slides over the commit times of rows."""
 
@@ -433,8 +422,9 @@ class Policy(Section):
     backup: Backup
     approvals: Approvals
     custody: Custody | None = None
+    rebalancing: Rebalancing | None = None
     limits: Limits
-    swaps: Swaps
+    swaps: PriceBounds
     marketplace: Marketplace | None = None
     indicators: dict[IndicatorName, IndicatorSettings]
     triggers: tuple[Trigger, ...]

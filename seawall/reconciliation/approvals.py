@@ -14,7 +14,7 @@ from typing import NamedTuple
 from seawall.policy import Wallet
 from seawall.reconciliation.books import Moved
 from seawall.reconciliation.contradictions import Contradiction, ContradictionName, Doubt, ids_of
-from seawall.reconciliation.facts import Approval, Execution, PostingLine, Sight, Slot
+from seawall.reconciliation.facts import IN_TRANSIT, Approval, Execution, PostingLine, Sight, Slot
 
 APPROVAL_STATES = ("open", "slotted", "executed")
 Account = tuple[str, str, str, str]
@@ -22,7 +22,10 @@ Account = tuple[str, str, str, str]
 
 
 class Move(NamedTuple):
-    """What a record says has moved between two wallets of a network; ``amount`` in base units."""
+    """What a record says has moved between two wallets of a network; ``amount`` in base units.
+
+    In place of one of them it may name :data:`IN_TRANSIT`, of the bucket of the other one.
+    """
 
     from_wallet: str
     to_wallet: str
@@ -136,7 +139,11 @@ def judge_transfers(
 ) -> Iterator[Contradiction]:
     """Where postings of transfers moved something else than the approvals on record as executed."""
     moves = [
-        Move(each.from_wallet, each.to_wallet, each.network, each.asset, each.amount)
+        Move(
+            each.from_wallet,
+            IN_TRANSIT if each.to_class == IN_TRANSIT else each.to_wallet,
+            *(each.network, each.asset, each.amount),
+        )
         for each in executed
         if each.asset is not None
     ]
@@ -161,9 +168,15 @@ def judge_moves(
             moved[line.bucket, line.network, line.asset, line.kind] += line.amount
     expected: Counter[Account] = Counter()
     for move in moves:
-        for name, sign in ((move.from_wallet, -1), (move.to_wallet, 1)):
-            kind: str = wallets[name].wallet_class
-            account = (wallets[name].bucket, move.network, move.asset, kind)
+        ends = ((move.from_wallet, -1), (move.to_wallet, 1))
+        [bucket, *_] = [wallets[name].bucket for name, _ in ends if name != IN_TRANSIT]
+        for name, sign in ends:
+            own = None if name == IN_TRANSIT else wallets[name]
+            account = (
+                bucket if own is None else own.bucket,
+                *(move.network, move.asset),
+                IN_TRANSIT if own is None else own.wallet_class,
+            )
             expected[account] += sign * move.amount
     for account in sorted(moved.keys() | expected.keys()):
         bucket, network, asset, kind = account

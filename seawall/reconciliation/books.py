@@ -316,8 +316,11 @@ def _differs(posting: str, kind: str, place: Place, moved: int, expected: int) -
     )
 
 
-_KNOWN = ("fund", "surplus", "post", "topup", "sweep")
-"""Postings that have a term of their own in :class:`AssetLine`."""
+_KNOWN = ("fund", "surplus", "post", "topup", "sweep", "transfer", "rebalance")
+"""Postings that have a term of their own in :class:`AssetLine`.
+
+What went to another network, or came from one, is in ``left``, as what was seen of it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from seawall.evidence.chain import (
     paid_item,
     transfers_until,
 )
-from seawall.reconciliation.facts import Execution, Failure, Holding, Payment, Pin
+from seawall.reconciliation.facts import CARRIER, Execution, Failure, Holding, Payment, Pin
 
 RECIPIENT_KIND = 2
 """The kind of approval that names a new recipient, as in the reserve's contract."""
@@ -60,6 +60,8 @@ class PinnedNetwork:
             address.lower(): wallet
             for wallet, address in {**source.wallets, **source.payout_contracts}.items()
         }
+        if source.carrier is not None:
+            self._wallet_of[source.carrier.lower()] = CARRIER
 
     def pin(self) -> Pin:
         """The newest final block, of the chain that the deployment file names."""

@@ -26,15 +26,15 @@ COMPARISONS: Mapping[Comparison, str] = {
     "slots": "each payment was made by a transaction that the venue has on record",
     "signatures": "each signature is for what the venue has on record",
     "nonces": "no key has sent a transaction that is on no record, from its first one on record on",
-    "top_ups": "each movement between wallets has its top-up, sweep or cold transfer, and each of"
-    " these that is posted its movement",
+    "top_ups": "each movement between wallets has its top-up, sweep, cold transfer or rebalance,"
+    " and each of these that is posted its movement",
     "approvals": "each act of a reserve that approvers had to sign has its approval and its slot,"
     " and each executed approval its act",
     "holdings": "each wallet holds on the chain what the ledger says, at the pinned block",
     "reservations": "the ledger reserves what open withdrawals ask for, and has in escrow what open"
     " bids are of",
     "postings": "each posting of the ledger follows from a withdrawal, a top-up, an approval, a"
-    " cold transfer, a bid or a surplus",
+    " cold transfer, a rebalance, a bid or a surplus, and what is in transit from what left",
     "ledger": "the ledger sums to zero",
 }
 
@@ -67,6 +67,8 @@ ContradictionName = Literal[
     "top-up-final-yet-open",
     "cold-transfer-without-movement",
     "cold-transfer-differs",
+    "rebalance-without-movement",
+    "rebalance-differs",
     "executed-without-approval",
     "executed-by-other-slot",
     "executed-twice",
@@ -111,6 +113,10 @@ _COLD = (
     "call the custodian, and let it pause; it is the venue's money, and somebody moved it otherwise"
     " than approvers have signed (docs/runbooks/cold-transfers.md)"
 )
+_CARRIER = (
+    "call the carrier, and let it pause; it was paid, and has paid something else"
+    " (docs/runbooks/rebalancing.md)"
+)
 _SETTLER = "see the settler's log: what a final slot was for is settled in the same transaction"
 _RESTORED = (
     "after a restore, let the settler agree with the chain first"
@@ -150,6 +156,8 @@ TABLE: Mapping[ContradictionName, tuple[Comparison, str]] = {
     "top-up-final-yet-open": ("top_ups", _SETTLER),
     "cold-transfer-without-movement": ("top_ups", _COLD),
     "cold-transfer-differs": ("top_ups", _COLD),
+    "rebalance-without-movement": ("top_ups", _CARRIER),
+    "rebalance-differs": ("top_ups", _CARRIER),
     "executed-without-approval": ("approvals", _APPROVERS),
     "executed-by-other-slot": ("approvals", _STOLEN),
     "executed-twice": ("approvals", f"{_STOP}; the contract's states of approvals are broken"),
@@ -201,7 +209,7 @@ class Contradiction(_Located):
         return TABLE[self.name][1]
 
 
-NoticeName = Literal["held", "failed", "not-posted", "unlisted-asset", "newer"]
+NoticeName = Literal["held", "failed", "not-posted", "unlisted-asset", "newer", "in-transit"]
 """What is explained, and still wants somebody to look."""
 
 NOTICES: Mapping[NoticeName, str] = {
@@ -209,6 +217,7 @@ NOTICES: Mapping[NoticeName, str] = {
     "failed": "the settler settles it when its block is final; if it stays, see the settler's log",
     "not-posted": "the settler posts it within one poll; if it stays, see the settler's log",
     "unlisted-asset": "nobody's: the policy gives the wallet no such asset, so no ledger has it",
+    "in-transit": "it comes within the lead time; if it does not, docs/runbooks/rebalancing.md",
     "newer": "they became final after the records were read; reconcile again to have them judged",
 }
 """By name: what to do."""

@@ -85,7 +85,8 @@ class Approval:
     """What approvers were asked to sign, as the venue has it on record.
 
     A transfer out of the reserve ``from_wallet``, or without an ``asset`` that it refills
-    ``to_address`` from then on. ``slot_id`` is of the transaction that carries it out.
+    ``to_address`` from then on. ``slot_id`` is of the transaction that carries it out. To the class
+    :data:`IN_TRANSIT` it goes to a carrier, and comes out in ``to_wallet`` on another network.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Approval:
     state: str
     asset: str | None = None
     slot_id: int | None = None
+    to_class: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +117,35 @@ class ColdTransfer:
     asset: str
     amount: int
     state: str
+    tx_hash: str | None = None
+    block_number: int | None = None
+
+
+CARRIER = "carrier"
+"""What stands for a wallet where the contract of a carrier between networks has paid."""
+IN_TRANSIT = "in_transit"
+"""The kind of account of what a carrier has, and the class of that which a reserve pays to it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rebalance:
+    """What goes from the reserve of one network to that of another, as the venue has it on record.
+
+    ``network`` is the second one. ``left``: an approval with the same id was carried out, by which
+    the first reserve has paid the carrier; the carrier pays the second one under it as well, with a
+    transaction of its own. ``tx_hash`` is the one that the venue has seen, if it has.
+    """
+
+    id: str
+    from_network: str
+    from_wallet: str
+    network: str
+    to_wallet: str
+    to_address: str
+    asset: str
+    amount: int
+    state: str
+    left: int
     tx_hash: str | None = None
     block_number: int | None = None
 

@@ -11,7 +11,7 @@ from seawall.conventions.evidence import Port
 from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
 from seawall.reconciliation import approvals, books, cold, escrow, payouts
-from seawall.reconciliation.books import Lane, Movements, Posted, Wallet
+from seawall.reconciliation.books import Lane, Moved, Movements, Posted, Wallet
 from seawall.reconciliation.contradictions import (
     COMPARISONS,
     Comparison,
@@ -22,7 +22,17 @@ from seawall.reconciliation.contradictions import (
     NoticeName,
     ids_of,
 )
-from seawall.reconciliation.facts import Approval, ColdTransfer, Execution, Holding, Payment, Place
+from seawall.reconciliation.facts import (
+    CARRIER,
+    IN_TRANSIT,
+    Approval,
+    ColdTransfer,
+    Execution,
+    Holding,
+    Payment,
+    Place,
+    Rebalance,
+)
 from seawall.reconciliation.payouts import OPEN, Case, Explained, Line, Stage
 from seawall.reconciliation.result import ComparisonLine, Reconciliation, Total
 from seawall.reconciliation.sources import Gathered, Gathering, new_spool
@@ -48,6 +58,7 @@ _OF_NETWORKS: frozenset[Comparison] = frozenset(
     {"payouts", "slots", "nonces", "top_ups", "approvals", "holdings"}
 )
 """What is not proven as long as a network is dark."""
+_ByStage = dict[Place, dict[str, Total]]
 _NOTED: dict[Stage, NoticeName] = {
     Stage.HELD: "held",
     Stage.FAILED: "failed",
@@ -104,6 +115,8 @@ class _Explaining:
         self._posted = Posted()
         self._executed: list[Approval] = []
         self._arrived: list[ColdTransfer] = []
+        self._carried: list[Rebalance] = []
+        self._between: Counter[str] = Counter()
         self._open: Counter[Place] = Counter()
         self._newer: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
@@ -129,6 +142,7 @@ class _Explaining:
         if self._claimed("top_ups"):
             self._top_ups()
             self._cold_transfers()
+            self._rebalances()
         if self._claimed("approvals"):
             self._approvals()
         self._books()
@@ -171,8 +185,7 @@ class _Explaining:
     def _line(self, line: Line) -> None:
         asked, slot = line.recorded.withdrawal, line.recorded.slot
         place = (asked.network, asked.asset)
-        stages = self._found.stages.setdefault(place, {})
-        stages.setdefault(line.stage, Total()).add(asked.amount)
+        self._found.stages.setdefault(place, {}).setdefault(line.stage, Total()).add(asked.amount)
         self._posted.reserved[place] += asked.amount
         if asked.state in OPEN:
             self._open[place] += asked.amount
@@ -188,8 +201,7 @@ class _Explaining:
         notice = _NOTED.get(line.stage)
         if notice is not None:
             paid = line.payment
-            tx_hash = None if slot is None else slot.tx_hash
-            block = None if slot is None else slot.block_number
+            tx_hash, block = (None, None) if slot is None else (slot.tx_hash, slot.block_number)
             text = f"{asked.amount} {asked.asset} to {asked.destination} on {asked.network}"
             self._note(
                 notice,
@@ -263,12 +275,8 @@ class _Explaining:
                 target=None if payout is None else payout.wallets.get(top_up.to_wallet),
                 sight=sight,
             )
-            self._checked["top_ups"] += 1
-            self._find(moved.contradictions)
-            self._doubt(moved.doubts)
             place = (top_up.network, top_up.asset)
-            stages = self._found.top_ups.setdefault(place, {})
-            stages.setdefault(moved.stage, Total()).add(top_up.amount)
+            self._judged("top_ups", moved, self._found.top_ups, place, top_up.amount)
             if top_up.state == "posted":
                 swept = self._policy.wallets[top_up.to_wallet].wallet_class == "reserve"
                 source = top_up.from_wallet or self._source(top_up.to_wallet, swept=swept)
@@ -296,11 +304,8 @@ class _Explaining:
         for transfer, movements in self._spool.all_cold_transfers():
             sight = self._gathered.sights.get(transfer.network)
             judged = cold.judge_cold(transfer, movements, sight=sight)
-            self._checked["top_ups"] += 1
-            self._find(judged.contradictions)
-            self._doubt(judged.doubts)
-            stages = self._found.top_ups.setdefault((transfer.network, transfer.asset), {})
-            stages.setdefault(judged.stage, Total()).add(transfer.amount)
+            place = (transfer.network, transfer.asset)
+            self._judged("top_ups", judged, self._found.top_ups, place, transfer.amount)
             wallets, posted = (transfer.from_wallet, transfer.to_wallet), self._movements.posted
             if transfer.state == "arrived":
                 self._arrived.append(transfer)
@@ -310,6 +315,24 @@ class _Explaining:
                 if transfer.state == "resolved" and movement.asset is not None:
                     # Booked as from outside, and identified: the ledger has it on both sides.
                     books.move(posted, *wallets, movement.asset, amount=movement.amount)
+
+    def _rebalances(self) -> None:
+        for rebalance, movements in self._spool.all_rebalances():
+            sight = self._gathered.sights.get(rebalance.network)
+            judged = cold.judge_rebalance(rebalance, movements, sight=sight)
+            place = (rebalance.network, rebalance.asset)
+            self._judged("top_ups", judged, self._found.top_ups, place, rebalance.amount)
+            sides, posted = (CARRIER, rebalance.to_wallet, rebalance.asset), self._movements.posted
+            if rebalance.state == "arrived":
+                self._carried.append(rebalance)
+                books.move(posted, *sides, amount=rebalance.amount)
+            elif rebalance.left:
+                self._between[rebalance.asset] += rebalance.amount
+                self._found.notices.add(cold.in_transit(rebalance))
+            for movement in movements:
+                self._moved(movement)
+                if rebalance.state == "resolved":  # booked as from outside, and identified
+                    books.move(posted, *sides, amount=movement.amount)
 
     def _source(self, to: str, *, swept: bool) -> str:
         """Where what came into the wallet ``to`` came from, if the records do not say."""
@@ -329,21 +352,14 @@ class _Explaining:
         for approval, slot, executions in self._spool.all_approvals():
             sight = self._gathered.sights.get(approval.network)
             judged = approvals.judge_approval(approval, slot, executions, sight=sight)
-            self._checked["approvals"] += 1
-            self._find(judged.contradictions)
-            self._doubt(judged.doubts)
-            stages = self._found.approvals.setdefault((approval.network, approval.asset or ""), {})
-            stages.setdefault(judged.stage, Total()).add(approval.amount)
+            place = (approval.network, approval.asset or "")
+            self._judged("approvals", judged, self._found.approvals, place, approval.amount)
             if approval.state == "executed":
                 self._executed.append(approval)
                 if approval.asset is not None:
-                    books.move(
-                        self._movements.posted,
-                        approval.from_wallet,
-                        approval.to_wallet,
-                        approval.asset,
-                        amount=approval.amount,
-                    )
+                    to = CARRIER if approval.to_class == IN_TRANSIT else approval.to_wallet
+                    sides = (approval.from_wallet, to, approval.asset)
+                    books.move(self._movements.posted, *sides, amount=approval.amount)
             for done, _ in executions:
                 self._moved(done)
         for done, slot in self._spool.unapproved():
@@ -353,6 +369,15 @@ class _Explaining:
                 self._moved(done)
             else:
                 self._newer[done.network] += 1
+
+    def _judged(
+        self, comparison: Comparison, judged: Moved, found: _ByStage, place: Place, amount: int
+    ) -> None:
+        """Count a row that was judged, and what was found of it by its stage."""
+        self._checked[comparison] += 1
+        self._find(judged.contradictions)
+        self._doubt(judged.doubts)
+        found.setdefault(place, {}).setdefault(judged.stage, Total()).add(amount)
 
     # --- books
     def _books(self) -> None:
@@ -384,6 +409,8 @@ class _Explaining:
             self._find(approvals.judge_transfers(gathered.postings, self._executed, wallets))
             self._find(cold.judge_cold_postings(gathered.postings, self._arrived, wallets))
             self._find(escrow.judge_bid_postings(gathered.postings, gathered.bids))
+            self._find(cold.judge_rebalance_postings(gathered.postings, self._carried, wallets))
+            self._find(cold.judge_transit(gathered.postings, gathered.ledger, self._between))
         if self._claimed("holdings"):
             self._holdings(booked)
 

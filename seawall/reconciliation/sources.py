@@ -37,9 +37,10 @@ from seawall.policy import Policy
 from seawall.reconciliation.approvals import APPROVAL_STATES
 from seawall.reconciliation.books import TOP_UP_STATES
 from seawall.reconciliation.chain import PinnedNetwork
-from seawall.reconciliation.cold import COLD_STATES
+from seawall.reconciliation.cold import COLD_STATES, REBALANCE_STATES
 from seawall.reconciliation.escrow import BID_STATES
 from seawall.reconciliation.facts import (
+    CARRIER,
     Approval,
     Bid,
     ColdTransfer,
@@ -48,6 +49,7 @@ from seawall.reconciliation.facts import (
     Payment,
     Pin,
     PostingLine,
+    Rebalance,
     Sight,
     Signature,
     Slot,
@@ -67,6 +69,8 @@ APPROVALS_FILE = "records/approvals.csv"
 """Beside the file of top-ups, of a venue whose approvers sign what moves out of a reserve."""
 COLD_FILE = "records/cold_transfers.csv"
 """Likewise, of a venue whose custodian moves what approvers have signed out of a cold wallet."""
+REBALANCES_FILE = "records/rebalances.csv"
+"""Likewise, of a venue whose carrier moves what approvers have signed to another network."""
 BIDS_FILE = "records/bids.csv"
 """Beside the ledger's own file, of a venue that holds bids in escrow."""
 _RECORDS: tuple[Port, ...] = ("withdrawals", "signatures", "top_ups", "surpluses", "ledger")
@@ -196,7 +200,7 @@ class Gathering:
                 for name in (POSTINGS_FILE, BIDS_FILE):
                     self._copy_beside(source, port, name)
             if port == "top_ups":
-                for name in (APPROVALS_FILE, COLD_FILE):
+                for name in (APPROVALS_FILE, COLD_FILE, REBALANCES_FILE):
                     self._copy_beside(source, port, name)
         except EvidenceError as error:
             self._found.missing[port] = str(error)
@@ -266,6 +270,15 @@ class Gathering:
             self._spool.approvals(self._approvals())
         if (self._folder / COLD_FILE).exists():
             self._spool.cold_transfers(self._cold_transfers())
+        if (self._folder / REBALANCES_FILE).exists():
+            self._spool.rebalances(self._rebalances())
+
+    def _rebalances(self) -> Iterator[Rebalance]:
+        for each in stream_table(self._folder / REBALANCES_FILE, Rebalance):
+            _require_state(f"rebalance {each.id}", each.state, REBALANCE_STATES)
+            for wallet in (each.from_wallet, each.to_wallet):
+                self._require_wallet(wallet, REBALANCES_FILE)
+            yield replace(each, id=each.id.lower(), to_address=each.to_address.lower())
 
     def _cold_transfers(self) -> Iterator[ColdTransfer]:
         for each in stream_table(self._folder / COLD_FILE, ColdTransfer):
@@ -424,11 +437,15 @@ class Gathering:
         }
         for activity in network.activity(first, last):
             self._spool.payments(
-                activity.payments,
+                (each for each in activity.payments if self._ours(each)),
                 paying=lambda each: each.wallet is None or each.wallet in contracts,
             )
             self._spool.failures(activity.failures)
             self._spool.executions(activity.executions)
+
+    def _ours(self, payment: Payment) -> bool:
+        """Whether a payment is any of the venue's business: a carrier pays others as well."""
+        return payment.wallet != CARRIER or self._spool.is_rebalance(payment.withdrawal or "")
 
 
 def _require_state(what: str, state: str, known: Collection[str]) -> None:

@@ -24,6 +24,7 @@ from seawall.reconciliation.facts import (
     Execution,
     Failure,
     Payment,
+    Rebalance,
     Signature,
     Slot,
     TopUp,
@@ -42,6 +43,7 @@ _SCHEMA = """
     create table failures (key text, network text, fact text);
     create table top_ups (slot_id integer, state text, fact text);
     create table cold_transfers (key text, network text, state text, fact text);
+    create table rebalances (key text, network text, state text, fact text);
     create table approvals (id text, network text, state text, slot_id integer, fact text);
     create table executions (id text, network text, sender text, nonce integer, fact text);
 """
@@ -56,6 +58,7 @@ _INDEXES = """
     create index failures_by_key on failures (key);
     create index top_ups_by_slot on top_ups (slot_id);
     create index cold_transfers_by_key on cold_transfers (key);
+    create index rebalances_by_key on rebalances (key);
     create index approvals_by_id on approvals (id);
     create index executions_by_id on executions (id);
 """
@@ -124,6 +127,9 @@ _SWEPT = """
 _UNARRIVED = """
     select count(*) from cold_transfers c where (c.network, c.state) = (?, 'arrived')
     and not exists (select 1 from payments p where p.paying = 0 and p.key = c.key)"""
+_UNCARRIED = _UNARRIVED.replace("cold_transfers", "rebalances")
+_REBALANCES = "select key, fact from rebalances order by rowid"
+_IS_REBALANCE = "select exists (select 1 from rebalances where key = ?)"
 _COLD = "select key, fact from cold_transfers order by rowid"
 _FROM_COLD = "select fact from payments where paying = 0 and key = ? order by rowid"
 _UNASKED = """
@@ -131,6 +137,7 @@ _UNASKED = """
         select 1 from slots s join top_ups t on t.slot_id = s.id
         where (s.network, s.address, s.nonce) = (p.network, p.sender, p.nonce))
     and not exists (select 1 from cold_transfers c where c.key = p.key)
+    and not exists (select 1 from rebalances b where b.key = p.key)
     order by p.rowid"""
 _UNEXECUTED = """
     select count(*) from approvals a where (a.network, a.state) = (?, 'executed')
@@ -156,6 +163,7 @@ _NAMES: dict[type, tuple[str, ...]] = {
         Failure,
         TopUp,
         ColdTransfer,
+        Rebalance,
         Approval,
         Execution,
     )
@@ -270,6 +278,17 @@ class Spool:
             lambda each: (f"id/{each.id.lower()}", each.network, each.state),
         )
 
+    def rebalances(self, facts: Iterable[Rebalance]) -> None:
+        """Add what goes between networks."""
+        self._insert(
+            "rebalances", facts, lambda each: (f"id/{each.id.lower()}", each.network, each.state)
+        )
+
+    def is_rebalance(self, identity: str) -> bool:
+        """Whether something on record goes between networks under ``identity``."""
+        row = self._file.execute(_IS_REBALANCE, (f"id/{identity.lower()}",)).fetchone()
+        return bool(row[0])
+
     def approvals(self, facts: Iterable[Approval]) -> None:
         """Add what approvers were asked to sign."""
         self._insert(
@@ -300,7 +319,7 @@ class Spool:
         """How much is posted on ``network`` without what moved it."""
         return sum(
             int(self._file.execute(query, (network,)).fetchone()[0])
-            for query in (_UNPAID, _UNMOVED, _UNARRIVED, _UNEXECUTED)
+            for query in (_UNPAID, _UNMOVED, _UNARRIVED, _UNCARRIED, _UNEXECUTED)
         )
 
     def cases(self) -> Iterator[Case]:
@@ -395,6 +414,12 @@ class Spool:
         for key, fact in self._file.execute(_COLD).fetchall():
             moved = self._file.execute(_FROM_COLD, (key,))
             yield _fact(ColdTransfer, fact), [_fact(Payment, each) for (each,) in moved]
+
+    def all_rebalances(self) -> Iterator[tuple[Rebalance, list[Payment]]]:
+        """Everything that goes between networks, with what the carrier has paid under its id."""
+        for key, fact in self._file.execute(_REBALANCES).fetchall():
+            paid = self._file.execute(_FROM_COLD, (key,))
+            yield _fact(Rebalance, fact), [_fact(Payment, each) for (each,) in paid]
 
     def unasked(self) -> Iterator[Payment]:
         """Movements between wallets, or out of them, for which there is no top-up."""

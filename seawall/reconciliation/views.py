@@ -35,6 +35,8 @@ _TOP_UP_STAGES = {
     "final": "moved and posted",
     "not_seen": "posted, its movement could not be seen",
     "contradicted": "contradicted",
+    "released": "may leave for another network",
+    "in_transit": "left one network, not in the other yet",
     "approved": "approved, not with the custodian",
     "sent": "with the custodian, not arrived",
     "arrived": "moved and posted",

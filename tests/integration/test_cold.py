@@ -550,7 +550,7 @@ async def test_a_treasury_that_dies_at_any_step_moves_it_once(
     died: list[tuple[str, str]] = []
     crash_points.install(_dies((step, moment), died))
     if step == "end a cold transfer":
-        bench.counterparty.vault.terms.approvers.clear()  # type: ignore[attr-defined]
+        bench.counterparty.vault.terms.approvers.clear()
     try:
         for _ in range(12):
             try:

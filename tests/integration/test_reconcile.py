@@ -69,6 +69,7 @@ async def reconciled(venue: Venue, folder: Path) -> Reconciliation:
                     if declared.network == name
                 },
                 "tokens": dict(site.tokens),
+                "carrier": site.carrier,
                 "signers": {
                     wallet: keys[wallet].address
                     for wallet, declared in venue.policy.signing_wallets().items()

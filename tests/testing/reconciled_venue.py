@@ -97,6 +97,7 @@ class ReconciledVenue:
     approvals: list[Row] = field(default_factory=list)
     cold_transfers: list[Row] = field(default_factory=list)
     bids: list[Row] = field(default_factory=list)
+    rebalances: list[Row] = field(default_factory=list)
     surpluses: list[Row] = field(default_factory=list)
     ledger_by_posting: list[Row] = field(default_factory=list)
     ledger_faults: dict[str, int] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class ReconciledVenue:
     chain_id: int = CHAIN_ID
     dark: bool = False
     forked: bool = False
+    carrier: str | None = None
 
     # --- making it
     def slot(
@@ -309,6 +311,7 @@ class ReconciledVenue:
                     },
                     "wallets": wallets,
                     "tokens": {"USDX": TOKEN},
+                    "carrier": self.carrier if network == NETWORK else None,
                     "signers": {
                         name: key_of(name, wallets)
                         for name in self.policy.signing_wallets()
@@ -345,6 +348,8 @@ class ReconciledVenue:
             _write(records / "cold_transfers.csv", self.cold_transfers)
         if self.bids:
             _write(records / "bids.csv", self.bids)
+        if self.rebalances:
+            _write(records / "rebalances.csv", self.rebalances)
         _write(records / "lane_log.csv", [{"network": NETWORK}])
         _write(records / "lanes.csv", [{"network": NETWORK}])
         _write(records / "ledger.csv", self.ledger())

@@ -349,13 +349,14 @@ async def venue_bench(
     *,
     keys: EmulatedKeys | None = None,
     custodian: str | None = None,
+    carrier: str | None = None,
 ) -> AsyncIterator[Venue]:
     """Deploy, found and serve; everything ends with the block.
 
     The sign log is made at ``log_url``, or else beside the venue's database. With ``keys`` at an
     emulated AWS, the signers are processes that the caller starts, and settlers reach those of the
     bucket that pays customers without a front. ``custodian`` is the address of the key that the
-    contracts of cold wallets obey.
+    contracts of cold wallets obey, ``carrier`` that of the one that the carrier's contracts do.
     """
     policy = load_policy(POLICY)
     secrets = {wallet: keccak256(wallet.encode()) for wallet in policy.signing_wallets()}
@@ -376,6 +377,7 @@ async def venue_bench(
         wallets=addresses,
         approvers=approver_addresses(policy),
         custodian=custodian,
+        carrier=carrier,
     )
     with hurried(nodes):
         deployed = await deploy(plan, secret=to_bytes(DEPLOYER))

@@ -11,6 +11,7 @@ from seawall.invariants import (
     Bid,
     Books,
     Claim,
+    Crossing,
     Execution,
     Payment,
     Posting,
@@ -50,6 +51,7 @@ EXECUTED = Execution(
     cap=5,
     final=True,
 )
+CROSSED = Crossing(asset="USDX", left=4, came=(4,), posted_left=4, posted_came=4)
 GOOD = Books(
     withdrawals={
         "a": _withdrawal("posted", "0xa"),
@@ -75,6 +77,8 @@ GOOD = Books(
     executions=[EXECUTED],
     approved={"x": ("0xhouse", "USDX", 3), "y": ("0xhouse", "USDX", 3)},
     transferred={"x"},
+    crossings={"r": CROSSED},
+    in_transit={"USDX": 0},
     claims=[Claim(what="slot 1", epochs=(1, 1), in_force=(1, 1))],
     floats={"hot": (7, 7)},
     escrow={("aster", "USDX"): 5},
@@ -230,6 +234,31 @@ SPOILS: list[tuple[str, str, Spoil]] = [
             postings=[*books.postings, _posting("settle", "y"), _posting("refund", "y")],
         ),
     ),
+    (
+        "what came from another network twice",
+        "I15",
+        lambda books: replace(books, crossings={"r": replace(CROSSED, came=(4, 4))}),
+    ),
+    (
+        "less than left",
+        "I15",
+        lambda books: replace(books, crossings={"r": replace(CROSSED, came=(3,))}),
+    ),
+    (
+        "what came and never left",
+        "I15",
+        lambda books: replace(
+            books, crossings={"r": replace(CROSSED, left=0, posted_left=0, posted_came=0)}
+        ),
+    ),
+    (
+        "what is settled and in transit",
+        "I15",
+        lambda books: replace(
+            books, crossings={"r": replace(CROSSED, came=(), posted_came=0)}, in_transit={"USDX": 4}
+        ),
+    ),
+    ("in transit what never left", "I15", lambda books: replace(books, in_transit={"USDX": 1})),
     ("something that never ends", "I12", lambda books: replace(books, late=["slot 1 is open"])),
 ]
 

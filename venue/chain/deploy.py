@@ -3,10 +3,11 @@
     SEAWALL_DEPLOYER_KEY=0x... python -m venue.chain.deploy --plan plan.json --out deployed.json
 
 The plan is ``{"policy": path, "networks": {name: {"chain_id", "rpc"}}, "wallets": {wallet: address
-of its key}, "approvers": {role: address of its key}, "custodian": address of its key}``. The result
-is ``{"networks": {name: {"tokens", "payout_contracts", "reserve_contracts", "cold_contracts",
-"gas_tank"}}}``, the part of `venue.json` that describes contracts. Without a custodian the money of
-cold wallets lies at the policy's addresses, of which nobody here has a key.
+of its key}, "approvers": {role: address of its key}, "custodian": address of its key, "carrier":
+address of its key}``. The result is ``{"networks": {name: {"tokens", "payout_contracts",
+"reserve_contracts", "cold_contracts", "gas_tank", "carrier"}}}``, the part of `venue.json` that
+describes contracts. Without a custodian the money of cold wallets lies at the policy's addresses,
+of which nobody here has a key. A carrier is a company of its own: a sandbox has to make it one.
 
 The deployer is the governance address: it sets the caps of each contract and the approvers of each
 reserve, once, and mints the sandbox's tokens. All transactions of a network are sent at once,
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from seawall.controls.rebalancing import routes
 from seawall.controls.sizing import contract_caps, lane_caps, window_seconds
 from seawall.errors import SeawallError, ServiceError, UsageError
 from seawall.ethereum.keys import address_of_private_key, sign_locally, to_bytes
@@ -77,7 +79,8 @@ class PlannedNetwork(BaseModel):
 class Plan(BaseModel):
     """Where to deploy; ``wallets`` are addresses of keys by wallet, ``approvers`` by role.
 
-    ``custodian`` is the address of the key that the contracts of cold wallets obey.
+    ``custodian`` is the address of the key that the contracts of cold wallets obey, ``carrier``
+    that of the one that the carrier's own contracts do.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,17 +90,22 @@ class Plan(BaseModel):
     wallets: dict[str, str]
     approvers: dict[str, str]
     custodian: str | None = None
+    carrier: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """Addresses on one network: tokens by asset, contracts by wallet, what pays for gas."""
+    """Addresses on one network: tokens by asset, contracts by wallet, what pays for gas.
+
+    ``carrier`` is the contract of the carrier.
+    """
 
     tokens: dict[str, str]
     payout_contracts: dict[str, str]
     reserve_contracts: dict[str, str]
     cold_contracts: dict[str, str]
     gas_tank: str | None
+    carrier: str | None
 
 
 @dataclass(kw_only=True)
@@ -204,6 +212,7 @@ def _compose(
     batch: _Batch,
     *,
     custodian: str | None,
+    carrier: str | None,
 ) -> Deployed:
     """Add all deployments and funding of ``network`` to ``batch``."""
     declared = policy.networks[network]
@@ -272,7 +281,31 @@ def _compose(
         reserve_contracts=contracts["reserve"],
         cold_contracts=contracts["cold"],
         gas_tank=_gas_tank(policy, network, keys, batch),
+        carrier=None if carrier is None else _carrier(policy, network, tokens, carrier, batch),
     )
+
+
+def _carrier(
+    policy: Policy, network: str, tokens: dict[str, str], key: str, batch: _Batch
+) -> str | None:
+    """Add the carrier's contract, which obeys its ``key``, with what it may have to pay here.
+
+    None if it carries nothing to this network.
+    """
+    held = {
+        tokens[route.asset]: 2 * policy.base_units(route.asset, holding.target)
+        for route in routes(policy)
+        if route.to_network == network
+        for holding in (policy.wallets[route.target].holdings[route.asset],)
+    }
+    if not held:
+        return None
+    batch.add("gas money of the carrier", to=key, value=GAS_MONEY_WEI)
+    creation = payout_creation(signer=key, window_seconds=window_seconds(policy), caps=held)
+    contract = batch.add("contract of the carrier", to=None, data=creation)
+    for token, amount in held.items():
+        batch.add("money of the carrier", to=token, data=mint(contract.lower(), amount))
+    return contract
 
 
 def _fed_by(policy: Policy, cold: str) -> str | None:
@@ -313,6 +346,7 @@ async def deploy_network(
     keys: dict[str, str],
     approvers: dict[str, str],
     custodian: str | None = None,
+    carrier: str | None = None,
     secret: bytes,
 ) -> Deployed:
     """Deploy and fund one network; returns when all of it is final.
@@ -330,7 +364,9 @@ async def deploy_network(
         nonce=await rpc.pending_nonce(sender),
         base_fee_wei=head.base_fee_wei,
     )
-    deployed = _compose(policy, network, keys, approvers, batch, custodian=custodian)
+    deployed = _compose(
+        policy, network, keys, approvers, batch, custodian=custodian, carrier=carrier
+    )
     for _, raw in batch.raws:
         await rpc.broadcast(raw)
     last = 0
@@ -362,8 +398,11 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
     keys = {wallet: address.lower() for wallet, address in plan.wallets.items()}
     approvers = {role: address.lower() for role, address in plan.approvers.items()}
     custodian = None if plan.custodian is None else plan.custodian.lower()
+    carrier = None if plan.carrier is None else plan.carrier.lower()
     own = sorted(role for role, address in approvers.items() if address in keys.values())
-    own += ["the custodian"] if custodian in (*keys.values(), *approvers.values()) else []
+    known = {*keys.values(), *approvers.values()}
+    own += ["the custodian"] if custodian in known else []
+    own += ["the carrier"] if carrier in known | {custodian} - {None} else []
     if own:
         raise UsageError(
             f"the keys of {', '.join(own)} are keys of others",
@@ -380,6 +419,7 @@ async def deploy(plan: Plan, *, secret: bytes) -> dict[str, Deployed]:
                     keys=keys,
                     approvers=approvers,
                     custodian=custodian,
+                    carrier=carrier,
                     secret=secret,
                 )
             except TimeoutError as error:

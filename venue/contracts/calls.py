@@ -126,6 +126,7 @@ _MINT = selector("mint(address,uint256)")
 _SET_PAUSED = selector("set_paused(bool)")
 _PAID = event_topic("Paid(uint256,bytes16,address,address,uint256)")
 _FAILED = event_topic("Failed(uint256,bytes16)")
+_TRANSFERRED = event_topic("Transfer(address,address,uint256)")
 _CANCELLED = event_topic("Cancelled(uint256,bytes16)")
 
 
@@ -339,6 +340,24 @@ def read_events(logs: Sequence[dict[str, Any]], *, contract: str) -> Events:
             case [topic, *_] if topic in (_PAID, _FAILED, _CANCELLED):
                 raise ValueError(f"an event of {contract} has other topics than its contract gives")
     return Events(paid=paid, failed=frozenset(failed), cancelled=frozenset(cancelled))
+
+
+def moved_in(logs: Sequence[dict[str, Any]], *, token: str, sender: str, to: str) -> int:
+    """Base units of ``token`` that a receipt's logs say went from ``sender`` to ``to``.
+
+    Raises ValueError.
+    """
+    ends = [_address_topic(sender), _address_topic(to)]
+    return sum(
+        int.from_bytes(to_bytes(log["data"]), "big")
+        for log in logs
+        if log["address"].lower() == token.lower()
+        and [topic.lower() for topic in log["topics"]] == [_TRANSFERRED, *ends]
+    )
+
+
+def _address_topic(address: str) -> str:
+    return f"0x{int(address, 16):064x}"
 
 
 def _decoded(types: Sequence[str], data: bytes) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.controls.rebalancing import routes
 from seawall.conventions.components import SIDES
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
@@ -169,6 +170,10 @@ async def _open_accounts(
         (book.bucket, book.network, asset, kind)
         for book, kind in _counterparts(policy)
         for asset in targets(policy, book.bucket, book.network)
+    }
+    accounts |= {
+        (policy.wallets[route.source].bucket, route.from_network, route.asset, "in_transit")
+        for route in routes(policy)
     }
     accounts |= {(bucket, network, asset, "unidentified") for bucket, network, asset, _ in accounts}
     for network, route in escrow_routes(policy).items():

@@ -6,7 +6,8 @@ trades, so it is negative too, and a swap exchanges two claims. What a bucket ho
 pays nor trades is balanced by its account ``own``: what the venue owes to itself. So is what it
 keeps at the two providers of a rail (``at_primary``, ``at_standby``). What came from senders whom
 the venue does not know is balanced by the bucket's account ``unidentified``, which is negative,
-too.
+too. What left for another network is positive in ``in_transit`` there, and what came from one
+negative.
 
 What customers bid is owed to them by the bucket of the marketplace, in its account ``escrow``, out
 of what it owes to itself; the bucket that owed it before owes it to itself in turn (``own``). So

@@ -45,7 +45,12 @@ _DUE = f"""
             when r.kind = 'fast_transfer' and s.executed and not s.reviewed
                  and s.reviews >= r.needed_for_review then 'review'
             when s.executed or s.vetoed or r.expires <= clock.now_s then null
-            when s.proposed then case when s.ready_at <= clock.now_s then 'execute' end
+            when s.proposed then case
+                when s.ready_at <= clock.now_s and (r.to_class <> 'in_transit' or exists (
+                    select 1 from rebalances b
+                    where (b.id, b.state) = (r.id, 'released')
+                      and b.go_until > clock_timestamp() + interval '1 s'
+                )) then 'execute' end
             when s.approved then 'propose'
         end as call
     ) due

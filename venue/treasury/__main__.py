@@ -5,15 +5,23 @@ from contextlib import AsyncExitStack
 
 import httpx
 
+from seawall.controls.rebalancing import routes
 from seawall.conventions.components import TREASURY_PROCESS
 from seawall.errors import UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
-from seawall.formats.venue_config import config_from_arguments, custody_credential, database_url
+from seawall.formats.venue_config import (
+    carrier_credential,
+    config_from_arguments,
+    custody_credential,
+    database_url,
+)
 from venue.database import open_pool
 from venue.process import run, say_ready, serve_metrics
 from venue.treasury import metrics
-from venue.treasury.custodian import Custodian
+from venue.treasury.custodian import Carrier, Custodian
 from venue.treasury.loop import Treasury
+from venue.treasury.prices import Prices
+from venue.treasury.watch import Watch
 
 
 async def _main(stop: asyncio.Event) -> None:
@@ -36,8 +44,24 @@ async def _main(stop: asyncio.Event) -> None:
             custodian = Custodian(
                 url=config.custodian, credential=custody_credential(), client=client
             )
+        watch = None
+        if config.carrier is not None:
+            rebalanced = {route.to_network for route in routes(policy)}
+            if not rebalanced or any(
+                config.networks[network].carrier is None for network in rebalanced
+            ):
+                raise UsageError("there is a carrier, and not its terms or contracts")
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+            watch = Watch(
+                policy=policy,
+                pool=pool,
+                rpcs=rpcs,
+                carrier=Carrier(url=config.carrier, credential=carrier_credential(), client=client),
+                prices=Prices(exchange=config.exchange, client=client),
+            )
         say_ready()
-        await Treasury(config, policy, pool=pool, rpcs=rpcs, custodian=custodian).work(stop)
+        treasury = Treasury(config, policy, pool=pool, rpcs=rpcs, custodian=custodian, watch=watch)
+        await treasury.work(stop)
     pool.terminate()
 
 

@@ -28,8 +28,9 @@ from venue.crash_points import committing, crash_point
 from venue.ledger.chart import ColdRoute, cold_routes
 from venue.ledger.journal import append
 from venue.treasury import metrics
+from venue.treasury.arrivals import Moved
 from venue.treasury.custodian import EXPIRED, ID_REUSED, NEVER, Custodian
-from venue.treasury.movements import Moved, Movements
+from venue.treasury.movements import Movements
 from venue.treasury.topups import LEASE_AGE_MS, WRITER, Health
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""What the treasury asks of the custodian of the cold wallets, and which of its answers count.
+"""What the treasury asks of a custodian, or of a carrier, and which of their answers count.
 
-An answer that does not name the very transfer that was asked about is none, whatever its status: a
-custodian that talks nonsense is as silent as one that is gone.
+An answer that does not name the very transfer that was asked about is none, whatever its status:
+one that talks nonsense is as silent as one that is gone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from seawall.controls.timing import CUSTODIAN_TIMEOUT_MS
 from seawall.conventions.signing import authorization
 from seawall.errors import ServiceError
+from seawall.formats.carrier import Carriage, CarriageRequest
 from seawall.formats.custody import Condition, Refusal, Transfer, TransferRequest
 
 EXPIRED = "approval_expired"
@@ -33,17 +34,23 @@ NEVER: Mapping[str, int] = {
 ID_REUSED = "id_reused"
 _OF_ASKING = {**NEVER, "incident": 503, ID_REUSED: 409}
 _OF_LOOKING = {"not_found": 404}
-_NAMED = ("client_id", "network", "wallet", "asset", "amount", "destination", "expires_at")
 _Message = TypeVar("_Message", bound=BaseModel)
+_Wanted = TypeVar("_Wanted", TransferRequest, CarriageRequest)
+_Told = TypeVar("_Told", Transfer, Carriage)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Custodian:
-    """The custodian at ``url``, which knows the venue by ``credential``."""
+class Counterparty(Generic[_Wanted, _Told]):
+    """One at ``url``, which knows the venue by ``credential``.
+
+    ``who`` is what people call it, ``shows`` what it tells of a transfer.
+    """
 
     url: str
     credential: str
     client: httpx.AsyncClient
+    who: str
+    shows: type[_Told]
 
     async def condition(self) -> Condition:
         """How it is. Raises :class:`ServiceError`."""
@@ -52,18 +59,18 @@ class Custodian:
         assert isinstance(told, Condition)  # there are no refusals of this
         return told
 
-    async def ask(self, wanted: TransferRequest) -> Transfer | Refusal:
+    async def ask(self, wanted: _Wanted) -> _Told | Refusal:
         """Have ``wanted`` done, once. Raises :class:`ServiceError` if it is not known whether."""
         answer = await self._ask("POST", "/v1/transfers", content=wanted.model_dump_json())
-        return self._about(wanted, self._read(answer, Transfer, {200, 201}, refusals=_OF_ASKING))
+        return self._about(wanted, self._read(answer, self.shows, {200, 201}, refusals=_OF_ASKING))
 
-    async def find(self, wanted: TransferRequest) -> Transfer | Refusal:
+    async def find(self, wanted: _Wanted) -> _Told | Refusal:
         """How far ``wanted`` has come, or that it was never asked for.
 
         Raises :class:`ServiceError`.
         """
         answer = await self._ask("GET", f"/v1/transfers/{wanted.client_id}")
-        return self._about(wanted, self._read(answer, Transfer, {200}, refusals=_OF_LOOKING))
+        return self._about(wanted, self._read(answer, self.shows, {200}, refusals=_OF_LOOKING))
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
@@ -76,7 +83,7 @@ class Custodian:
                     **arguments,
                 )
         except (httpx.HTTPError, TimeoutError) as error:
-            raise _nonsense(f"{method} {path}: {error!r}") from error
+            raise self._nonsense(f"{method} {path}: {error!r}") from error
 
     def _read(
         self,
@@ -91,18 +98,34 @@ class Custodian:
                 return kind.model_validate_json(answer.content)
             refusal = Refusal.model_validate_json(answer.content)
         except ValidationError as error:
-            raise _nonsense(f"{answer.status_code} with {answer.content[:80]!r}") from error
+            raise self._nonsense(f"{answer.status_code} with {answer.content[:80]!r}") from error
         if refusals.get(refusal.code) != answer.status_code:
-            raise _nonsense(f"{answer.status_code} {refusal.code}: {refusal.reason}")
+            raise self._nonsense(f"{answer.status_code} {refusal.code}: {refusal.reason}")
         return refusal
 
-    def _about(self, wanted: TransferRequest, told: Transfer | Refusal) -> Transfer | Refusal:
-        if isinstance(told, Transfer) and any(
-            getattr(told, name) != getattr(wanted, name) for name in _NAMED
+    def _about(self, wanted: _Wanted, told: _Told | Refusal) -> _Told | Refusal:
+        names = type(wanted).model_fields.keys() & self.shows.model_fields.keys()
+        if isinstance(told, self.shows) and any(
+            getattr(told, name) != getattr(wanted, name) for name in names
         ):
-            raise _nonsense(f"of {wanted.client_id} it says {told!r}")
+            raise self._nonsense(f"of {wanted.client_id} it says {told!r}")
         return told
 
+    def _nonsense(self, what: str) -> ServiceError:
+        return ServiceError(f"{self.who} does not answer: {what}")
 
-def _nonsense(what: str) -> ServiceError:
-    return ServiceError(f"the custodian does not answer: {what}")
+
+@dataclass(frozen=True, kw_only=True)
+class Custodian(Counterparty[TransferRequest, Transfer]):
+    """The custodian of the cold wallets."""
+
+    who: str = "the custodian"
+    shows: type[Transfer] = Transfer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carrier(Counterparty[CarriageRequest, Carriage]):
+    """The carrier between the networks."""
+
+    who: str = "the carrier"
+    shows: type[Carriage] = Carriage

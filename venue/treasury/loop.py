@@ -1,4 +1,4 @@
-"""The treasury's loops: gauges, top-ups, cold, reconciliation, each at its own interval."""
+"""The treasury's loops: gauges, what moves, reconciliation, each at its own interval."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from venue.treasury.metrics import (
     expose_gas,
     expose_held,
     expose_queue,
+    expose_rebalances,
     expose_reviews,
     expose_sums,
     expose_unidentified,
 )
+from venue.treasury.rebalancing import Rebalancing
 from venue.treasury.reconcile import Comparisons, reconcile
 from venue.treasury.settled import History
 from venue.treasury.surplus import book_surpluses
@@ -40,15 +42,20 @@ if TYPE_CHECKING:
     from venue.database import Connection, Pool
     from venue.treasury.custodian import Custodian
     from venue.treasury.reconcile import Holding
+    from venue.treasury.watch import Watch
 
 GAUGES_EVERY_S = 1.0
 GAS_EVERY_S = 10.0
 COLD_EVERY_S = 2.0
+REBALANCE_EVERY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
 class Treasury:
-    """Runs all loops; ``rpcs`` are by network. Without a ``custodian`` nothing comes from cold.
+    """Runs all loops; ``rpcs`` are by network.
+
+    Without a ``custodian`` nothing comes from cold, without a ``watch`` over a carrier nothing goes
+    from one network to another.
 
     It is the only writer of the treasury's journal, so only one may run.
     """
@@ -61,6 +68,7 @@ class Treasury:
         pool: Pool,
         rpcs: Mapping[str, AsyncRpcClient],
         custodian: Custodian | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._config = config
         self._policy = policy
@@ -90,6 +98,19 @@ class Treasury:
             )
         )
 
+        self._rebalancing = (
+            None
+            if watch is None
+            else Rebalancing(
+                config=config,
+                policy=policy,
+                pool=pool,
+                rpcs=rpcs,
+                watch=watch,
+                journal=self._journal,
+            )
+        )
+
     async def work(self, stop: asyncio.Event) -> None:
         """Run all loops until ``stop``.
 
@@ -108,6 +129,15 @@ class Treasury:
             loops += [
                 self._every(COLD_EVERY_S, functools.partial(self._fill, self._cold, network), stop)
                 for network in networks
+            ]
+        if self._rebalancing is not None:
+            loops += [
+                self._every(
+                    REBALANCE_EVERY_S,
+                    functools.partial(self._rebalance, self._rebalancing, asset),
+                    stop,
+                )
+                for asset in self._rebalancing.terms.assets
             ]
         for book in books(self._policy):
             every_s = self._comparisons.every_s[book.key]
@@ -140,6 +170,7 @@ class Treasury:
             await expose_held(connection, self._policy)
             await expose_reviews(connection, self._policy)
             await expose_cold(connection, self._policy)
+            await expose_rebalances(connection, self._policy)
 
     async def _gas(self, network: str) -> None:
         keys = self._config.signers[self._policy.regions.primary].keys
@@ -177,12 +208,22 @@ class Treasury:
         }
         await cold.turn(network, deficits)
 
+    async def _rebalance(self, rebalancing: Rebalancing, asset: str) -> None:
+        now_s, lacking = time.monotonic(), {}
+        for name in rebalancing.terms.assets[asset].between:
+            wallet = self._policy.wallets[name]
+            found = self._comparisons.deficits((wallet.network, wallet.bucket), now_s=now_s)
+            lacking[name] = None if found is None else found.get((name, asset))
+        await rebalancing.turn(asset, lacking)
+
     async def _reconcile(self, book: Book) -> None:
         what = f"{book.bucket} on {book.network}"
         view = await self._rpcs[book.network].view()
         if self._cold is not None:
             # What has arrived from cold in this view is in no slot: posted, it is on both sides.
             await self._cold.settle(book.network, view)
+        if self._rebalancing is not None:
+            await self._rebalancing.settle(book.network, view)
         async with self._pool.acquire() as connection:
             async with self._settling:
                 settled = await self._history.settle(connection)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 from seawall.controls.admission import guaranteed_sizes
+from seawall.controls.rebalancing import CHECKS
 from seawall.controls.sizing import excess
 from seawall.conventions import metrics
 from seawall.errors import InternalError
@@ -17,7 +18,7 @@ from venue.ledger.chart import cold_routes, payout_routes
 from venue.treasury.settled import sums_between
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from seawall.ethereum.rpc import AsyncRpcClient
     from seawall.policy import Policy
@@ -83,6 +84,27 @@ COLD_BLOCKED = Gauge(
     "1 for what keeps the cold transfer that is wanted from going on.",
     ("network", "asset", "why"),
 )
+REBALANCE_AGE = Gauge(
+    metrics.REBALANCE_AGE,
+    "Age of the movement between networks that is wanted and has not arrived.",
+    ("asset",),
+)
+REBALANCE_HELD = Gauge(
+    metrics.REBALANCE_HELD, "Movements between networks held until people have looked.", ("asset",)
+)
+REBALANCE_REFUSED = Gauge(
+    metrics.REBALANCE_REFUSED,
+    "1 while the last movement between networks was refused or has expired.",
+    ("asset",),
+)
+REBALANCE_BLOCKED = Gauge(
+    metrics.REBALANCE_BLOCKED,
+    "1 for each health check that keeps the movement that is wanted from going on.",
+    ("asset", "check"),
+)
+IN_TRANSIT = Gauge(
+    metrics.IN_TRANSIT, "What left a network and is not in another one yet.", ("asset",)
+)
 COLD_WHYS = ("window", "incident", "paused", "silent", "venue")
 
 
@@ -94,6 +116,18 @@ def initialise(policy: Policy) -> None:
     for route in cold_routes(policy):
         for asset in route.assets:
             show_blocked(route.network, asset, None)
+    for asset in _rebalanced(policy):
+        show_unhealthy(asset, ())
+
+
+def _rebalanced(policy: Policy) -> list[str]:
+    return [] if policy.rebalancing is None else [*policy.rebalancing.assets]
+
+
+def show_unhealthy(asset: str, checks: Collection[str]) -> None:
+    """Show which ``checks`` keep the movement of ``asset`` between networks from going on."""
+    for each in CHECKS:
+        REBALANCE_BLOCKED.labels(asset, each).set(each in checks)
 
 
 def show_blocked(network: str, asset: str, why: str | None) -> None:
@@ -138,6 +172,15 @@ _COLD = """
            extract(epoch from clock_timestamp() - requested_at)::float8 as age_s,
            ended_at > clock_timestamp() - $1 * interval '1 ms' as lately
     from cold_transfers order by network, asset, requested_at desc"""
+_REBALANCES = """
+    select distinct on (asset) asset, state,
+           extract(epoch from clock_timestamp() - requested_at)::float8 as age_s,
+           ended_at > clock_timestamp() - $1 * interval '1 ms' as lately
+    from rebalances order by asset, requested_at desc"""
+_IN_TRANSIT = """
+    select a.asset, coalesce(sum(e.amount), 0) as amount
+    from accounts a left join entries e on e.account_id = a.id
+    where a.kind = 'in_transit' group by a.asset"""
 _RESTING = "select network, asset from asset_pauses"
 
 
@@ -205,6 +248,24 @@ async def expose_cold(connection: Connection, policy: Policy) -> None:
             COLD_HELD.labels(*place).set(state == "held")
             ended = state in ("refused", "expired")
             COLD_REFUSED.labels(*place).set(row is not None and ended and bool(row["lately"]))
+
+
+async def expose_rebalances(connection: Connection, policy: Policy) -> None:
+    """Show by asset how far the newest movement between networks has come, and what is between."""
+    if policy.rebalancing is None:
+        return
+    rows = await connection.fetch(_REBALANCES, policy.rebalancing.lead_time)
+    newest = {row["asset"]: row for row in rows}
+    for asset in _rebalanced(policy):
+        row = newest.get(asset)
+        state = None if row is None else row["state"]
+        under_way = state in ("requested", "released", "held")
+        REBALANCE_AGE.labels(asset).set(row["age_s"] if row is not None and under_way else 0)
+        REBALANCE_HELD.labels(asset).set(state == "held")
+        ended = state in ("refused", "expired")
+        REBALANCE_REFUSED.labels(asset).set(row is not None and ended and bool(row["lately"]))
+    for row in await connection.fetch(_IN_TRANSIT):
+        IN_TRANSIT.labels(row["asset"]).set(row["amount"])
 
 
 async def expose_gas(rpc: AsyncRpcClient, keys: Mapping[str, str]) -> None:

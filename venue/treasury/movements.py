@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from seawall.errors import ServiceError
 from seawall.ethereum import values
-from venue.contracts.calls import NATIVE, Item, paid_filter, read_events
+from venue.contracts.calls import NATIVE, read_events
+from venue.treasury.arrivals import moved_under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from seawall.ethereum.rpc import ChainView
     from seawall.formats.venue_config import VenueConfig
     from seawall.policy import Policy
-
-BLOCKS_AT_ONCE = 1_000
-"""Blocks of whose events a node is asked at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moved:
-    """What a final block shows under the id of a transfer."""
-
-    tx_hash: str
-    block_number: int
-    item: Item
+    from venue.treasury.arrivals import Moved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,31 +32,7 @@ class Movements:
         """What the cold wallet's contract has paid under the id of ``row``."""
         contract = self.config.holder_of(self.policy, row["from_wallet"])
         first = self._seen.get(row["id"], row["since_block"]) + 1
-        hashes: list[str] = []
-        for start in range(first, view.finalized.number + 1, BLOCKS_AT_ONCE):
-            until = min(start + BLOCKS_AT_ONCE - 1, view.finalized.number)
-            wanted = {
-                "address": contract,
-                "fromBlock": hex(start),
-                "toBlock": hex(until),
-                "topics": paid_filter(row["id"]),
-            }
-            hashes += await view.ask(_transactions, "eth_getLogs", wanted)
-        found = []
-        for tx_hash in dict.fromkeys(hashes):
-            receipt = await view.receipt(tx_hash)
-            if receipt is None:
-                raise ServiceError(f"{tx_hash} has events on {row['network']}, and no receipt")
-            await view.confirm(receipt)
-            try:
-                events = read_events(receipt.logs, contract=contract)
-            except ValueError as error:
-                raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
-            found += [
-                Moved(tx_hash=tx_hash, block_number=receipt.block_number, item=item)
-                for item in events.paid.values()
-                if item.id == row["id"]
-            ]
+        found = await moved_under(view, row["id"], contract=contract, first=first)
         if not found:
             self._seen[row["id"]] = max(view.finalized.number, row["since_block"])
         return found
@@ -111,12 +77,3 @@ class Movements:
         except ValueError as error:
             raise ServiceError(f"the receipt of {tx_hash} is none: {error}") from error
         return not receipt.succeeded or any(of == row["id"] for _, of in events.failed)
-
-
-def _transactions(logs: Any) -> list[str]:
-    """The transactions of events. Raises ValueError."""
-    if not isinstance(logs, list) or not all(isinstance(log, dict) for log in logs):
-        raise ValueError(f"{logs!r} are no events")
-    if any(log.get("removed") for log in logs):
-        raise ValueError("an event that a reorganisation removed")
-    return [values.word(log.get("transactionHash")) for log in logs]

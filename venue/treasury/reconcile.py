@@ -8,8 +8,8 @@ contains is not posted yet, the sides cannot be compared, and the pass waits.
 So a difference is never a payment under way, whichever its sign: a payment is on both sides of a
 cut or on neither. What the chain holds beyond the ledger came from outside, provided that the
 ledger knows every slot that the block contains (:mod:`venue.treasury.surplus`), and every arrival
-from a cold wallet, which is in no slot: the treasury settles those of a view before it compares the
-same view (:mod:`venue.treasury.cold`).
+from a cold wallet or another network, which is in no slot: the treasury settles those of a view
+before it compares the same view (:mod:`venue.treasury.cold`, :mod:`venue.treasury.rebalancing`).
 """
 
 from __future__ import annotations
@@ -126,6 +126,10 @@ _BOOKED = """
         select p.id from cold_transfers c
         join postings p on p.cold_id = c.id
         where c.network = $4 and c.block_number > $5
+        union all
+        select p.id from rebalances b
+        join postings p on p.rebalance_id = b.id
+        where b.to_network = $4 and b.block_number > $5
     ), entries_later as materialized (
         select x.account_id, sum(x.amount) as amount
         from postings_later q join entries x on x.posting_id = q.id group by x.account_id

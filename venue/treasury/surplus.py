@@ -33,7 +33,13 @@ _MAY_HAVE_COME = """
     where c.network = $1
       and (c.state in ('sent', 'held')
            or c.state in ('requested', 'approved')
-              and exists (select 1 from generations g where g.opened_at > c.requested_at))"""
+              and exists (select 1 from generations g where g.opened_at > c.requested_at))
+    union
+    select b.to_wallet, b.asset from rebalances b
+    where b.to_network = $1
+      and (b.state in ('released', 'held')
+           or b.state = 'requested'
+              and exists (select 1 from generations g where g.opened_at > b.requested_at))"""
 _BOOK = """
     with found as (
         insert into surpluses (bucket, network, wallet, asset, amount, block_number)
@@ -63,8 +69,8 @@ async def book_surpluses(
     What counts is the ledger now, not when ``cut`` was compared with it, and nothing is booked if a
     later block was booked meanwhile: no money is booked twice, even if a second treasury runs.
     Nor is it if a lane has sent what is on no record, as after a restore: the venue's own top-up
-    would be taken for money from outside. Nor what comes to a reserve while a cold transfer to it
-    may have moved: its event would be posted as well.
+    would be taken for money from outside. Nor what comes to a reserve while a cold transfer to it,
+    or a rebalance, may have moved: its event would be posted as well.
 
     Args:
         connection: Not in a transaction.
@@ -84,7 +90,8 @@ async def book_surpluses(
         # A slot that was claimed since may be a lost one that the chain has had for long.
         if await connection.fetchval(UNPOSTED, list(cut.nonces), list(cut.nonces.values())):
             return {}
-        # What a cold transfer brought is the venue's own, also where its event was not seen yet.
+        # What a cold transfer or a rebalance brought is the venue's own, also where its event was
+        # not seen yet.
         coming = {
             (row["wallet"], row["asset"])
             for row in await connection.fetch(_MAY_HAVE_COME, book.network)

@@ -14,6 +14,7 @@ from seawall.policy.rules.drills import drills, readiness, stop_conditions
 from seawall.policy.rules.marketplace import marketplace
 from seawall.policy.rules.promises import tiers
 from seawall.policy.rules.provision import approvals, provision
+from seawall.policy.rules.rebalancing import rebalancing
 from seawall.policy.rules.references import references
 from seawall.policy.rules.wallets import wallets
 
@@ -41,6 +42,7 @@ def relations_of(policy: Policy) -> list[Problem]:
         *approvals(policy),
         *custody(policy),
         *marketplace(policy),
+        *rebalancing(policy),
         *tiers(policy),
         *drills(policy),
         *stop_conditions(policy),

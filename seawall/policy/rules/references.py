@@ -17,6 +17,7 @@ def references(policy: Policy) -> Iterator[Problem]:
     yield from _buckets(policy)
     yield from _networks(policy)
     yield from _roles(policy)
+    yield from _rebalancing(policy)
     for index, trigger in enumerate(policy.triggers):
         if trigger.indicator not in policy.indicators:
             yield _unknown(f"triggers.{index}.indicator", trigger.indicator, policy.indicators)
@@ -86,6 +87,20 @@ def _roles(policy: Policy) -> Iterator[Problem]:
         for role in approval.approvers:
             if role not in policy.roles:
                 yield _unknown(f"approvals.{lane}.approvers", role, policy.roles)
+
+
+def _rebalancing(policy: Policy) -> Iterator[Problem]:
+    if policy.rebalancing is None:
+        return
+    for network in policy.rebalancing.health.congestion:
+        if network not in policy.networks:
+            yield _unknown("rebalancing.health.congestion", network, policy.networks)
+    for asset, declared in policy.rebalancing.assets.items():
+        if asset not in policy.assets:
+            yield _unknown("rebalancing.assets", asset, policy.assets)
+        for wallet in declared.between:
+            if wallet not in policy.wallets:
+                yield _unknown(f"rebalancing.assets.{asset}.between", wallet, policy.wallets)
 
 
 def _unknown(path: str, found: str, known: Iterable[str]) -> Problem:

@@ -12,12 +12,14 @@ from seawall.reconciliation.payouts import Stage
 from seawall.reconciliation.result import Reconciliation
 from seawall.scorecard.outcome import Outcome
 from tests.testing.reconciled_cold import COLD, MOVED_BY, from_cold
+from tests.testing.reconciled_rebalance import SPOILED_CROSSINGS, left_for_another_network
 from tests.testing.reconciled_venue import (
     HOT,
     HOT_KEY,
     HOUSE,
     NETWORK,
     PINNED,
+    QUIET,
     RESERVE,
     STRANGER,
     UNTIL,
@@ -83,6 +85,18 @@ def test_what_a_custodian_moved_is_explained_by_its_id(reconciling: Reconciling)
 
     assert (names(found), found.doubts.each, found.outcome) == ([], [], Outcome.PASS)
     assert found.top_ups[NETWORK, "AST"]["arrived"].amount == 400
+
+
+def test_what_a_carrier_has_is_explained_by_what_left(reconciling: Reconciling) -> None:
+    """In transit in the ledger is what the reserve paid by its own slot, to the base unit."""
+    found = reconciling(left_for_another_network(reconciled_venue()))
+
+    assert (names(found), found.doubts.each, found.outcome) == ([], [], Outcome.PASS)
+    assert found.top_ups[QUIET, "AST"]["in_transit"].amount == 300
+    [notice] = [each for each in found.notices.each if each.name == "in-transit"]
+    assert (notice.network, notice.amount) == (NETWORK, 300)
+    [line] = [each for each in found.assets if (each.network, each.asset) == (NETWORK, "AST")]
+    assert (line.left, line.difference) == (1_001 + 4_004 + 300, 0)
 
 
 def test_what_came_less_what_left_is_what_is_there(reconciling: Reconciling) -> None:
@@ -467,6 +481,7 @@ SPOILS: dict[str, tuple[Spoil, set[ContradictionName]]] = {
         _sweep_of_another_posting,
         {"postings-differ", "ledger-does-not-balance", "surplus"},
     ),
+    **SPOILED_CROSSINGS,
     "a wallet that lacks a base unit": (
         lambda venue: venue.balances.update({(RESERVE, "USDX"): -1}),
         {"deficit"},

@@ -175,7 +175,7 @@ def test_it_is_released_after_its_delay_within_the_window_of_a_day(vault: Vault)
 
 def shown(vault: Vault, now_s: float) -> str:
     """What the venue is told that its request waits for."""
-    return vault.transfer(UUID(int=7), now_s=now_s).waits_for
+    return str(vault.transfer(UUID(int=7), now_s=now_s).waits_for)
 
 
 @pytest.mark.parametrize(
