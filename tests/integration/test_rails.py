@@ -199,6 +199,7 @@ async def test_what_waits_is_cancelled_and_what_is_instructed_is_not(venue: Rail
     assert isinstance(cancelled, Withdrawal)
     assert cancelled.state == "voided"
     for gate in venue.gates.values():
+        gate.since = "POST /payouts"
         await gate.behave("hangs")
     await venue.start()
     await venue.until("select exists (select 1 from withdrawals where state = 'instructed')")
@@ -260,6 +261,7 @@ async def test_no_more_is_instructed_than_lies_there(venue: RailVenue) -> None:
 async def test_no_role_moves_a_withdrawal_without_a_statement(venue: RailVenue) -> None:
     """Neither posted, given back, nor given up: the database wants the provider's line."""
     for gate in venue.gates.values():
+        gate.since = "POST /payouts"
         await gate.behave("hangs")
     [withdrawal] = await venue.asked(USDX)
     await venue.start()

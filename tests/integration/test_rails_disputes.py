@@ -124,6 +124,7 @@ async def test_two_people_say_what_became_of_it(
 async def test_an_instruction_in_dispute_is_resolved(venue: RailVenue) -> None:
     """Nobody moves it alone, not the role that pays either, nor confirms their own decision."""
     for gate in venue.gates.values():
+        gate.since = "POST /payouts"
         await gate.behave("hangs")
     [withdrawal] = await venue.asked(USDX)
     await venue.start()

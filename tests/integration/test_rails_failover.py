@@ -112,6 +112,7 @@ async def test_without_the_change_all_wait_for_the_dark_primary_and_are_paid_whe
 @pytest.mark.nightly  # a provider that has accepted stays
 async def test_an_instruction_that_comes_late_finds_its_id_used_up(venue: RailVenue) -> None:
     """It was sent to the primary, held up on the way, and paid by the standby meanwhile."""
+    venue.gates["primary"].since = "POST /payouts"
     await venue.gates["primary"].behave("late")
     await venue.start()
     await venue.asked(USDX, 2 * USDX)
@@ -128,6 +129,7 @@ async def test_an_instruction_that_comes_late_finds_its_id_used_up(venue: RailVe
 
 async def test_what_the_primary_had_accepted_stays_there(venue: RailVenue) -> None:
     """It comes back with it after the change, and the standby never gets it."""
+    venue.gates["primary"].since = "POST /payouts"
     await venue.gates["primary"].behave("deaf")
     await venue.start()
     [withdrawal] = await venue.asked(USDX)

@@ -30,6 +30,7 @@ async def test_what_the_lost_ledger_had_sent_finds_its_id_used_up(
     """It hangs on its way to the primary, while the restored ledger pays over the standby."""
     [withdrawal] = await venue.asked(USDX)
     await venue.keep(tmp_path / "ledger")
+    venue.gates["primary"].since = "POST /payouts"
     await venue.gates["primary"].behave("late")
     worker = await venue.start()
     await venue.until("select exists (select 1 from rail_instructions)")
@@ -107,6 +108,7 @@ async def test_what_the_standby_paid_is_explained_before_the_primary_is_heard(
     venue: RailVenue, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     """The lost ledger had moved it there, and the restored one still has it with the primary."""
+    venue.gates["primary"].since = "POST /payouts"
     await venue.gates["primary"].behave("hangs")
     await venue.start()
     [withdrawal] = await venue.asked(USDX)

@@ -14,6 +14,8 @@ import pytest
 from prometheus_client import Gauge
 
 from sandbox.counterparties.paying import PAYOUTS_FILE
+from seawall.conventions.environment import SABOTAGE_VARIABLE
+from seawall.conventions.sabotage import SABOTAGE_RAIL_FAILOVER
 from seawall.formats.payout_rail import Instruction
 from tests.testing.providers import ACCOUNT, PAYER
 from tests.testing.rails_harness import RailVenue, rail_venue
@@ -106,6 +108,8 @@ def _changed(venue: RailVenue, *statements: tuple[str, tuple[Any, ...]]) -> list
 
 
 _LOSE = ("delete from lines where n > 3 returning *", ())
+_LAST_OF_ONE = "GET /statement?after=1"
+"""What looks for the last line of one payout: it was accepted, and settled."""
 _COUNT = ("select count(*) from payouts", ())
 
 
@@ -133,6 +137,67 @@ async def test_a_statement_that_got_shorter_ends_what_is_asked_of_its_provider(
         await _until_posted(venue, 4)
         await _until_shown(metrics.SHORTENED, 0)
     await venue.agrees()
+
+
+async def test_a_provider_is_asked_for_nothing_before_its_statement_is_heard(
+    venue: RailVenue, pool: Pool
+) -> None:
+    """It had paid the second one, was restored from before the first, and does not say so yet."""
+    async with _worker(venue, pool):
+        await venue.asked(USDX)
+        await _until_posted(venue, 1)
+    await asyncio.to_thread(
+        _changed, venue, ("delete from lines", ()), ("delete from payouts", ())
+    )
+    await venue.asked(2 * USDX)
+    claims = RailClaims(pool=pool, policy=venue.founded.policy, rail="fiat")
+    assert await claims.claim("primary", limit=1) == 1
+    gate = venue.gates["primary"]
+    gate.fails_only = _LAST_OF_ONE
+
+    async with _worker(venue, pool):
+        await _until_shown(metrics.IN_FORCE, 1, "standby")
+        await venue.asked(3 * USDX, customer=2)
+        await _until_posted(venue, 2)
+        gate.fails_only = None
+        await _until_shown(metrics.SHORTENED, 1)
+    [[[payouts]]] = await asyncio.to_thread(_changed, venue, _COUNT)
+    assert payouts == 0
+
+
+async def test_after_a_silence_its_statement_is_heard_before_it_is_asked_again(
+    venue: RailVenue, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been restored meanwhile."""
+    monkeypatch.setenv(SABOTAGE_VARIABLE, SABOTAGE_RAIL_FAILOVER)
+    gate = venue.gates["primary"]
+    gate.fails_only = "POST /payouts"
+    await venue.asked(USDX)
+    async with _worker(venue, pool):
+
+        async def tried() -> bool:
+            return gate.seen.count("POST /payouts") >= 6
+
+        await _until(tried)
+    first, *rounds = " ".join(gate.seen).split("POST /payouts")
+    assert all("GET /statement" in each for each in (first, *rounds[:-1]))
+
+
+async def test_another_worker_of_the_process_takes_the_alarm_back(
+    venue: RailVenue, pool: Pool
+) -> None:
+    """The one before it ended while a statement was short, and its gauge is the process's."""
+    gate = venue.gates["primary"]
+    gate.fails_only = "GET /statement?after=0"
+    metrics.SHORTENED.labels("fiat", "primary").set(1)
+    async with _worker(venue, pool):
+
+        async def silent() -> bool:
+            return gate.seen.count(str(gate.fails_only)) >= 2
+
+        await _until(silent)
+        gate.fails_only = None
+        await _until_shown(metrics.SHORTENED, 0)
 
 
 async def test_lines_in_place_of_lost_ones_are_noticed(venue: RailVenue, pool: Pool) -> None:

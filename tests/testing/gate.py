@@ -22,12 +22,14 @@ class Gate:
     """In front of the service on ``upstream_port`` of loopback.
 
     ``fails_only``: requests to this method and path fail, whatever it does with others.
+    ``since``: it passes all on until a request to this method and path comes, which it does not.
     """
 
     upstream_port: int
     port: int = field(default_factory=free_port)
     behaviour: Behaviour = "passes"
     fails_only: str | None = None
+    since: str | None = None
     seen: list[str] = field(default_factory=list)
     _late: list[bytes] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -80,7 +82,9 @@ class Gate:
         if f"{method} {target}" == self.fails_only:
             writer.write(response(502, b'{"code":"gone"}'))
             return
-        match self.behaviour:
+        if self.since == f"{method} {target}":
+            self.since = None
+        match "passes" if self.since else self.behaviour:
             case "passes":
                 writer.write((await self._forward(request.raw)).raw)
             case "fails":

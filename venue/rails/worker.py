@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from seawall.controls.timing import RAIL_CLAIM_POLL_MS, RAIL_RETRY_MS, RAIL_STATEMENT_EVERY_MS
 from seawall.errors import ServiceError
@@ -39,6 +39,7 @@ _REFUSE = """
 _HOLD = """
     update rail_instructions set state = 'disputed'
     where client_id = $1 and state = 'recorded' returning id"""
+_Seen = TypeVar("_Seen")
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +58,8 @@ class RailWorker:
     _in_doubt: dict[str, int] = field(default_factory=dict)
     _rests_until_s: dict[str, float] = field(default_factory=dict)
     _lacks: dict[str, dict[str, Instruction]] = field(default_factory=dict)
-    _shortened: set[str] = field(default_factory=set)
+    _whole: dict[str, bool] = field(default_factory=dict)
+    _silences: dict[str, int] = field(default_factory=dict)
     _returns_with: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class RailWorker:
             self._instructed[side], self._said[side] = asyncio.Event(), asyncio.Event()
             self._in_doubt[side] = 0
             self._lacks[side] = {}
+            self._whole[side], self._silences[side] = False, 0
 
     async def work(self, stop: asyncio.Event) -> None:
         """Pay until ``stop``; the first failure of the database ends it."""
@@ -88,8 +91,8 @@ class RailWorker:
             side = self.routing.side
             room = IN_DOUBT_MAX - self._in_doubt[side]
             claimed = 0
-            whole = side not in self._shortened
-            if self.routing.settled and whole and room > 0 and await self._claims.waiting():
+            ready = self.routing.settled and self._whole[side] and room > 0
+            if ready and await self._claims.waiting():
                 claimed = await self._claims.claim(side, limit=room)
             if claimed:
                 self._in_doubt[side] += claimed
@@ -99,16 +102,18 @@ class RailWorker:
     async def _instruct_loop(self, provider: Provider, stop: asyncio.Event) -> None:
         """Ask for each instruction whose fate is not known, round by round.
 
-        Not of a provider whose statement has got shorter: it may have forgotten that it has paid
-        what it is asked for.
+        Not of a provider whose statement has not been seen to go on since it was silent: it may
+        have been restored meanwhile, and have forgotten that it has paid what it is asked for.
         """
         side = provider.side
-        await self._look(provider)
         while not stop.is_set():
             recorded = await self._claims.recorded(side, limit=IN_DOUBT_MAX)
             self._in_doubt[side] = len(recorded)
-            due = [] if side in self._shortened else self._due(recorded)
-            if due:
+            due = self._due(recorded)
+            if due and not await self._is_whole(provider):
+                if side == "primary":
+                    await self.routing.told(answered=False)
+            elif due:
                 told = await asyncio.gather(*(self._instruct(provider, each) for each in due))
                 silent = [each for each in told if isinstance(each, ServiceError)]
                 if silent:
@@ -163,6 +168,7 @@ class RailWorker:
             answer = await provider.submit(asked)
             crash_point("instruct a provider", "after")
         except ServiceError as error:
+            self._doubt(provider, error)
             return error
         rest_s = _SAID_S
         self._lacks[provider.side].pop(asked.client_id, None)
@@ -195,46 +201,55 @@ class RailWorker:
             applied = 0
             opened = False
             try:
-                if side in self._shortened:
-                    await self._check(provider)
+                if not self._whole[side]:
+                    await self._goes_on(provider, self._statements.check(provider))
                 if await self._opening.ask(provider):
-                    applied = await self._statements.read(provider)
+                    applied = await self._goes_on(provider, self._statements.read(provider))
                     opened = await self._opening.end(provider)
                 if side == "primary" and self.routing.left:
                     answered = await self._has_funds(provider)
             except ServiceError as error:
                 answered = False
                 _log.warning("%s", error)
-                self._note(provider, error)
+                self._doubt(provider, error)
             if side == "primary":
                 await self.routing.read(answered=answered, in_doubt=self._in_doubt[side] > 0)
             if applied or opened:
                 self.wake.set()  # what was released may be claimed again
             await _rest(self._said[side], stop, RAIL_STATEMENT_EVERY_MS)
 
-    def _note(self, provider: Provider, error: ServiceError) -> None:
-        """Ask nothing of ``provider`` any more if its statement got shorter."""
-        if isinstance(error, ShortenedError):
-            self._shortened.add(provider.side)
-            metrics.SHORTENED.labels(self.rail, provider.side).set(1)
+    async def _is_whole(self, provider: Provider) -> bool:
+        """Whether ``provider`` may be asked for something; its statement is looked at if need be.
 
-    async def _look(self, provider: Provider) -> None:
-        """A provider that answers is asked for nothing before its statement is seen to go on."""
-        try:
-            await self._check(provider)
-        except ServiceError as error:
-            self._note(provider, error)
-
-    async def _check(self, provider: Provider) -> None:
-        """Go on with ``provider`` if its statement goes on from what was read in it before.
-
-        Raises :class:`ServiceError`.
+        One that only fails to take instructions is asked again as soon as ever.
         """
-        await self._statements.check(provider)
-        self._shortened.discard(provider.side)
-        metrics.SHORTENED.labels(self.rail, provider.side).set(0)
-        self._instructed[provider.side].set()
-        self.wake.set()
+        if not self._whole[provider.side]:
+            try:
+                await self._goes_on(provider, self._statements.check(provider))
+            except ServiceError as error:
+                self._doubt(provider, error)
+        return self._whole[provider.side]
+
+    async def _goes_on(self, provider: Provider, look: Awaitable[_Seen]) -> _Seen:
+        """What ``look`` saw in the statement of ``provider``, which goes on from what was read.
+
+        If anything was silent since it began, it may have seen what is lost by now. Raises
+        :class:`ServiceError`.
+        """
+        side = provider.side
+        silences = self._silences[side]
+        seen = await look
+        if silences == self._silences[side]:
+            self._whole[side] = True
+        metrics.SHORTENED.labels(self.rail, side).set(0)
+        return seen
+
+    def _doubt(self, provider: Provider, error: ServiceError) -> None:
+        """Ask nothing of ``provider`` before its statement is seen to go on."""
+        self._silences[provider.side] += 1
+        self._whole[provider.side] = False
+        if isinstance(error, ShortenedError):
+            metrics.SHORTENED.labels(self.rail, provider.side).set(1)
 
     async def _has_funds(self, primary: Provider) -> bool:
         """Whether the primary has what it lacked when it was left; else it does not come back."""
