@@ -295,7 +295,7 @@ class ChainView(ChainReads):
         call = {"from": sender, "to": to, "data": "0x" + data.hex()}
         block = {"blockHash": block_hash, "requireCanonical": True}
         try:
-            return await self._endpoint.ask(_maybe_nothing, "eth_call", (call, block))
+            return await self._endpoint.ask(values.data_or_none, "eth_call", (call, block))
         except RpcError as error:
             if isinstance(error, NodeRefusedError) and error.cause is Cause.REVERTED:
                 return None
@@ -321,7 +321,8 @@ class ChainView(ChainReads):
             )
         if number not in self._canonical:
             self._canonical[number] = await self.ask(
-                lambda result: _hash_of(result, number), "eth_getBlockByNumber", hex(number), False
+                lambda result: values.hash_of_block(result, number),
+                *("eth_getBlockByNumber", hex(number), False),
             )
         if self._canonical[number] != receipt.block_hash:
             # It contradicts itself, and may go on doing so: the next view is another endpoint's.
@@ -330,17 +331,6 @@ class ChainView(ChainReads):
                 f"a receipt names {receipt.block_hash} as block {number} of"
                 f" {self._endpoint.network}, which is {self._canonical[number]}"
             )
-
-
-def _maybe_nothing(result: Any) -> bytes:
-    return b"" if result == "0x" else values.data(result)
-
-
-def _hash_of(result: Any, number: int) -> str:
-    found = values.block_id(result)
-    if found.number != number:
-        raise ValueError(f"block {found.number} is not block {number}")
-    return found.hash
 
 
 async def _offer(endpoint: _Endpoint, raw: bytes) -> None:
@@ -450,6 +440,16 @@ class AsyncRpcClient(ChainReads):
     async def head(self, tag: str = "latest") -> Head:
         """The block that ``tag`` (latest, finalized) names."""
         return await self.ask(values.head, "eth_getBlockByNumber", tag, False)
+
+    async def highest_head(self) -> int:
+        """The number of the newest block that any endpoint knows.
+
+        Raises :class:`RpcError` if one of them does not say: it may know a newer one.
+        """
+        asked = ("eth_getBlockByNumber", ("latest", False))
+        return max(
+            [(await each.ask(values.head, *asked)).number for each in tuple(self._endpoints)]
+        )
 
     async def highest_nonce(self, address: str) -> int:
         """The highest next nonce of ``address`` that any endpoint knows, with its pool.

@@ -80,6 +80,11 @@ def data(value: Any) -> bytes:
     return to_bytes(value)
 
 
+def data_or_none(value: Any) -> bytes:
+    """Bytes, or none at all. Raises ValueError."""
+    return b"" if value == "0x" else data(value)
+
+
 def uint256(answer: bytes) -> int:
     """The one number that a contract returned. Raises ValueError."""
     if len(answer) != WORD_BYTES:
@@ -107,6 +112,14 @@ def block_id(value: Any) -> BlockId:
     """A block by number and hash. Raises ValueError, also for null: the block must be there."""
     block = _typed(value, dict)
     return BlockId(number=quantity(block.get("number")), hash=word(block.get("hash")))
+
+
+def hash_of_block(value: Any, number: int) -> str:
+    """The hash of the block of that ``number``. Raises ValueError, also for another one."""
+    found = block_id(value)
+    if found.number != number:
+        raise ValueError(f"block {found.number} is not block {number}")
+    return found.hash
 
 
 def block_stamp(value: Any) -> BlockStamp:

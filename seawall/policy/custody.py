@@ -21,7 +21,8 @@ class Custody(Section):
     people as the routine lane of approvals needs have signed. Asked for and released is that within
     the window of a day alone, from ``opens`` to ``closes``: below ``opens`` it ends on the next
     day, and as ``opens`` never. ``delay`` is the custodian's, from what it was asked for to its
-    release. ``lead_time``: so long after the venue wants it, the money has arrived.
+    release; what is not in a block for so long after it was signed is not on its way any more.
+    ``lead_time``: so long after the venue wants it, the money has arrived.
     """
 
     custodian: Name
@@ -40,6 +41,10 @@ class Custody(Section):
     def closes_s(self) -> int:
         """When it ends, likewise."""
         return _of_day_s(self.closes)
+
+    def pending_blocks(self, block_time: DurationMs) -> int:
+        """Blocks of a network in which what was signed before them comes, if it ever does."""
+        return -(-self.delay // block_time)
 
     def is_open(self, at_s: float) -> bool:
         """Whether ``at_s``, Unix seconds, is within the window of its day."""

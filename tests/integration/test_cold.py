@@ -389,7 +389,7 @@ async def test_what_is_refused_is_not_asked_for_again_at_once(bench: CustodyVenu
     approvers["treasury-lead"] = "0x" + "11" * 20
     await bench.turn()
     assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
-    await bench.finalize()
+    await bench.outwait()
     await bench.turn()
     [row] = await bench.rows()
     assert row["state"] == "refused"
@@ -429,6 +429,9 @@ async def test_what_is_not_signed_in_time_expires_and_what_is_sent_does_not(
     with pytest.raises(UsageError, match="expired"):
         await bench.sign()
     await bench.turn()
+    assert await bench.states() == ["requested"]
+    await bench.outwait()
+    await bench.turn()
     assert await bench.states() == ["expired"]
     await bench.venue.owner.execute(
         "update cold_transfers set ended_at = ended_at - interval '80 minutes'"
@@ -441,7 +444,7 @@ async def test_what_is_not_signed_in_time_expires_and_what_is_sent_does_not(
     bench.before, bench.dark = (lambda _: None), False
     await bench.turn()
     assert await bench.states() == ["expired", "sent"]
-    await bench.finalize()
+    await bench.outwait()
     await bench.turn()
     assert await bench.states() == ["expired", "expired"]
     assert (await bench.rows())[1]["reason"].startswith("approval_expired: ")
@@ -560,6 +563,7 @@ async def test_a_treasury_that_dies_at_any_step_moves_it_once(
             if await bench.states() == ["requested"]:
                 await bench.sign()
             await bench.custodian_turn()
+            await bench.outwait()
     finally:
         crash_points.install(None)
     assert died == [(step, moment)]

@@ -144,13 +144,59 @@ async def test_a_refusal_does_not_end_what_has_moved_and_is_not_final(bench: Cus
     assert set((await bench.compared()).differences.values()) == {0}
 
 
+@pytest.mark.parametrize("known", ["sent", "approved", "requested"])
+async def test_what_is_still_in_a_pool_is_not_ended(bench: CustodyVenue, known: str) -> None:
+    """Nobody knows of it: the custodian has forgotten it, and so has a ledger that was restored."""
+    real = bench.counterparty._send
+    sent: list[Any] = []
+
+    async def keeps(held: Any) -> None:
+        sent.append(held)
+
+    object.__setattr__(bench.counterparty, "_send", keeps)
+    await _refuses_what_it_moves(bench)
+    if known != "sent":
+        await bench.venue.owner.execute(_FORGET.format(known))
+        await bench.venue.owner.execute("update cold_transfers set expires_at = requested_at")
+    for _ in range(2):
+        await bench.turn()
+        await bench.finalize()
+    assert (await bench.states(), blocked_by()) == ([known], ["venue"])
+    await real(sent[0])
+    await bench.outwait()
+    await bench.turn()
+    assert await bench.states() == ["arrived" if known == "sent" else "held"]
+
+
+async def test_a_refusal_ends_it_when_no_pool_has_it_any_more(bench: CustodyVenue) -> None:
+    """And not before an endpoint that is silent says which blocks it has."""
+    object.__setattr__(bench.counterparty, "_send", _nothing)
+    await _refuses_what_it_moves(bench)
+    url = bench.config.networks["aster"].rpc.primary
+    async with AsyncRpcClient("aster", (url, f"http://127.0.0.1:{free_port()}")) as rpc:
+        bench.cold.rpcs = {"aster": rpc}
+        await bench.turn()
+    bench.cold.rpcs = {"aster": bench.rpc}
+    await bench.outwait()
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.outwait()
+    await bench.turn()
+    assert await bench.states() == ["refused"]
+
+
+async def _nothing(_: Any) -> None:
+    """What is sent is lost."""
+
+
 async def test_a_refusal_does_not_end_what_one_endpoint_lacks(bench: CustodyVenue) -> None:
     """Its index has a gap for ever; the other endpoint has the event."""
     async with _endpoints(bench, times=1_000, others=1):
         await _refuses_what_it_moves(bench)
         for _ in range(2):
-            await bench.finalize()
             await bench.turn()
+            await bench.outwait()
+        await bench.turn()
         assert await bench.states() == ["arrived"]
 
 
@@ -223,11 +269,12 @@ async def test_what_the_custodian_has_does_not_expire(
     bench.start()
     bench.dark = True
     await bench.turn()
+    await bench.outwait()
+    await bench.turn()
     assert (await bench.states(), blocked_by()) == (["approved"], ["silent"])
     _says(bench, state=state)
     await bench.turn()
-    await bench.finalize()
-    await bench.turn()
+    assert await bench.states() == [ended]
     [row] = await bench.rows()
     assert row["state"] == ended
     assert ("the custodian has it" in row["reason"]) is (ended == "held")
@@ -244,7 +291,7 @@ async def test_what_waits_at_the_custodian_until_it_expires_is_expired(bench: Cu
     await bench.custodian_turn()
     await bench.turn()
     assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
-    await bench.finalize()
+    await bench.outwait()
     await bench.turn()
     [row] = await bench.rows()
     assert (row["state"], row["reason"]) == (

@@ -116,6 +116,13 @@ class CustodyVenue:
         """Let everything that was sent become final."""
         await self.rpc.call("anvil_mine", hex(8))
 
+    async def outwait(self) -> None:
+        """Let all blocks become final in which something that is on its way would come."""
+        custody, network = self.venue.policy.custody, self.venue.policy.networks["aster"]
+        assert custody is not None
+        await self.rpc.call("anvil_mine", hex(custody.pending_blocks(network.block_time)))
+        await self.finalize()
+
     def expire(self) -> None:
         """By the clock of the custodian, every approval has ended."""
         object.__setattr__(self.counterparty, "clock", lambda: float(EXPIRES_AT_MAX))

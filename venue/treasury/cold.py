@@ -112,7 +112,7 @@ class ColdTransfers:
     journal: asyncio.Lock
     clock: Callable[[], float] = time.time
     _blocked: dict[tuple[str, str], tuple[Why, str]] = field(default_factory=dict)
-    _refused: dict[UUID, int] = field(default_factory=dict)
+    _shown_by: dict[UUID, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.movements = Movements(config=self.config, policy=self.policy)
@@ -301,11 +301,8 @@ class ColdTransfers:
 
         A ledger that was restored may have forgotten that it was sent.
         """
-        try:
-            if not await self._unmoved(row, view):
-                return
-        except ServiceError as error:
-            await self._unconfirmed(row, error)
+        why = f"it was {row['state']} and not sent before its approval expired"
+        if not await self._never_moved(row, view, why):
             return
         try:
             told = await self.custodian.find(_request(row))
@@ -316,7 +313,6 @@ class ColdTransfers:
             why = f"its approval has expired, it was {row['state']}, and the custodian has it"
             await self._end(row, "held", why)
             return
-        why = f"it was {row['state']} and not sent before its approval expired"
         await self._end(row, "expired", why)
 
     async def _follow(
@@ -346,6 +342,7 @@ class ColdTransfers:
                 row, Refusal(code=EXPIRED, reason="it had it, and did not sign it in time"), view
             )
             return
+        self._shown_by.pop(row["id"], None)
         number = told.block_number
         if told.state not in ENDED or number is None or number > view.finalized.number:
             blocked = await self._condition() if told.state in ("accepted", "signed") else None
@@ -396,7 +393,7 @@ class ColdTransfers:
             return
         crash_point("ask the custodian", "after")
         if isinstance(told, Transfer):
-            self._refused.pop(row["id"], None)
+            self._shown_by.pop(row["id"], None)
             await self._note(row, None)
         elif told.code in NEVER:
             await self._refuse(row, told, view)
@@ -406,25 +403,35 @@ class ColdTransfers:
             await self._note(row, ("incident", told.reason))
 
     async def _refuse(self, row: Mapping[str, Any], told: Refusal, view: ChainView) -> None:
-        """End what the custodian says it will never do, unless it has done it before it said so.
-
-        What was mined by then must be final first, and all endpoints must show nothing of it.
-        """
+        """End what the custodian says it will never do, unless it has done it before it said so."""
         why = f"{told.code}: {told.reason}"
+        if await self._never_moved(row, view, f"it is refused: {why}"):
+            await self._end(row, "expired" if told.code == EXPIRED else "refused", why)
+
+    async def _never_moved(self, row: Mapping[str, Any], view: ChainView, why: str) -> bool:
+        """Whether ``row``, which nobody is to move any more, has not been moved before.
+
+        What was signed by now may still be in a pool, and in a block that not every endpoint has:
+        so the newest block of any of them is kept, as of the first time, and the blocks in which
+        that comes must be final. All endpoints must show nothing of it until then.
+        """
         try:
-            if row["id"] not in self._refused:
-                self._refused[row["id"]] = (await self.rpcs[row["network"]].head()).number
-            if view.finalized.number < self._refused[row["id"]]:
-                await self._note(
-                    row, ("venue", f"it is refused, and the blocks of then are not final: {why}")
-                )
-                return
-            if not await self._unmoved(row, view):
-                return
+            if row["id"] not in self._shown_by:
+                head = await self.rpcs[row["network"]].highest_head()
+                self._shown_by[row["id"]] = head + self._pending_blocks(row["network"])
+            if view.finalized.number < self._shown_by[row["id"]]:
+                until = f"block {self._shown_by[row['id']]}, which would show it, is not final"
+                await self._note(row, ("venue", f"{why}; {until}"))
+                return False
+            return bool(await self._unmoved(row, view))
         except ServiceError as error:
             await self._unconfirmed(row, error)
-            return
-        await self._end(row, "expired" if told.code == EXPIRED else "refused", why)
+            return False
+
+    def _pending_blocks(self, network: str) -> int:
+        custody = self.policy.custody
+        assert custody is not None  # else there are no routes
+        return custody.pending_blocks(self.policy.networks[network].block_time)
 
     async def _end(
         self,
@@ -448,7 +455,7 @@ class ColdTransfers:
                 justification=why,
                 body={"transfer": str(row["id"])},
             )
-        self._refused.pop(row["id"], None)
+        self._shown_by.pop(row["id"], None)
         self._unblock(row["network"], row["asset"])
         level = logging.ERROR if state == "held" else logging.WARNING
         _log.log(level, "cold transfer %s is %s: %s", row["id"], state, why)

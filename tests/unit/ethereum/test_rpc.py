@@ -279,6 +279,20 @@ def receipt_at(number: int, *, block: str = "") -> Receipt:
     return Receipt(block_number=number, block_hash=block_hash, succeeded=True, logs=[])
 
 
+async def test_the_highest_head_is_that_of_all_endpoints_or_none() -> None:
+    """One that is silent may know a newer block."""
+    answers: dict[str, object] = {"primary": _block(7), "standby": _block(9)}
+    rpc, asked = rpc_with(answers)
+    assert (await rpc.highest_head(), asked) == (9, ["primary", "standby"])
+    answers["standby"] = None
+    with pytest.raises(NodeSilentError):
+        await rpc.highest_head()
+
+
+def _block(number: int) -> dict[str, str]:
+    return {"number": hex(number), "baseFeePerGas": "0x1"}
+
+
 async def test_a_view_reads_state_at_the_hash_of_one_finalized_block_of_one_endpoint() -> None:
     """Also while the chain goes on."""
     rpc, primary, standby = view_bench()
