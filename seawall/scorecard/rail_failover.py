@@ -6,7 +6,7 @@ knew; the later of the two moments counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from seawall.controls.timing import RAIL_STATEMENT_EVERY_MS, RAIL_TIMEOUT_MS
@@ -26,7 +26,7 @@ from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.probed import STILL_LATE_US_MAX, answered_meanwhile, inside_of
 from seawall.scorecard.rail_rows import Instruction, StatementLine
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.rows import Arrival, ProbeSample
 from seawall.scorecard.seen import FaultSeen
 
 STATEMENT = "provider's statement"
@@ -83,23 +83,26 @@ def _had_work(facts: Facts, fault: FaultSeen, rail: str) -> bool:
 
 
 def _of_rail(facts: Facts, fault: FaultSeen, rail: str) -> Budget:
-    """The budget of one rail. Raises :class:`EvidenceError`."""
+    """The budget of one rail, by withdrawals that were acknowledged in the dark: they had to move.
+
+    Raises :class:`EvidenceError`.
+    """
     applied, starts, _, reverted = _moments(fault)
     lines = _accepted(facts, rail)
-    _require_dark(facts, fault, lines)
     ours = {
-        identity: promise.arrival
+        identity: promise
         for identity, promise in facts.acknowledged.items()
         if promise.arrival.network == rail
     }
-    asked = {(each.asset, each.amount, each.destination.lower()) for each in ours.values()}
+    _require_changeless(facts, fault, lines, {_asked(each.arrival) for each in ours.values()})
+    _require_dark(facts, fault, lines)
+    moved = {key: each for key, each in ours.items() if each.acknowledged_at >= starts}
+    asked = {_asked(each.arrival) for each in moved.values()}
     stated = next(
         (
             line
             for line in lines
-            if line.side == "standby"
-            and applied <= line.at < reverted
-            and (line.asset, line.amount, (line.destination or "").lower()) in asked
+            if line.side == "standby" and applied <= line.at < reverted and _paid(line) in asked
         ),
         None,
     )
@@ -108,7 +111,7 @@ def _of_rail(facts: Facts, fault: FaultSeen, rail: str) -> Budget:
             row
             for row in facts.run.instructions
             if (row.rail, row.side) == (rail, "standby")
-            and row.withdrawal_id in ours
+            and row.withdrawal_id in moved
             and applied <= (row.accepted_at or 0) < reverted
         ),
         key=lambda row: row.accepted_at or 0,
@@ -190,14 +193,42 @@ def _accepted(facts: Facts, rail: str) -> list[StatementLine]:
     )
 
 
-def _require_dark(facts: Facts, fault: FaultSeen, lines: Sequence[StatementLine]) -> None:
-    """Raise :class:`EvidenceError` unless the primary had paid before and then was dark."""
-    applied, effective, held_until, reverted = _moments(fault)
-    before = [line for line in lines if line.at < applied]
-    if not before or before[-1].side != "primary":
+def _asked(arrival: Arrival) -> tuple[str | None, int | None, str]:
+    return arrival.asset, arrival.amount, arrival.destination.lower()
+
+
+def _paid(line: StatementLine) -> tuple[str | None, int | None, str]:
+    return line.asset, line.amount, (line.destination or "").lower()
+
+
+def _require_changeless(
+    facts: Facts,
+    fault: FaultSeen,
+    lines: Sequence[StatementLine],
+    asked: Collection[tuple[str | None, int | None, str]],
+) -> None:
+    """Raise :class:`EvidenceError` unless the primary alone was paid over until it went dark.
+
+    A standby that had its share before would have it in the dark, too, and nothing changed. What
+    the primary accepted must be ``asked`` by this flood.
+    """
+    applied, *_ = _moments(fault)
+    before = [line for line in lines if facts.calm_starts <= line.at < applied]
+    early = next((line for line in before if line.side != "primary"), None)
+    if early is not None:
         raise EvidenceError(
-            f"{fault.planned.target} was not paid over when it went dark, so nothing could change"
+            f"the {early.side} of {early.rail} has accepted {early.client_id} before"
+            f" {fault.planned.target} went dark, so that nothing had to change"
         )
+    if not any(_paid(line) in asked for line in before):
+        raise EvidenceError(
+            f"{fault.planned.target} was not paid over before it went dark, so nothing could change"
+        )
+
+
+def _require_dark(facts: Facts, fault: FaultSeen, lines: Sequence[StatementLine]) -> None:
+    """Raise :class:`EvidenceError` unless the primary accepted nothing in the dark."""
+    _, effective, held_until, reverted = _moments(fault)
     meanwhile = [
         line
         for line in lines

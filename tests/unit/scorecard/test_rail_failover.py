@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
+from itertools import count
 from typing import Any
 
 import pytest
 
+from seawall.conventions.components import SIDES
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import ask, judge_facts
@@ -19,7 +21,7 @@ from seawall.scorecard.report import render
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.faulty import RAIL, RAIL_CHANGED, RAIL_LIMIT_S, rail_failed_over
 from tests.testing.scorecard.spoiling import Spoil, each, first, later, probes, us, without
-from tests.testing.scorecard.story import CLEARED, EFFECTIVE, REVERTED
+from tests.testing.scorecard.story import APPLIED, CLEARED, EFFECTIVE, REVERTED
 
 Alter = Callable[..., Run]
 FAIL, UNKNOWN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS
@@ -68,6 +70,39 @@ def test_the_later_of_two_moments_is_the_time(dark: Run) -> None:
     )
 
 
+def _shared(run: Run, one_in: int) -> dict[str, object]:
+    """The standby is given one in so many before the dark, as it was ever since."""
+    given = {row.client_id for row in run.instructions if row.side == "primary"}
+    early = sorted(line.client_id for line in run.statements if line.at < us(APPLIED - 2))
+    moved = {client_id for client_id in early[:: 2 * one_in] if client_id in given}
+    lines = [
+        replace(line, side="standby" if line.client_id in moved else line.side)
+        for line in run.statements
+    ]
+    numbers = {side: count(1) for side in SIDES}
+    return {
+        "statements": tuple(replace(line, n=next(numbers[line.side])) for line in lines),
+        "instructions": each(run.instructions, lambda row: row.client_id in moved, side="standby"),
+    }
+
+
+def _moved_nothing(run: Run) -> dict[str, object]:
+    """Of what the standby accepted in the dark, all was acknowledged before the dark."""
+    before = {
+        row.id for row in run.arrivals if row.network == RAIL and row.offset_s < EFFECTIVE - 0.3
+    }
+    kept = {row.client_id for row in run.instructions if row.withdrawal_id in before}
+    standby = [line for line in run.statements if _standby(line) and line.client_id in kept]
+    assert standby
+    others = without(run.statements, _standby)
+    return {
+        "statements": (*others, *(replace(line, n=n) for n, line in enumerate(standby, start=1))),
+        "instructions": without(
+            run.instructions, lambda row: _standby(row) and row.client_id not in kept
+        ),
+    }
+
+
 SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
     "the standby accepted nothing": (
         lambda run: {
@@ -105,7 +140,7 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
     "there are no statements": (
         lambda run: {"statements": ()},
         UNKNOWN,
-        "was not paid over when it went dark",
+        "was not paid over before it went dark",
     ),
     "a statement has a gap": (
         lambda run: {"statements": without(run.statements, lambda line: line.n == 3)},
@@ -129,7 +164,26 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
             )
         },
         UNKNOWN,
-        "was not paid over when it went dark",
+        "so that nothing had to change",
+    ),
+    "the standby always had a share": (
+        lambda run: _shared(run, 5),
+        UNKNOWN,
+        "so that nothing had to change",
+    ),
+    "the primary accepted before what this flood never asked for": (
+        lambda run: {
+            "statements": each(
+                run.statements, lambda line: line.at < us(APPLIED), destination="0x" + "9" * 40
+            )
+        },
+        UNKNOWN,
+        "was not paid over before it went dark",
+    ),
+    "the standby accepted only what was asked for before the dark": (
+        _moved_nothing,
+        FAIL,
+        "it never happened",
     ),
     "the primary accepted one while it was dark": (
         lambda run: {
