@@ -146,9 +146,7 @@ async def test_a_provider_is_asked_for_nothing_before_its_statement_is_heard(
     async with _worker(venue, pool):
         await venue.asked(USDX)
         await _until_posted(venue, 1)
-    await asyncio.to_thread(
-        _changed, venue, ("delete from lines", ()), ("delete from payouts", ())
-    )
+    await asyncio.to_thread(_changed, venue, ("delete from lines", ()), ("delete from payouts", ()))
     await venue.asked(2 * USDX)
     claims = RailClaims(pool=pool, policy=venue.founded.policy, rail="fiat")
     assert await claims.claim("primary", limit=1) == 1
