@@ -28,6 +28,7 @@ from tests.testing.venue_harness import POLICY
 from venue.api.app import make_app
 from venue.api.directory import HouseAccounts
 from venue.api.front import Services
+from venue.api.market import Market
 from venue.api.market_messages import MARKET_OPERATIONS
 
 CUSTOMER = Credentials(customer_id="1", credential="k")
@@ -73,6 +74,11 @@ def _services(directory: object) -> Services:
         flusher=cast("Any", None),
         exchange=cast("Any", None),
         own_addresses=frozenset(),
+        market=Market(
+            policy=cast("Any", None),
+            directory=cast("Any", directory),
+            pool=cast("Any", _DownPool()),
+        ),
     )
 
 

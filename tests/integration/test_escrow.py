@@ -321,7 +321,7 @@ async def _withdraw(bench: MarketBench) -> str:
         amount=str(PRICE),
         destination="0x" + "ab" * 20,
     )
-    policy, directory = bench.founded.policy, bench.market.directory
+    policy, directory = bench.founded.policy, bench.processes[0].directory
     ask = await reservation_of(policy, directory, frozenset(), BIDDER, request)
     assert isinstance(ask, Reservation)
     async with bench.api.acquire() as connection:

@@ -12,9 +12,13 @@ import pytest
 from seawall.formats.drill_contract import Refusal
 from tests.testing.market_bench import BIDDER, OTHER, PRICE, SELLER, MarketBench, code, market_bench
 from tests.testing.venue_harness import Founded, connected
-from venue.api.market import bid_of
+from venue.api.market import Asked
+from venue.api.market_messages import BidRequest
 
 pytestmark = pytest.mark.integration
+_MARKET_WAITS = """
+    select count(*) from pg_stat_activity where datname = current_database()
+    and application_name = 'api-market' and wait_event_type = 'Lock'"""
 
 
 @pytest.fixture
@@ -88,11 +92,52 @@ async def test_what_no_bid_can_be_is_refused_and_takes_nothing(bench: MarketBenc
     assert await bench.booked() == {}
 
 
+async def test_a_bid_that_is_refused_waits_for_nobody(bench: MarketBench) -> None:
+    """Who has no money can send as many as it likes: none of them takes a lock, or waits for one.
+
+    All balances and all bids are locked meanwhile by somebody else.
+    """
+    listing, taken, held = await bench.listing(), uuid.uuid4(), await bench.available(BIDDER)
+    assert code(await bench.list_item(identity=taken)) == "open"
+    first = uuid.uuid4()
+    assert code(await bench.bid(taken, OTHER, identity=first)) == "open"
+    async with bench.held("select 1 from balances, bids for update"), asyncio.timeout(2):
+        assert code(await bench.bid(listing, SELLER)) == "own_listing"
+        assert code(await bench.bid(listing, amount=PRICE - 1)) == "below_minimum"
+        assert code(await bench.bid(listing, amount=held + 1)) == "insufficient_balance"
+        assert code(await bench.bid(taken)) == "too_late"
+        assert code(await bench.bid(taken, OTHER, identity=first)) == "open"
+        assert code(await bench.bid(listing, OTHER, identity=first)) == "id_reused"
+        await bench.flip("protected")
+        assert code(await bench.bid(listing)) == "suspended"
+        assert code(await bench.settle(first)) == "suspended"
+
+
+async def test_who_waits_for_escrow_holds_no_connection(bench: MarketBench) -> None:
+    """Bids queue in the process: others use the marketplace meanwhile, and none is lost."""
+    items = [await bench.listing() for _ in range(8)]
+    market = bench.market
+    async with bench.held("select 1 from balances for update"), asyncio.timeout(4):
+        asked = [
+            Asked(
+                request=BidRequest(id=uuid.uuid4(), listing_id=item, amount=str(PRICE)),
+                bidder_id=BIDDER + number,
+            )
+            for number, item in enumerate(items)
+        ]
+        bidding = [asyncio.create_task(market.bid(each)) for each in asked]
+        await bench.somebody_waits()
+        assert isinstance(await market.browse(10**9), list)
+        assert await bench.owner.fetchval(_MARKET_WAITS) == 1
+    assert {code(each) for each in await asyncio.gather(*bidding)} == {"open"}
+    assert await bench.faults() == []
+
+
 async def test_strangers_neither_see_nor_end_a_bid(bench: MarketBench) -> None:
     """Nor does a bidder settle: that would be the seller's word given by another."""
     bid = await bench.open_bid()
-    assert code(await bid_of(bench.api, OTHER, bid)) == "not_found"
-    assert code(await bid_of(bench.api, BIDDER, bid)) == "open"
+    assert code(await bench.market.follow(OTHER, bid)) == "not_found"
+    assert code(await bench.market.follow(BIDDER, bid)) == "open"
     assert code(await bench.settle(bid, OTHER)) == "not_found"
     assert code(await bench.refund(bid, OTHER)) == "not_found"
     assert code(await bench.settle(bid, BIDDER)) == "not_found"
@@ -198,7 +243,7 @@ async def test_in_protected_mode_trusted_counterparties_go_on(bench: MarketBench
     of_other = await bench.open_bid(BIDDER, seller=OTHER)
     listing = await bench.listing()
     await bench.flip("protected")
-    assert not isinstance(await bench.market.browse(bench.api, 10**9), Refusal)
+    assert not isinstance(await bench.market.browse(10**9), Refusal)
     assert code(await bench.bid(listing)) == "suspended"
     assert code(await bench.list_item()) == "suspended"
     refused = await bench.settle(with_other)
@@ -272,13 +317,13 @@ async def test_listings_are_browsed_newest_first(bench: MarketBench) -> None:
     """Page by page; a listing says whether it can still be had."""
     items = [await bench.listing() for _ in range(3)]
     assert code(await bench.bid(items[1])) == "open"
-    found = await bench.market.browse(bench.api, 10**9)
+    found = await bench.market.browse(10**9)
     assert not isinstance(found, Refusal)
     assert [(each.id, each.state) for each in found] == [
         (items[2], "open"),
         (items[1], "taken"),
         (items[0], "open"),
     ]
-    rest = await bench.market.browse(bench.api, found[1].n)
+    rest = await bench.market.browse(found[1].n)
     assert not isinstance(rest, Refusal)
     assert [each.id for each in rest] == items[:1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from seawall.conventions.database import MODE_LOCK
 from seawall.formats.drill_contract import Refusal
@@ -20,6 +21,7 @@ from venue.database import Connection, Pool, open_pool
 
 NETWORK, ASSET, PRICE = "aster", "USDX", 5_000_000
 SELLER, BIDDER, OTHER = 1, 2, 3
+PROCESSES = 2
 _WAITING = """
     select exists (select 1 from pg_stat_activity where datname = current_database()
                    and wait_event_type = 'Lock')"""
@@ -34,12 +36,26 @@ _BOOKED = """
 
 @dataclass(frozen=True, kw_only=True)
 class MarketBench:
-    """A marketplace and its database, as owner and as the api."""
+    """A marketplace and its database, as owner and as the api.
+
+    ``processes`` are those of the api, which know nothing of each other; what customers ask for
+    goes to one after the other.
+    """
 
     founded: Founded
     owner: Connection
     api: Pool
-    market: Market
+    processes: tuple[Market, ...]
+    _turns: Iterator[Market] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the first process."""
+        object.__setattr__(self, "_turns", itertools.cycle(self.processes))
+
+    @property
+    def market(self) -> Market:
+        """The process whose turn it is."""
+        return next(self._turns)
 
     async def list_item(
         self, seller: int = SELLER, *, price: int = PRICE, identity: uuid.UUID | None = None
@@ -52,8 +68,7 @@ class MarketBench:
             price=str(price),
             title="a thing",
         )
-        async with self.api.acquire() as connection:
-            return await self.market.list_item(connection, seller, ask)
+        return await self.market.list_item(seller, ask)
 
     async def listing(self, seller: int = SELLER) -> uuid.UUID:
         """The id of a new listing that was accepted."""
@@ -71,8 +86,7 @@ class MarketBench:
     ) -> Bid | Refusal:
         """Bid ``amount`` base units."""
         request = BidRequest(id=identity or uuid.uuid4(), listing_id=listing, amount=str(amount))
-        async with self.api.acquire() as connection:
-            return await self.market.bid(connection, Asked(request=request, bidder_id=bidder))
+        return await self.market.bid(Asked(request=request, bidder_id=bidder))
 
     async def open_bid(
         self, bidder: int = BIDDER, amount: int = PRICE, *, seller: int = SELLER
@@ -84,13 +98,11 @@ class MarketBench:
 
     async def settle(self, bid: uuid.UUID, seller: int = SELLER) -> Bid | Refusal:
         """As the seller asks."""
-        async with self.api.acquire() as connection:
-            return await self.market.settle(connection, seller, bid)
+        return await self.market.settle(seller, bid)
 
     async def refund(self, bid: uuid.UUID, customer: int = BIDDER) -> Bid | Refusal:
         """As its bidder asks, or the seller."""
-        async with self.api.acquire() as connection:
-            return await self.market.refund(connection, customer, bid)
+        return await self.market.refund(customer, bid)
 
     async def available(self, customer: int) -> int:
         """What the customer may still spend, in base units."""
@@ -142,9 +154,16 @@ async def market_bench(founded: Founded) -> AsyncIterator[MarketBench]:
         api = await open_pool(founded.database.api, name="api", size=6)
         directory = Directory(founded.policy, api)
         await directory.load()
-        market = Market(policy=founded.policy, directory=directory)
-        yield MarketBench(founded=founded, owner=owner, api=api, market=market)
-        api.terminate()
+        pools = [
+            await open_pool(founded.database.api, name="api-market", size=2)
+            for _ in range(PROCESSES)
+        ]
+        processes = [
+            Market(policy=founded.policy, directory=directory, pool=pool) for pool in pools
+        ]
+        yield MarketBench(founded=founded, owner=owner, api=api, processes=tuple(processes))
+        for pool in (api, *pools):
+            pool.terminate()
 
 
 def code(answer: Bid | Listing | Refusal) -> str:

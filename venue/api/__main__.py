@@ -10,6 +10,7 @@ from venue.api.app import make_app
 from venue.api.directory import Directory
 from venue.api.flusher import Flusher
 from venue.api.front import Services
+from venue.api.market import Market
 from venue.api.swaps import Exchange
 from venue.database import open_pool
 from venue.process import run, serve_http, serve_metrics
@@ -20,6 +21,7 @@ async def _main(stop: asyncio.Event) -> None:
     metrics.initialise(policy)
     pool = await open_pool(database_url(), name="api", size=6)
     intake_pool = await open_pool(database_url(), name="api-intake", size=1)
+    market_pool = await open_pool(database_url(), name="api-market", size=2)
     directory = Directory(policy, pool)
     await directory.load()
     exchange = Exchange(policy, config.exchange)
@@ -35,6 +37,7 @@ async def _main(stop: asyncio.Event) -> None:
             flusher=flusher,
             exchange=exchange,
             own_addresses=config.own_addresses(policy),
+            market=Market(policy=policy, directory=directory, pool=market_pool),
         )
     )
     serve_metrics(config.metrics_ports[API_PROCESS])
@@ -45,6 +48,7 @@ async def _main(stop: asyncio.Event) -> None:
     await exchange.close()
     pool.terminate()
     intake_pool.terminate()
+    market_pool.terminate()
 
 
 if __name__ == "__main__":

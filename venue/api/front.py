@@ -18,6 +18,7 @@ from venue.api import metrics
 from venue.api.directory import Directory
 from venue.api.flusher import Flusher
 from venue.api.intake import STATUS_OF, reservation_of
+from venue.api.market import Market
 from venue.api.swaps import Exchange
 from venue.database import FAILURES, Pool
 
@@ -40,6 +41,7 @@ class Services:
     flusher: Flusher
     exchange: Exchange
     own_addresses: frozenset[str]
+    market: Market
 
 
 PATH = "/v1/withdrawals"

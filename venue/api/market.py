@@ -2,11 +2,17 @@
 
 Each is one transaction under the mode lock. Bids are locked before balances, and balances in order
 of their ids, as everywhere; the constraints of ``venue/schema.sql`` say what may move at all.
+
+All bids in one asset queue for one row. So what will be refused is refused before any lock, by a
+look without one; the queue is in the process, where who waits holds no connection; and connections
+are the marketplace's own, so that its customers keep nobody waiting but each other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
@@ -52,6 +58,11 @@ _BID = """
     from bids b where b.id = $1"""
 _BID_LOCKED = _BID + " for no key update"
 _FOR = "select seller_id, network, asset, price from listings where id = $1"
+_LOOK = """
+    select exists (
+               select 1 from bids where listing_id = $1 and state in ('open', 'settled')) as taken,
+           (select available from balances where account_id = $2) as available,
+           (select available from balances where account_id = $3) as backing"""
 _LOCK = """
     select account_id, available from balances
     where account_id = any($1::bigint[]) order by account_id for update"""
@@ -96,59 +107,70 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """The marketplace that ``policy`` declares, over the accounts of ``directory``."""
+    """The marketplace that ``policy`` declares, over the accounts of ``directory``.
+
+    Made once per process. ``pool`` is its own: nobody else waits for its connections. ``queues``
+    are those for what is in escrow, by network and asset.
+    """
 
     policy: Policy
     directory: Directory
+    pool: Pool
+    queues: defaultdict[tuple[str, str], asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
 
-    async def browse(self, pool: Pool, before: int) -> list[Listing] | Refusal:
+    async def browse(self, before: int) -> list[Listing] | Refusal:
         """The newest listings with an ``n`` below ``before``, newest first."""
-        refusal = _withheld(self.policy, await _tier(pool), "market_browsing")
+        refusal = await self._withheld_now("market_browsing")
         if refusal is not None:
             return refusal
-        return [_listing(row) for row in await pool.fetch(_BROWSE, before, BROWSED_MAX)]
+        return [_listing(row) for row in await self.pool.fetch(_BROWSE, before, BROWSED_MAX)]
 
-    async def list_item(
-        self, connection: Connection, seller: int, ask: ListingRequest
-    ) -> Listing | Refusal:
+    async def list_item(self, seller: int, ask: ListingRequest) -> Listing | Refusal:
         """Offer an item; a replay returns the first outcome."""
         if self.directory.escrow(ask.network, ask.asset) is None:
             return Refusal(
                 code="unknown_asset", reason=f"Nothing is bid in {ask.asset} on {ask.network} here."
             )
-        async with holding_mode(connection):
+        refusal = await self._withheld_now("market_bids")
+        if refusal is not None:
+            row = await self.pool.fetchrow(_LISTED, ask.id)
+            return refusal if row is None else await _listed_again(self.pool, row, seller, ask)
+        async with self.pool.acquire() as connection, holding_mode(connection):
             mode = await read_mode(connection)
             row = await connection.fetchrow(_LISTED, ask.id)
-            if row is None:
-                refusal = _withheld(self.policy, mode.tier, "market_bids")
-                if refusal is not None:
-                    return refusal
-                content = (ask.network, ask.asset, int(ask.price), ask.title)
-                await connection.execute(_LIST, ask.id, seller, *content, mode.epoch)
-                row = await connection.fetchrow(_LISTED, ask.id)
-            else:
-                await confirm(connection)
+            if row is not None:
+                return await _listed_again(connection, row, seller, ask)
+            refusal = _withheld(self.policy, mode.tier, "market_bids")
+            if refusal is not None:
+                return refusal
+            content = (ask.network, ask.asset, int(ask.price), ask.title)
+            await connection.execute(_LIST, ask.id, seller, *content, mode.epoch)
+            row = await connection.fetchrow(_LISTED, ask.id)
             assert row is not None
-            known = (row["seller_id"], row["network"], row["asset"], row["price"], row["title"])
-            if known != (seller, ask.network, ask.asset, ask.price, ask.title):
-                return _REUSED
-        return _listing(row)
+            return _listing(row) if _is_of(row, seller, ask) else _REUSED
 
-    async def bid(self, connection: Connection, asked: Asked) -> Bid | Refusal:
+    async def bid(self, asked: Asked) -> Bid | Refusal:
         """Take the amount of a bid out of its bidder's balance into escrow, or refuse it.
 
         A replay returns what has become of the first one.
         """
         request = asked.request
-        async with holding_mode(connection):
+        offer = await self.pool.fetchrow(_FOR, request.listing_id)
+        if offer is None:
+            return await _first_bid(self.pool, asked) or _NO_LISTING
+        place = (offer["network"], offer["asset"])
+        accounts = self.directory.escrow(*place)
+        account = (await self.directory.accounts_of(asked.bidder_id))[place]
+        assert accounts is not None, "an item is listed for what can be in escrow alone"
+        refusal = await self._looked(asked, offer, account, accounts)
+        # After that look: if the same request was committed before it, this sees it.
+        answer = await _first_bid(self.pool, asked) or refusal
+        if answer is not None:
+            return answer
+        async with self.queues[place], self.pool.acquire() as connection, holding_mode(connection):
             mode = await read_mode(connection)
-            offer = await connection.fetchrow(_FOR, request.listing_id)
-            if offer is None:
-                return await _first_bid(connection, asked) or _NO_LISTING
-            accounts = self.directory.escrow(offer["network"], offer["asset"])
-            own = await self.directory.accounts_of(asked.bidder_id)
-            account = own[offer["network"], offer["asset"]]
-            assert accounts is not None, "an item is listed for what can be in escrow alone"
             available = await _locked(connection, account, accounts.backing)
             # After the lock, which may have waited for the same request: only a later statement
             # sees what that committed.
@@ -160,7 +182,6 @@ class Market:
             )
             if refusal is not None:
                 return refusal
-            place = (offer["network"], offer["asset"])
             content = (request.id, request.listing_id, offer["seller_id"], asked.bidder_id, *place)
             if not await connection.fetchval(_TAKE, *content, asked.amount, mode.epoch):
                 return await _first_bid(connection, asked) or _TAKEN
@@ -181,53 +202,51 @@ class Market:
             state="open",
         )
 
-    async def settle(self, connection: Connection, seller: int, bid_id: UUID) -> Bid | Refusal:
-        """Give what was bid to the seller, who asks for it; a repetition changes nothing."""
-        return await self._end(connection, seller, bid_id, "settled")
+    async def follow(self, customer: int, bid_id: UUID) -> Bid | Refusal:
+        """The state of a bid, for its bidder and its seller."""
+        row = await self.pool.fetchrow(_BID, bid_id)
+        return _bid(row) if row is not None and _concerns(row, customer) else _NO_BID
 
-    async def refund(self, connection: Connection, customer: int, bid_id: UUID) -> Bid | Refusal:
+    async def settle(self, seller: int, bid_id: UUID) -> Bid | Refusal:
+        """Give what was bid to the seller, who asks for it; a repetition changes nothing."""
+        return await self._end(seller, bid_id, "settled")
+
+    async def refund(self, customer: int, bid_id: UUID) -> Bid | Refusal:
         """Give what was bid back, as its bidder or the seller asks; a repetition changes nothing.
 
         Whatever the tier: it is the bidder's money.
         """
-        return await self._end(connection, customer, bid_id, "refunded")
+        return await self._end(customer, bid_id, "refunded")
 
     async def _end(
-        self,
-        connection: Connection,
-        customer: int,
-        bid_id: UUID,
-        outcome: Literal["settled", "refunded"],
+        self, customer: int, bid_id: UUID, outcome: Literal["settled", "refunded"]
     ) -> Bid | Refusal:
-        async with holding_mode(connection):
-            mode = await read_mode(connection)
+        settling = outcome == "settled"
+        row = await self.pool.fetchrow(_BID, bid_id)
+        if row is None or not _concerns(row, customer):
+            return _NO_BID
+        if settling and customer != row["seller_id"]:
+            return _NO_BID
+        answer = await self._ended_or_withheld(self.pool, row, outcome)
+        if answer is not None:
+            return answer
+        place = (row["network"], row["asset"])
+        async with self.queues[place], self.pool.acquire() as connection, holding_mode(connection):
             # Locked, so that of a settlement and a refund at once the second one sees the first.
             row = await connection.fetchrow(_BID_LOCKED, bid_id)
-            if row is None or not _concerns(row, customer):
-                return _NO_BID
-            settling = outcome == "settled"
-            if settling and customer != row["seller_id"]:
-                return _NO_BID
-            if row["state"] != "open":
-                await confirm(connection)
-                return _bid(row) if row["state"] == outcome else _ended(row["state"])
-            parties = [row["seller_id"], row["bidder_id"]]
-            if settling:
-                needs = functions_of_settlement(
-                    self.policy,
-                    *[await connection.fetchval(_SETTLED_WITH, each) for each in parties],
-                )
-                refusal = _withheld(self.policy, mode.tier, *needs)
-                if refusal is not None:
-                    return refusal
-            accounts = self.directory.escrow(row["network"], row["asset"])
+            assert row is not None, "no bid is ever deleted"
+            answer = await self._ended_or_withheld(connection, row, outcome)
+            if answer is not None:
+                return answer
+            epoch = (await read_mode(connection)).epoch if settling else None
+            accounts = self.directory.escrow(*place)
             assert accounts is not None
             receiver = await self.directory.accounts_of(
                 row["seller_id" if settling else "bidder_id"]
             )
-            account = receiver[row["network"], row["asset"]]
+            account = receiver[place]
             await _locked(connection, account, accounts.backing)
-            await connection.execute(_END, bid_id, outcome, mode.epoch if settling else None)
+            await connection.execute(_END, bid_id, outcome, epoch)
             kind: Literal["settle", "refund"] = "settle" if settling else "refund"
             await _move(
                 connection,
@@ -239,15 +258,54 @@ class Market:
             )
         return _bid(row, state=outcome)
 
+    async def _ended_or_withheld(
+        self,
+        connection: Connection | Pool,
+        row: asyncpg.Record,
+        outcome: Literal["settled", "refunded"],
+    ) -> Bid | Refusal | None:
+        """What is said to who wants a bid to end, other than that it does."""
+        if row["state"] != "open":
+            await confirm(connection)
+            return _bid(row) if row["state"] == outcome else _ended(row["state"])
+        if outcome == "refunded":
+            return None
+        parties = (row["seller_id"], row["bidder_id"])
+        needs = functions_of_settlement(
+            self.policy, *[await connection.fetchval(_SETTLED_WITH, each) for each in parties]
+        )
+        return _withheld(self.policy, (await read_mode(connection)).tier, *needs)
 
-async def bid_of(connection: Connection | Pool, customer: int, bid_id: UUID) -> Bid | Refusal:
-    """The state of a bid, for its bidder and its seller."""
-    row = await connection.fetchrow(_BID, bid_id)
-    return _bid(row) if row is not None and _concerns(row, customer) else _NO_BID
+    async def _withheld_now(self, *functions: Function) -> Refusal | None:
+        return _withheld(self.policy, (await read_mode(self.pool)).tier, *functions)
+
+    async def _looked(
+        self, asked: Asked, offer: asyncpg.Record, account: int, accounts: EscrowAccounts
+    ) -> Refusal | None:
+        """Why a bid will be refused, as it looks without a lock: what is refused holds up nobody.
+
+        What passes is decided under the locks.
+        """
+        refusal = await self._withheld_now("market_bids")
+        if refusal is not None:
+            return refusal
+        look = await self.pool.fetchrow(_LOOK, asked.request.listing_id, account, accounts.backing)
+        assert look is not None
+        refusal = _not_for(asked, offer, look["available"], look["backing"])
+        return _TAKEN if refusal is None and look["taken"] else refusal
 
 
-async def _tier(pool: Pool) -> Tier:
-    return (await read_mode(pool)).tier
+async def _listed_again(
+    connection: Connection | Pool, row: asyncpg.Record, seller: int, ask: ListingRequest
+) -> Listing | Refusal:
+    """What is said to who lists under an id that has a listing."""
+    await confirm(connection)
+    return _listing(row) if _is_of(row, seller, ask) else _REUSED
+
+
+def _is_of(row: asyncpg.Record, seller: int, ask: ListingRequest) -> bool:
+    known = (row["seller_id"], row["network"], row["asset"], row["price"], row["title"])
+    return known == (seller, ask.network, ask.asset, ask.price, ask.title)
 
 
 def _withheld(policy: Policy, tier: Tier, *functions: Function) -> Refusal | None:
@@ -278,7 +336,7 @@ def _not_for(asked: Asked, offer: asyncpg.Record, available: int, backing: int) 
     return None
 
 
-async def _first_bid(connection: Connection, asked: Asked) -> Bid | Refusal | None:
+async def _first_bid(connection: Connection | Pool, asked: Asked) -> Bid | Refusal | None:
     """What has become of the bid with this id; None if there is none yet."""
     row = await connection.fetchrow(_BID, asked.request.id)
     if row is None:

@@ -8,9 +8,8 @@ from uuid import UUID
 from fastapi import FastAPI, Query, Request, Response
 
 from seawall.formats.drill_contract import Message, Refusal
-from venue.api.front import Services
 from venue.api.handlers import Customer, With, answer, count
-from venue.api.market import Asked, Market, bid_of
+from venue.api.market import Asked
 from venue.api.market_messages import BidRequest, ListingRequest, Listings
 
 _NEWEST = "9" * 18
@@ -26,10 +25,6 @@ def add_marketplace(app: FastAPI) -> None:
     app.post("/v1/bids/{bid_id}/refund")(refund_bid)
 
 
-def _market(services: Services) -> Market:
-    return Market(policy=services.policy, directory=services.directory)
-
-
 def _say(request: Request, outcome: Message, *, status: int = 200) -> Response:
     count(request, outcome.code if isinstance(outcome, Refusal) else "ok")
     return answer(outcome, status=status)
@@ -42,7 +37,7 @@ async def browse(
     before: Annotated[str, Query(pattern=r"^[1-9][0-9]{0,17}$")] = _NEWEST,
 ) -> Response:
     """What is on offer, newest first."""
-    found = await _market(services).browse(services.pool, int(before))
+    found = await services.market.browse(int(before))
     outcome = found if isinstance(found, Refusal) else Listings(listings=tuple(found))
     return _say(request, outcome)
 
@@ -51,39 +46,31 @@ async def list_item(
     request: Request, services: With, customer: Customer, body: ListingRequest
 ) -> Response:
     """Offer an item."""
-    async with services.pool.acquire() as connection:
-        outcome = await _market(services).list_item(connection, customer, body)
-    return _say(request, outcome, status=201)
+    return _say(request, await services.market.list_item(customer, body), status=201)
 
 
 async def bid(request: Request, services: With, customer: Customer, body: BidRequest) -> Response:
     """Bid for an item; the money is in escrow from then on."""
     asked = Asked(request=body, bidder_id=customer)
-    async with services.pool.acquire() as connection:
-        outcome = await _market(services).bid(connection, asked)
-    return _say(request, outcome, status=201)
+    return _say(request, await services.market.bid(asked), status=201)
 
 
 async def follow_bid(
     request: Request, services: With, customer: Customer, bid_id: UUID
 ) -> Response:
     """The state of a bid."""
-    return _say(request, await bid_of(services.pool, customer, bid_id))
+    return _say(request, await services.market.follow(customer, bid_id))
 
 
 async def settle_bid(
     request: Request, services: With, customer: Customer, bid_id: UUID
 ) -> Response:
     """Give what was bid to the seller."""
-    async with services.pool.acquire() as connection:
-        outcome = await _market(services).settle(connection, customer, bid_id)
-    return _say(request, outcome)
+    return _say(request, await services.market.settle(customer, bid_id))
 
 
 async def refund_bid(
     request: Request, services: With, customer: Customer, bid_id: UUID
 ) -> Response:
     """Give what was bid back to the bidder."""
-    async with services.pool.acquire() as connection:
-        outcome = await _market(services).refund(connection, customer, bid_id)
-    return _say(request, outcome)
+    return _say(request, await services.market.refund(customer, bid_id))
