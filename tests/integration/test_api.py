@@ -298,7 +298,7 @@ async def test_protected_mode_pays_small_defers_large_and_suspends_swaps_and_lar
     assert (status.tier, status.epoch, status.suspends) == (
         "protected",
         2,
-        ("swaps", "transfers_large"),
+        ("swaps", "transfers_large", "market_bids", "market_settlements"),
     )
     small = await api.withdraw(_who(1), _withdrawal(1_000_000_000))
     large = await api.withdraw(_who(1), _withdrawal(1_001_000_000))
