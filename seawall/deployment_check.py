@@ -54,7 +54,7 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
 
     Raises :class:`UsageError` for a deployment file or an adapter that is wrong.
     """
-    offers = offers_of(deployment)
+    offers = offers_of(deployment, policy)
     operations = load_adapter(deployment.venue.speaks, policy=policy).operations
     faults = _of_faults(deployment)
     networks = _of_networks(deployment, policy)

@@ -81,7 +81,7 @@ def verify(
         loaded.permit()
     policy = load_policy(loaded.policy)
     # First, because what is wrong with the file must be found before money is moved.
-    sections = {"evidence": _evidence(loaded), "drills": _drills(loaded, policy)}
+    sections = {"evidence": _evidence(loaded, policy), "drills": _drills(loaded, policy)}
     results = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
     broken = any(
         tried.result == "broken"
@@ -154,12 +154,12 @@ async def _reach(url: str) -> None:
     writer.close()
 
 
-def _evidence(deployment: Deployment) -> list[dict[str, Any]]:
+def _evidence(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:
     """Each kind of evidence, and whether the deployment offers it."""
     from seawall.conventions.evidence import EVERY_PORT  # noqa: PLC0415
     from seawall.evidence.ports import offers_of  # noqa: PLC0415
 
-    offers = offers_of(deployment)
+    offers = offers_of(deployment, policy)
     return [{"kind": port, "offered": "yes" if port in offers else "no"} for port in EVERY_PORT]
 
 

@@ -391,7 +391,7 @@ class _Day:
         operations = load_adapter(deployment.venue.speaks, policy=self.request.policy).operations
         run.manifest.stack, run.manifest.kind = deployment.stack, deployment.kind
         run.manifest.api = address_of(deployment.urls.api)
-        run.manifest.offers = offers_of(deployment)
+        run.manifest.offers = offers_of(deployment, self.request.policy)
         run.manifest.operations = sorted(operations)
         run.manifest.chains = chains_of(deployment)
         run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack

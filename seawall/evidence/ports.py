@@ -29,8 +29,11 @@ _FINAL_WITHIN = 2
 """How often the time that finality should take is waited for."""
 
 
-def offers_of(deployment: Deployment) -> tuple[Port, ...]:
+def offers_of(deployment: Deployment, policy: Policy) -> tuple[Port, ...]:
     """The kinds of evidence that ``deployment`` offers, in their usual order.
+
+    Statements are those of every rail over which ``policy`` pays: of some rails, they would hide
+    what was paid over the others.
 
     Raises :class:`UsageError` for one that comes from two places, or from none that could hold it.
     """
@@ -42,7 +45,7 @@ def offers_of(deployment: Deployment) -> tuple[Port, ...]:
         found["payouts"] = "the networks"
     if chains and all(network.payouts for network in chains):
         found |= dict.fromkeys(("numbered_payouts", "balances"), "the networks")
-    if deployment.rails:
+    if deployment.rails and policy.paying_rails().keys() <= deployment.rails.keys():
         found["statements"] = "the providers of rails"
     if deployment.urls.prometheus is not None:
         found["metrics"] = "Prometheus"

@@ -134,7 +134,7 @@ class Gathering:
     ) -> None:
         self._deployment, self._policy = deployment, policy
         self._spool, self._folder, self._report = spool, folder, report
-        self._found = Gathered(offers=frozenset(offers_of(deployment)))
+        self._found = Gathered(offers=frozenset(offers_of(deployment, policy)))
         self._statement_at = self._records_at = 0.0
 
     def gather(self) -> Gathered:

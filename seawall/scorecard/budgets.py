@@ -22,12 +22,8 @@ from seawall.scorecard.facts import (
     sighting,
 )
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import Flip
-
-CLOCK_TOLERANCE_US = 50 * MILLISECOND
-"""Beyond the sampling gap, two observers of one moment may differ by this much (design section 7).
-"""
 
 OBSERVER_GAP_US_MAX = SECOND
 """An observer without a sample for longer than this was not watching."""

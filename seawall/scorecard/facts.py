@@ -33,7 +33,7 @@ from seawall.scorecard.rows import (
 )
 from seawall.scorecard.run import Run
 from seawall.scorecard.seen import FaultSeen, TierSpan
-from seawall.scorecard.statements import alive, settled
+from seawall.scorecard.statements import require_stated, settled, whole
 
 MILLISECOND = SECOND // 1_000
 _Made = TypeVar("_Made")
@@ -417,18 +417,19 @@ class Facts:
     @cached_property
     def settled_over_rails(self) -> tuple[Payout, ...]:
         """What providers of rails say that they have paid since the run began."""
-        return tuple(filter(self._since, settled(self._statements)))
+        return tuple(filter(self._since, settled(self.flood_statements)))
 
     @cached_property
-    def alive_over_rails(self) -> tuple[Payout, ...]:
-        """The same with what they have accepted and not returned: it will be paid."""
-        return tuple(filter(self._since, alive(self._statements)))
+    def statements(self) -> tuple[StatementLine, ...]:
+        """What providers of rails state, whole; see :func:`seawall.scorecard.statements.whole`."""
+        return whole(self.run, lambda: self.faults)
 
     @property
-    def _statements(self) -> tuple[StatementLine, ...]:
-        if self._over_rails and not self.offers("statements"):
-            raise EvidenceError("requests went over a rail, and nobody offers its statements")
-        return self.run.statements if self._over_rails else ()
+    def flood_statements(self) -> tuple[StatementLine, ...]:
+        """The same; raises :class:`EvidenceError` if a rail of the flood has none."""
+        used = {each.network for each in self.run.arrivals}
+        require_stated(used & self.run.policy.paying_rails().keys(), self.statements)
+        return self.statements
 
     @cached_property
     def _payments(self) -> dict[str, Payout]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from seawall.errors import EvidenceError
 from seawall.scorecard.aws_log import contradicted
 from seawall.scorecard.budgets import (
-    CLOCK_TOLERANCE_US,
     OUTSIDE,
     RECORDS,
     Budget,
@@ -20,7 +19,7 @@ from seawall.scorecard.budgets import (
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, once, sighting
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import LaneChange, ProbeSample, Slot, Withdrawal
 
 Lane = tuple[str, str]

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from seawall.conventions import components, faults, signing
 from seawall.scorecard.aws_log import signed_inside
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
+from seawall.scorecard.budgets import OBSERVER_GAP_US_MAX
 from seawall.scorecard.endpoints import counterparty_dark, rpc_dark
 from seawall.scorecard.facts import Facts, format_s, longest_gap_us
 from seawall.scorecard.lost_database import seen_lost
@@ -31,7 +31,7 @@ from seawall.scorecard.probed import (
     inside_of,
     timed_out,
 )
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
 from seawall.scorecard.seen import FaultSeen
 from seawall.scorecard.series import scrapes

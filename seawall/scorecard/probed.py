@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, OBSERVER_GAP_US_MAX
+from seawall.scorecard.budgets import OBSERVER_GAP_US_MAX
 from seawall.scorecard.facts import format_s
 from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import ProbeSample
 from seawall.scorecard.seen import FaultSeen
 

@@ -7,13 +7,10 @@ knew; the later of the two moments counts.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import groupby
 
-from seawall.controls.timing import RAIL_STATEMENT_EVERY_MS, RAIL_TIMEOUT_MS
 from seawall.conventions import faults
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
-    CLOCK_TOLERANCE_US,
     RECORDS,
     Budget,
     Mark,
@@ -24,14 +21,13 @@ from seawall.scorecard.budgets import (
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, once
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.probed import STILL_LATE_US_MAX, answered_meanwhile, inside_of
-from seawall.scorecard.rail_rows import Instruction, StatementLine
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.rail_rows import StatementLine
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, Instant
 from seawall.scorecard.rows import Arrival, ProbeSample
 from seawall.scorecard.seen import FaultSeen
+from seawall.scorecard.statements import READ_LATE_US_MAX
 
 STATEMENT = "provider's statement"
-READ_LATE_US_MAX = (RAIL_STATEMENT_EVERY_MS + RAIL_TIMEOUT_MS) * MILLISECOND + CLOCK_TOLERANCE_US
-"""The records may have a line so much later than it was written: it is read every so often."""
 _SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
 
 
@@ -117,7 +113,6 @@ def _of_rail(facts: Facts, fault: FaultSeen, rail: str) -> Budget:
         key=lambda row: row.accepted_at or 0,
         default=None,
     )
-    _require_stated(lines, recorded)
     measured_us = None if recorded is None else max(0, (recorded.accepted_at or 0) - starts)
     witness_us = None if stated is None else max(0, stated.at - starts)
     outcome, reason = _judge(facts, fault, measured_us=measured_us, witness_us=witness_us)
@@ -176,20 +171,10 @@ def _probes(facts: Facts, fault: FaultSeen) -> list[ProbeSample]:
 
 
 def _accepted(facts: Facts, rail: str) -> list[StatementLine]:
-    """The lines of both providers of ``rail`` that say accepted, in order of time.
-
-    Raises :class:`EvidenceError` for a statement with a gap: what it lacks may be what matters.
-    """
-    lines = sorted(
-        (line for line in facts.run.statements if line.rail == rail),
-        key=lambda line: (line.side, line.n),
-    )
-    for side, own in groupby(lines, key=lambda line: line.side):
-        numbers = [line.n for line in own]
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise EvidenceError(f"the statement of the {side} of {rail} is not whole")
+    """The lines of both providers of ``rail`` that say accepted, in order of time."""
     return sorted(
-        (line for line in lines if line.state == "accepted"), key=lambda line: (line.at, line.n)
+        (line for line in facts.statements if (line.rail, line.state) == (rail, "accepted")),
+        key=lambda line: (line.at, line.n),
     )
 
 
@@ -244,14 +229,3 @@ def _require_dark(facts: Facts, fault: FaultSeen, lines: Sequence[StatementLine]
     doubt = answered_meanwhile(inside, starts=effective, ends=held_until)
     if doubt is not None:
         raise EvidenceError(f"of {fault.planned.target} the prober says: {doubt}")
-
-
-def _require_stated(lines: Sequence[StatementLine], recorded: Instruction | None) -> None:
-    """Raise :class:`EvidenceError` if the records have what the provider never accepted."""
-    if recorded is not None and not any(
-        (line.side, line.client_id) == (recorded.side, recorded.client_id) for line in lines
-    ):
-        raise EvidenceError(
-            f"records/instructions.csv says that the standby of {recorded.rail} has accepted"
-            f" {recorded.client_id}, and its statement does not"
-        )

@@ -29,6 +29,10 @@ Instant = NewType("Instant", int)
 SECOND = 1_000_000
 """Microseconds in a second."""
 
+CLOCK_TOLERANCE_US = 50_000
+"""Beyond the sampling gap, two observers of one moment may differ by this much (design section 7).
+"""
+
 UNIX_SECONDS_MAX = 4_102_444_800
 """The year 2100. Later moments are broken evidence, and sums with them would fail later on."""
 

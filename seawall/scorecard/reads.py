@@ -14,7 +14,6 @@ from fractions import Fraction
 from seawall.conventions.reads import ANSWERED, FOLLOW_READ, READS
 from seawall.errors import EvidenceError
 from seawall.policy import TIERS, Function, Tier
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US
 from seawall.scorecard.facts import (
     ACKNOWLEDGED,
     MILLISECOND,
@@ -24,7 +23,7 @@ from seawall.scorecard.facts import (
     once,
     percentile,
 )
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import LoggedRead, PlannedRead
 
 

@@ -10,7 +10,6 @@ from seawall.controls.modes import QUEUE_AGE, drained_age_ms
 from seawall.errors import EvidenceError
 from seawall.scorecard.budgets import (
     CHAINS,
-    CLOCK_TOLERANCE_US,
     OUTSIDE,
     RECORDS,
     Budget,
@@ -21,7 +20,7 @@ from seawall.scorecard.budgets import (
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, format_s, once
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.readers import Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
 from seawall.scorecard.seen import TierSpan
 

@@ -1,6 +1,7 @@
 """Checks of what customers were told and what they were paid, without the venue's records.
 
 They need what any venue has: its answers to its customers, and payouts that can be seen outside it.
+Its instructions to providers of rails, where it offers them, only add to the doubts.
 So they are asked of every drill, and without them there is no PASS.
 """
 
@@ -14,6 +15,7 @@ from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import LOST, Key
+from seawall.scorecard.statements import alive
 
 UNANSWERED = "unanswered"
 PAID, REFUNDED = "posted", "voided"
@@ -95,11 +97,13 @@ def followed(facts: Facts) -> Finding:
         "requests.csv",
         "flood.json",
         "probes.jsonl",
+        "timeline.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
     ),
-    adapts_to=("statements",),
+    adapts_to=("statements", "instructions"),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
     proves_alone=True,
     believes={
@@ -112,14 +116,14 @@ def paid_once(facts: Facts) -> Finding:
     """Payouts to each destination of the drill, against what was asked for there.
 
     Destinations are made up for the drill, so nothing else is paid to them, on no network and by no
-    provider of a rail; what one has accepted and not returned counts, for it will be paid. Requests
-    count whether or not they were acknowledged: an answer that got lost is no reason not to pay.
-    Repeats of a request count once.
+    provider of a rail; what one has accepted and not returned counts, for it will be paid, and by
+    no clock of the provider's. Requests count whether or not they were acknowledged: an answer that
+    got lost is no reason not to pay. Repeats of a request count once.
     """
     _require_own(facts)
     asked = Counter(demand.key for demand in facts.demands)
     ours = {demand.destination for demand in facts.demands}
-    payouts = (*facts.payouts_since, *facts.alive_over_rails)
+    payouts = (*facts.payouts_since, *alive(facts.flood_statements))
     paid = Counter(payout.key for payout in payouts if payout.to.lower() in ours)
     over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
     found = [
@@ -145,12 +149,14 @@ def paid_once(facts: Facts) -> Finding:
         "requests.csv",
         "flood.json",
         "probes.jsonl",
+        "timeline.jsonl",
         "followed.csv",
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
     ),
-    adapts_to=("statements",),
+    adapts_to=("statements", "instructions"),
     remediation="Compare the named requests with the payouts; find where their state is written.",
     proves_alone=True,
     believes={
@@ -160,7 +166,10 @@ def paid_once(facts: Facts) -> Finding:
     },
 )
 def told_truth(facts: Facts) -> Finding:
-    """What customers were told at the end, against payouts that are final outside the venue."""
+    """What customers were told at the end, against payouts that are final outside the venue.
+
+    What a provider of a rail has accepted and not returned is no payment yet, and no refund either.
+    """
     _require_own(facts)
     found = sorted(_lies(facts))
     return violations(
@@ -199,6 +208,9 @@ def _lies(facts: Facts) -> Iterator[str]:
         if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
             yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
     asked = Counter(demand.key for demand in facts.demands)
+    living = Counter(
+        payout.key for payout in (*facts.payouts_since, *alive(facts.flood_statements))
+    )
     for key in dict.fromkeys(key for key, _ in told):
         network, asset, to, amount = key
         paid = len(by[key])
@@ -208,8 +220,10 @@ def _lies(facts: Facts) -> Iterator[str]:
                 f"{amount} {asset} to {to} on {network} is called paid {called_paid} times, and"
                 f" was paid {paid} times"
             )
-        elif refunded and paid > asked[key] - refunded:
-            yield f"{amount} {asset} to {to} on {network} is called refunded, and was paid"
+        elif refunded and max(paid, living[key]) > asked[key] - refunded:
+            yield (
+                f"{amount} {asset} to {to} on {network} is called refunded, and was or will be paid"
+            )
 
 
 CHECKS = (followed, paid_once, told_truth)

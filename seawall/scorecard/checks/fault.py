@@ -89,9 +89,10 @@ def fault_length(facts: Facts) -> Finding:
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
         "records/withdrawals.csv",
     ),
-    adapts_to=("withdrawals", "statements"),
+    adapts_to=("withdrawals", "statements", "instructions"),
     remediation="If failover worked, payouts are too slow: look at claims, batches and block gas.",
     believes={"networks": "payouts that were never made"},
 )

@@ -8,10 +8,10 @@ from fractions import Fraction
 from seawall.conventions import faults
 from seawall.errors import EvidenceError
 from seawall.policy import Drill
-from seawall.scorecard.budgets import CLOCK_TOLERANCE_US, protection
+from seawall.scorecard.budgets import protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
-from seawall.scorecard.readers import SECOND, Instant
+from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
 from seawall.scorecard.seen import TierSpan
 
@@ -48,9 +48,10 @@ def _expects_protected(drill: Drill) -> bool:
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
         "records/withdrawals.csv",
     ),
-    adapts_to=("withdrawals", "statements"),
+    adapts_to=("withdrawals", "statements", "instructions"),
     remediation=(
         "See whether the late ones were refused, or waited for signing, for money or for blocks."
     ),
@@ -313,14 +314,16 @@ def suspensions(facts: Facts) -> Finding:
         "arrivals.csv",
         "requests.csv",
         "flood.json",
+        "timeline.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
         "records/withdrawals.csv",
         "records/slots.csv",
         "records/mode_log.csv",
     ),
-    adapts_to=("statements",),
+    adapts_to=("statements", "instructions"),
     numbered=True,
     remediation=(
         "Look at the settler's claims: the tier it reads, and the sizes that the tier lets it pick."

@@ -25,6 +25,10 @@ NATIVE_TOKEN = "0x" + "0" * 40
 _Line = tuple[str, int | None, str | None, str, int, str, bool]
 """A payout: network, number, withdrawal, asset, amount, recipient, whether it was the own coin."""
 
+_OF_PAYOUTS = (
+    *("timeline.jsonl", "chain/payouts.csv", "rails/statements.csv"),
+    *("records/instructions.csv", "records/withdrawals.csv"),
+)
 _SETTLED = ("posted", "voided")
 _SIGNED = ("signed", "broadcast", "included", "final")
 
@@ -33,8 +37,8 @@ _SIGNED = ("signed", "broadcast", "included", "final")
     "safety.paid_once",
     question="Was each withdrawal paid at most once, on any chain?",
     motivation="A double payment cannot be taken back.",
-    evidence=("chain/payouts.csv", "rails/statements.csv"),
-    adapts_to=("statements",),
+    evidence=_OF_PAYOUTS,
+    adapts_to=("withdrawals", "statements", "instructions"),
     numbered=True,
     remediation="Stop payouts; the bitmap or the assignment of sequence numbers is broken.",
     proves_alone=True,
@@ -81,8 +85,8 @@ def paid_once(facts: Facts) -> Finding:
     "safety.chain_equals_posted",
     question="Do the chains' payouts equal what the ledger posted, to the base unit?",
     motivation="Records that differ from the chain promise or hide money.",
-    evidence=("chain/payouts.csv", "rails/statements.csv", "records/withdrawals.csv"),
-    adapts_to=("statements",),
+    evidence=_OF_PAYOUTS,
+    adapts_to=("statements", "instructions"),
     numbered=True,
     remediation="Reconcile the named withdrawals by hand before paying on.",
     believes={
@@ -145,8 +149,8 @@ def chain_equals_posted(facts: Facts) -> Finding:
     "safety.nothing_voided_paid",
     question="Was nothing paid that was voided?",
     motivation="A refund and a payment of the same money is a double payment.",
-    evidence=("chain/payouts.csv", "rails/statements.csv", "records/withdrawals.csv"),
-    adapts_to=("statements",),
+    evidence=_OF_PAYOUTS,
+    adapts_to=("statements", "instructions"),
     numbered=True,
     remediation="Stop voiding; a void needs a fenced slot with nothing in the sign log.",
     proves_alone=True,

@@ -151,10 +151,11 @@ def page_protection(facts: Facts) -> Finding:
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
+        "records/instructions.csv",
         "records/withdrawals.csv",
         "records/mode_log.csv",
     ),
-    adapts_to=("statements",),
+    adapts_to=("statements", "instructions"),
     remediation=(
         "See which came last: payouts per second and top-ups drain the queue, dwell and exit "
         "levels free the tier."

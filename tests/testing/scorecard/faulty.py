@@ -154,7 +154,8 @@ def rail_failed_over(run: Run) -> Files:
     """One in seven requests goes over the exchange; its primary goes dark, and the standby pays.
 
     What was asked for in the dark before the change waits for it; a payout settles a second after
-    it was accepted, and the venue knows of either a quarter of a second later.
+    it was accepted, and the venue knows of either a quarter of a second later. The answer to the
+    last one that the primary accepted is lost: the venue reads of it when the dark is over.
     """
     found = counterparty_dark(run)
     over = {
@@ -197,6 +198,15 @@ def rail_failed_over(run: Run) -> Files:
         )
         changed[row.id] = Instant(at + SECOND + SECOND // 4)
     lines.sort(key=lambda line: line.at)
+    lost = max(
+        (line for line in lines if line.side == "primary" and line.at < us(EFFECTIVE)),
+        key=lambda line: line.at - (SECOND if line.state == "settled" else 0),
+    ).client_id
+    known = Instant(us(CLEARED) + SECOND // 4)
+    instructions = [
+        replace(row, accepted_at=known) if row.client_id == lost else row for row in instructions
+    ]
+    changed[lost.removesuffix("-1")] = known
     numbers = {side: count(1) for side in components.SIDES}
     policy = found["policy"]
     drill = found["drill"]

@@ -48,15 +48,13 @@ BLIND: dict[tuple[str, str], str] = {
     "test_lost_database.py has it say so",
     ("safety.nothing_voided_paid", "payouts"): "nothing is voided in the good run; the table "
     "spoils the withdrawal's side",
-    ("safety.nothing_voided_paid", "statements"): "nothing is voided in the good run; "
-    "test_rail_failover.py voids one",
+    ("safety.paid_once", "withdrawals"): "says which rails were used, whose statements must be "
+    "there; test_rail_failover.py takes them away",
     **{
         (f"safety.{name}", "manifest"): "says whether statements are offered, without which "
         "customer.paid_once and chain_equals_posted are UNKNOWN"
         for name in ("paid_once", "nothing_voided_paid")
     },
-    ("drill.payouts", "statements"): "half of the run must be paid, and a seventh goes over a rail",
-    ("protected.defers", "statements"): "only small withdrawals go over rails",
     ("page.none", "pages"): "there is none on a calm day; test_expectations.py adds one",
     ("tiers.avoided", "flips"): "there is none on a calm day; test_expectations.py adds them",
 }

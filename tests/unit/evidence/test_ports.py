@@ -29,7 +29,8 @@ TRANSFERS = {"senders": ["0xAB"], "own": ["0xEF"], "tokens": {"USDX": "0xCD"}, "
 
 
 PROVIDER = {"url": "http://127.0.0.1:1", "reader": "reader.credential"}
-RAILS = {"fiat": {"primary": PROVIDER, "standby": PROVIDER}}
+POLICY = load_policy(repository_root() / "policies" / "sandbox.yaml")
+RAILS = {rail: {"primary": PROVIDER, "standby": PROVIDER} for rail in POLICY.paying_rails()}
 
 
 def network(**payouts: Any) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def network(**payouts: Any) -> dict[str, Any]:
             ("payouts",),
         ),
         ({**API, "rails": RAILS}, ("statements",)),
+        ({**API, "rails": {"fiat": RAILS["fiat"]}}, ()),
         ({**API, "evidence": {"statements": {"file": "s.csv"}}}, ("statements",)),
         ({**API, "evidence": {"withdrawals": {"file": "w.csv"}}}, ("withdrawals",)),
         ({**API, "evidence": {"aws_log": {"command": ["print"]}}}, ("aws_log",)),
@@ -68,7 +70,7 @@ def network(**payouts: Any) -> dict[str, Any]:
 def test_what_is_offered_follows_from_the_file(
     fields: dict[str, Any], offers: tuple[Port, ...], tmp_path: Path
 ) -> None:
-    assert offers_of(make_deployment(tmp_path, **fields)) == offers
+    assert offers_of(make_deployment(tmp_path, **fields), POLICY) == offers
 
 
 def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Path) -> None:
@@ -83,7 +85,7 @@ def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Pa
             "settings": {"auditor_url_file": "u", "sign_log_url_file": "s"},
         },
     )
-    assert offers_of(deployment) == EVERY_PORT
+    assert offers_of(deployment, POLICY) == EVERY_PORT
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_source_that_could_not_count_is_refused(
     evidence: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=complaint):
-        offers_of(make_deployment(tmp_path, evidence=evidence))
+        offers_of(make_deployment(tmp_path, evidence=evidence), POLICY)
 
 
 def test_every_file_of_evidence_has_one_port_or_is_the_kits_own() -> None:

@@ -144,7 +144,7 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "page.none": {"mode_changes"},
         "drill.calm": {"mode_changes"},
         "drill.flood_value": {"surpluses"},
-        "drill.payouts": {"withdrawals", "statements"},
+        "drill.payouts": {"withdrawals", "statements", "instructions"},
         "safety.floor_held": {"surpluses"},
         "safety.journal_chain": {"surpluses", "orders"},
         "drill.fault_landed": {
@@ -154,14 +154,15 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "failover.time": {"pages", "aws_log"},
         "protection.time": {"pages"},
         "signing.by_signers_only": {"signatures"},
-        "stress.small_completed": {"withdrawals", "statements"},
+        "stress.small_completed": {"withdrawals", "statements", "instructions"},
+        "safety.paid_once": {"withdrawals", "statements", "instructions"},
         "database.rpo": {"withdrawals"},
         **{name: {"mode_changes"} for name in READS},
         **{
-            name: {"statements"}
+            name: {"statements", "instructions"}
             for name in (
                 *("customer.paid_once", "customer.told_truth", "recovery.time"),
-                *("protected.defers", "safety.paid_once", "safety.chain_equals_posted"),
+                *("protected.defers", "safety.chain_equals_posted"),
                 "safety.nothing_voided_paid",
             )
         },

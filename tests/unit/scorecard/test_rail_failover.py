@@ -16,6 +16,7 @@ from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import ask, judge_facts
 from seawall.scorecard.outcome import Finding, Outcome
 from seawall.scorecard.rail_failover import STATEMENT
+from seawall.scorecard.rail_rows import StatementLine
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.report import render
 from seawall.scorecard.run import Run
@@ -52,7 +53,10 @@ def _late(run: Run, by_s: float, *names: str) -> dict[str, object]:
         )
     if "instructions" in names:
         found["instructions"] = tuple(
-            later(row, by_s, "accepted_at") if _standby(row) else row for row in run.instructions
+            later(row, by_s, "accepted_at")
+            if _standby(row) and (row.accepted_at or 0) < us(CLEARED + 0.25)
+            else row
+            for row in run.instructions
         )
     return found
 
@@ -120,12 +124,12 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
     "the venue alone says that it was in time": (
         lambda run: _late(run, RAIL_LIMIT_S, "statements"),
         UNKNOWN,
-        "the observers differ",
+        "one of their clocks is wrong",
     ),
     "the statement alone says that it was in time": (
         lambda run: _late(run, RAIL_LIMIT_S, "instructions"),
         UNKNOWN,
-        "the observers differ",
+        "one of their clocks is wrong",
     ),
     "the records know of no acceptance": (
         lambda run: {"instructions": each(run.instructions, _standby, accepted_at=None)},
@@ -140,7 +144,7 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
     "there are no statements": (
         lambda run: {"statements": ()},
         UNKNOWN,
-        "was not paid over before it went dark",
+        "and its statement does not",
     ),
     "a statement has a gap": (
         lambda run: {"statements": without(run.statements, lambda line: line.n == 3)},
@@ -192,7 +196,10 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
                 lambda line: line.side == "primary" and line.at > us(CLEARED),
                 state="accepted",
                 at=us(EFFECTIVE + 9),
-            )
+            ),
+            "instructions": each(
+                run.instructions, lambda row: row.side == "primary", accepted_at=None
+            ),
         },
         UNKNOWN,
         "while it was dark, by its own statement",
@@ -298,6 +305,82 @@ def _on_chain(run: Run) -> dict[str, object]:
     return {"payouts": (*run.payouts, payout)}
 
 
+BROKEN: dict[str, tuple[Spoil, str]] = {
+    "the last lines are missing": (
+        lambda run: {
+            "statements": without(
+                run.statements, lambda line: _standby(line) and line.at > us(CLEARED)
+            )
+        },
+        "and its statement does not",
+    ),
+    "one in the middle is missing": (
+        lambda run: {"statements": without(run.statements, lambda line: line.n == 3)},
+        "is not whole",
+    ),
+    "one is there twice": (
+        lambda run: {"statements": (*run.statements, run.statements[-1])},
+        "is not whole",
+    ),
+    "a state is not known": (
+        lambda run: {
+            "statements": first(run.statements, lambda line: line.n == 4, state="rejected")
+        },
+        "'rejected'",
+    ),
+    "a line does not say how much": (
+        lambda run: {"statements": first(run.statements, lambda line: line.n == 4, amount=None)},
+        "does not say what",
+    ),
+    "a rail is not the policy's": (
+        lambda run: {"statements": each(run.statements, lambda line: True, rail="other")},
+        "of whom?",
+    ),
+    "a provider's clock is an hour behind": (
+        lambda run: {
+            "statements": tuple(
+                later(line, -3_600, "at") if _standby(line) else line for line in run.statements
+            )
+        },
+        "one of their clocks is wrong",
+    ),
+    "a provider's clock is three seconds ahead": (
+        lambda run: {
+            "statements": tuple(
+                later(line, 3, "at") if _standby(line) else line for line in run.statements
+            )
+        },
+        "one of their clocks is wrong",
+    ),
+    "one rail of the flood has no line": (
+        lambda run: {
+            "arrivals": first(run.arrivals, lambda row: row.network == RAIL, network="fiat"),
+            "withdrawals": first(run.withdrawals, lambda row: row.network == RAIL, network="fiat"),
+        },
+        "nobody offers its statements",
+    ),
+}
+
+
+@pytest.mark.parametrize("check", ["customer.paid_once", "safety.paid_once"])
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_statement_that_is_not_whole_proves_nothing(
+    how: str, check: str, altered: Alter, dark: Run
+) -> None:
+    spoil, said = BROKEN[how]
+    finding = _found(check, altered(**{**dark.__dict__, **spoil(dark)}))
+
+    assert (finding.outcome, said in finding.reason) == (UNKNOWN, True), finding
+
+
+def test_the_lines_of_a_statement_count_in_their_order(altered: Alter, dark: Run) -> None:
+    """What was returned is not paid, in whatever order the file has it."""
+    run = altered(**{**dark.__dict__, "statements": (*reversed(dark.statements),)})
+
+    for check in ("customer.paid_once", "customer.told_truth", "safety.paid_once"):
+        assert _found(check, run).outcome is PASS, check
+
+
 TWICE: dict[str, Spoil] = {
     "by both providers": lambda run: _again(run, side="standby"),
     "by both, and the second has not settled it yet": lambda run: _again(
@@ -312,7 +395,54 @@ TWICE: dict[str, Spoil] = {
     ),
     "by one provider under one id": _again,
     "by a provider and a network": _on_chain,
+    "by both providers, an hour before by the second one's clock": lambda run: _again(
+        run, side="standby", at=us(-7_200)
+    ),
 }
+
+
+def _paid_by_a_provider_too(run: Run) -> dict[str, object]:
+    """A withdrawal over a network is paid by a provider as well, in a flood without rails."""
+    paid = run.payouts[-1]
+    line = StatementLine(
+        rail=RAIL,
+        side="primary",
+        n=1,
+        at=us(EFFECTIVE),
+        client_id=f"{paid.withdrawal_id}-1",
+        state="accepted",
+        asset=paid.asset,
+        amount=paid.amount,
+        destination=paid.to,
+    )
+    return {"statements": (line,)}
+
+
+@pytest.mark.parametrize("at", [EFFECTIVE, -7_200])
+def test_what_a_provider_paid_too_is_seen_in_a_flood_without_rails(
+    at: float, altered: Alter, good_run: Run
+) -> None:
+    """Whatever time its clock gives it."""
+    files = _paid_by_a_provider_too(good_run)
+    run = altered(statements=each(files["statements"], lambda line: True, at=us(at)))
+
+    assert _found("customer.paid_once", altered()).outcome is PASS
+    assert _found("customer.paid_once", run).outcome is FAIL
+    assert _found("safety.paid_once", run).outcome is FAIL
+
+
+def test_an_instruction_on_record_asks_for_statements(
+    altered: Alter, dark: Run, good_run: Run
+) -> None:
+    """The flood had no rails, and the venue used one."""
+    offers = tuple(port for port in good_run.manifest.offers if port != "statements")
+    manifest = good_run.manifest.model_copy(update={"offers": offers})
+
+    assert _found("customer.paid_once", altered(manifest=manifest)).outcome is PASS
+    finding = _found(
+        "customer.paid_once", altered(manifest=manifest, instructions=dark.instructions[:1])
+    )
+    assert (finding.outcome, "nobody offers its statements" in finding.reason) == (UNKNOWN, True)
 
 
 @pytest.mark.parametrize("how", TWICE)
@@ -353,6 +483,8 @@ def test_an_id_that_was_used_up_at_one_provider_and_paid_by_the_other_was_paid_o
         "drill.payouts",
         "stress.small_completed",
         "safety.chain_equals_posted",
+        "safety.paid_once",
+        "safety.nothing_voided_paid",
     ],
 )
 def test_without_statements_nobody_knows_what_was_paid_over_a_rail(
@@ -375,6 +507,26 @@ def test_what_the_venue_calls_paid_and_no_statement_has_is_a_lie(altered: Alter,
 
     assert _found("customer.told_truth", run).outcome is FAIL
     assert _found("safety.chain_equals_posted", run).outcome is FAIL
+
+
+def test_what_is_called_refunded_and_a_provider_will_still_pay_is_a_lie(
+    altered: Alter, dark: Run
+) -> None:
+    """It is neither settled nor returned."""
+    line = next(line for line in dark.statements if line.state == "settled")
+    number = max(each_.n for each_ in dark.statements if each_.side == line.side)
+    last = next(each_ for each_ in dark.statements if (each_.side, each_.n) == (line.side, number))
+    open_ = without(dark.statements, lambda each_: each_ is last)
+    refunded = first(
+        dark.followed,
+        lambda row: row.id == last.client_id.removesuffix("-1"),
+        state="voided",
+        reason="because",
+    )
+
+    for statements, outcome in ((open_, FAIL), ((*open_, replace(last, state="returned")), PASS)):
+        files = {**dark.__dict__, "followed": refunded, "statements": statements}
+        assert _found("customer.told_truth", altered(**files)).outcome is outcome
 
 
 def test_what_was_voided_and_is_on_a_statement_was_paid(altered: Alter, dark: Run) -> None:
