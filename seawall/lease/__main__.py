@@ -22,6 +22,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from seawall.errors import SeawallError
@@ -83,7 +84,9 @@ def _run(server: LeaseServer, *, data_dir: Path) -> int:
     clean = holder.expire_all(cause="left by an earlier holder")
 
     def await_sentinel() -> None:
-        ours.recv(1)  # it never sends: this returns when it is gone
+        # It never sends: this returns when it is gone, by an error if it left something unread.
+        with suppress(ConnectionError):
+            ours.recv(1)
         endings.put(SENTINEL_DIED)
 
     def serve() -> None:

@@ -177,6 +177,18 @@ def test_the_death_of_either_process_undoes_at_once(
     wait_for(lambda: not _lives(sentinel), within_s=HANGS_AFTER_S)
 
 
+def test_the_death_of_a_sentinel_that_had_not_read_everything_undoes_at_once(
+    holder: Holder, undone: Undone
+) -> None:
+    """The socket to it is reset then, and not closed: one that was killed just after a lodging."""
+    sentinel = holder.sentinel
+    os.kill(sentinel, signal.SIGSTOP)
+    with lodge(holder, undone, ttl_ms=LONG_MS):
+        os.kill(sentinel, signal.SIGKILL)
+        wait_for(lambda: undone.times, within_s=SLACK_S)
+    assert holder.process.wait(HANGS_AFTER_S) == 1
+
+
 def test_a_frozen_holder_is_replaced_by_the_sentinel(holder: Holder, undone: Undone) -> None:
     """A holder that does not run cannot keep a fault in force."""
     with lodge(holder, undone):
