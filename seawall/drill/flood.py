@@ -7,7 +7,6 @@ thread of its own, beside whatever else is waited for.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from seawall.errors import DrillError, SeawallError, ServiceError
 from seawall.formats.deployment import Deployment
 from seawall.processes.components import NICENESS
 from seawall.processes.failures import tail
+from seawall.processes.groups import end_groups
 from seawall.processes.niceness import set_process, set_session
 
 ARRIVALS = "arrivals.csv"
@@ -130,17 +130,9 @@ class Flood:
         """End whatever of it still runs, and read no more of it; idempotent."""
         with self._lock:
             self._ended = True
-            living = [child for child in self._children if child.poll() is None]
-        for child in living:
-            _signal_group(child, signal.SIGTERM)
-        deadline = time.monotonic() + _END_S_MAX
-        for child in living:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=max(0.0, deadline - time.monotonic()))
-        for child in living:
-            _signal_group(child, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=_END_S_MAX)
+            children = tuple(self._children)
+        with suppress(subprocess.TimeoutExpired):
+            end_groups(children, grace_s=_END_S_MAX)
         self._over.set()
         if self._thread is not None:  # it reads from what is closed next
             self._thread.join(_END_S_MAX)
@@ -245,8 +237,3 @@ class Flood:
 
     def _tail(self, name: str) -> str:
         return tail(self._log(name).read_text(encoding="utf-8", errors="replace"))
-
-
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, number)

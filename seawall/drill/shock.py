@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import time
@@ -37,6 +36,7 @@ from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
 from seawall.processes.components import Component
 from seawall.processes.failures import tail
+from seawall.processes.groups import end_groups, signal_group
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
@@ -188,7 +188,7 @@ class Shock:
         self.event("stopped", reason=reason)
         chaos = self._children.get("chaos")
         if chaos is not None and chaos.poll() is None:
-            _signal_group(chaos, signal.SIGTERM)
+            signal_group(chaos, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
                 chaos.wait(timeout=(self.drill.lease_ttl or 0) / 1_000 + _UNDO_S)
         raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
@@ -488,18 +488,4 @@ class Shock:
 
     def _end_children(self, *names: str) -> None:
         """End these, all within one grace: a teardown has five seconds in all."""
-        living = [child for name in names if (child := self._children[name]).poll() is None]
-        for child in living:
-            _signal_group(child, signal.SIGTERM)
-        deadline = time.monotonic() + _CHILDREN_GRACE_S
-        for child in living:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=max(0.0, deadline - time.monotonic()))
-        for child in living:
-            _signal_group(child, signal.SIGKILL)
-            child.wait(timeout=_CHILDREN_GRACE_S)
-
-
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+        end_groups([self._children[name] for name in names], grace_s=_CHILDREN_GRACE_S)
