@@ -7,16 +7,13 @@ deployed before it can say which they are.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coincurve import PrivateKey
-
+from sandbox.keeper import Keeper
 from seawall.conventions.signing import fingerprint
-from seawall.ethereum.keys import address_of_private_key
 from seawall.formats.atomic import write_private
 from seawall.formats.deployment import Network
 from seawall.formats.venue_config import VenueConfig
@@ -33,32 +30,13 @@ _COIN = "0x" + "00" * 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Custody:
-    """A custodian made for one sandbox.
-
-    ``key`` is that which the contracts of cold wallets obey, ``client`` what the venue shows it,
-    ``control`` what its own people do.
-    """
-
-    key: bytes
-    client: str
-    control: str
+class Custody(Keeper):
+    """A custodian made for one sandbox."""
 
     @classmethod
     def of(cls, policy: Policy) -> Custody | None:
         """A fresh one; None if the policy names no custodian."""
-        if policy.custody is None:
-            return None
-        return cls(
-            key=PrivateKey(secrets.token_bytes(32)).secret,
-            client=secrets.token_urlsafe(32),
-            control=secrets.token_urlsafe(32),
-        )
-
-    @property
-    def address(self) -> str:
-        """The address of its key."""
-        return address_of_private_key(self.key)
+        return None if policy.custody is None else cls.fresh()
 
     def write(
         self, data_dir: Path, policy: Policy, venue: VenueConfig, networks: Mapping[str, Network]
