@@ -11,11 +11,12 @@ OF_UNITS := -n 3 --dist loadfile
 # fourth worker saves a minute of ten, and makes what has a bound of a second late.
 OF_PARTS := -n 3 --dist loadfile --no-loadscope-reorder
 
-# `make nightly` sets NIGHTLY: all tests, but those that passed on this commit before.
+# `make nightly` sets NIGHTLY: all tests, but those that passed on this commit before, in a nightly
+# run or in `make test`.
 ifdef NIGHTLY
 SELECT := -p tests.testing.nightly
 else
-SELECT := -m "not nightly"
+SELECT := -p tests.testing.nightly --again -m "not nightly"
 endif
 
 .PHONY: test check nightly set-up lint types unit contract simulation campaign integration drill bench

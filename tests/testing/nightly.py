@@ -2,7 +2,9 @@
 
 Load it with ``-p tests.testing.nightly``. It keeps the ids of passed tests in the user's cache, in
 one file per commit and Python version, and deselects the tests that the file names. A nightly run
-that was interrupted, or that had one failure, is then finished by the same command.
+that was interrupted, or that had one failure, is then finished by the same command. With
+``--again`` it deselects nothing and still records: `make test` uses it, so a nightly run on the
+same commit has only the rest to do.
 
 - Only a clean work tree counts. With uncommitted or untracked files nothing is reused or recorded.
 - The work tree is checked again before passes are recorded. After an edit or a new commit in the
@@ -198,6 +200,15 @@ def _nightly(case: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.nightly)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--again``."""
+    parser.addoption(
+        "--again",
+        action="store_true",
+        help="run what passed on this commit before, too, and record what passes",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Install the parts that this process needs."""
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
@@ -205,7 +216,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Deselection(passed=frozenset(worker[_PASSED_INPUT])))
         return
     work_tree = WorkTree.read(config.rootpath)
-    passed = read_passed(record_path(work_tree.commit)) if work_tree.commit else frozenset()
+    reuses = work_tree.commit and not config.getoption("--again")
+    passed = read_passed(record_path(work_tree.commit)) if reuses else frozenset()
     deselection = Deselection(passed=passed)
     config.pluginmanager.register(deselection)
     config.pluginmanager.register(

@@ -103,6 +103,19 @@ def test_a_part_that_passed_entirely_ends_well_without_running(
     )
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "worker"])
+def test_again_runs_and_records_what_passed_before(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """As in `make test`, after which a nightly run has only the rest to do."""
+    committed(pytester, ALL_PASS)
+    nightly(pytester, "--again", *workers).assert_outcomes(passed=1)
+
+    nightly(pytester, "--again", *workers).assert_outcomes(passed=1)
+
+    assert "passed" not in nightly(pytester, *workers).parseoutcomes()
+
+
 def test_another_commit_runs_everything(pytester: pytest.Pytester) -> None:
     committed(pytester, ALL_PASS)
     nightly(pytester)
