@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -426,6 +426,8 @@ class _Day:
                 self.display.line(f"the drill broke: {error}")
             self.display.phase("gathering the evidence")
             note_components(run.manifest, shock.components)
+            load = shock.machine()
+            run.manifest.machine = None if load is None else asdict(load)
             collect(
                 deployment,
                 records=records,

@@ -37,6 +37,7 @@ from seawall.policy import Drill, Policy
 from seawall.processes.components import Component
 from seawall.processes.failures import tail
 from seawall.processes.groups import end_groups, signal_group
+from seawall.processes.machine import MachineLoad, MachineWatch
 from seawall.scorecard.journal import ENDED_AS, problems_of_journal
 
 _WATCH_EVERY_S = 0.25
@@ -98,6 +99,7 @@ class Shock:
     _stayed_normal: bool = True
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _prober: Component | None = None
+    _machine: MachineWatch = field(default_factory=MachineWatch)
 
     @property
     def drill(self) -> Drill:
@@ -113,6 +115,10 @@ class Shock:
         """What became of every process that the evidence rests on."""
         prober = [self._prober.status()] if self._prober is not None else []
         return [*self.stack.components(), *prober]
+
+    def machine(self) -> MachineLoad | None:
+        """What the machine had to give during flood and experiment; None before them."""
+        return self._machine.load()
 
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""
@@ -161,7 +167,8 @@ class Shock:
                 *("--start-at", f"{t_zero:.6f}"),
             ],
         )
-        self._watch(chaos, t_zero)
+        with self._machine:
+            self._watch(chaos, t_zero)
         self._await_recovery()
 
     def _armed(self) -> KillSwitchWatch:

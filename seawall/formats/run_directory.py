@@ -75,6 +75,7 @@ class Manifest:
     components: Sequence[Mapping[str, Any]] = field(default_factory=list)
     files: Mapping[str, Any] = field(default_factory=dict)
     broke: str | None = None
+    machine: Mapping[str, Any] | None = None
 
     def write(self, directory: Path) -> None:
         """Write manifest.json whole or not at all. Raises :class:`WorldError`."""

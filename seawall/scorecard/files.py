@@ -106,15 +106,16 @@ def _drawn(verdict: Verdict, facts: Facts) -> tuple[Verdict, str]:
 def summary(verdict: Verdict) -> dict[str, Any]:
     """The content of ``verdict.json``: what a gate needs.
 
-    ``outcome``, ``exit_code``, ``sentence``, ``failed`` and ``unknown`` (ids of checks), ``checks``
-    (outcome by id of every check that is claimed), ``not_claimed`` (what each of the others would
-    need, by id), ``times`` (a list, see :class:`Time`), ``figures`` and ``identity`` (see
-    :class:`Identity`; null if there is no manifest).
+    ``outcome``, ``exit_code``, ``sentence``, ``note`` (or null), ``failed`` and ``unknown`` (ids of
+    checks), ``checks`` (outcome by id of every check that is claimed), ``not_claimed`` (what each
+    of the others would need, by id), ``times`` (a list, see :class:`Time`), ``figures`` and
+    ``identity`` (see :class:`Identity`; null if there is no manifest).
     """
     return {
         "outcome": str(verdict.outcome),
         "exit_code": int(verdict.exit_code),
         "sentence": verdict.sentence,
+        "note": verdict.note,
         "failed": list(verdict.failed),
         "unknown": list(verdict.unknown),
         "checks": {result.id: str(result.outcome) for result in verdict.results},

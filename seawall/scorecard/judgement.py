@@ -8,6 +8,7 @@ from pathlib import Path
 from seawall.errors import EvidenceError
 from seawall.experiments import digest_of
 from seawall.policy.drilling import SEGREGATION
+from seawall.processes.machine import BUSY_MAX, SLOW_MS
 from seawall.scorecard import budgets, goals, recovery
 from seawall.scorecard.budgets import Budget
 from seawall.scorecard.checks import ALL, COMPLETE, OF_CONTROL
@@ -83,6 +84,7 @@ def judge_facts(facts: Facts, checks: Sequence[Check] | None = None) -> Verdict:
         not_claimed=not_claimed,
         goals=goals.reported(facts) if control is None else (),
         figures=_figures(facts) if control is None else (),
+        note=None if outcome is Outcome.PASS else _note(facts),
     )
 
 
@@ -234,6 +236,34 @@ def _figures(facts: Facts) -> tuple[Figure, ...]:
         return figures(facts)
     except Exception:  # noqa: BLE001 - evidence may break them anywhere
         return ()
+
+
+def _note(facts: Facts) -> str | None:
+    """That the machine had nothing left, in which case what was late may be its fault."""
+    try:
+        manifest = facts.run.manifest
+    except EvidenceError:
+        return None
+    machine = manifest.machine
+    if machine is None:
+        return None
+    busy = machine.busy is not None and machine.busy > BUSY_MAX
+    slow = machine.addition_ms > SLOW_MS
+    if not busy and not slow:
+        return None
+    seen = []
+    if busy:
+        seen.append(f"its {machine.processors} processors were busy {machine.busy:.0%} of the time")
+    if slow:
+        seen.append(
+            f"a million additions took {machine.addition_ms:.0f} ms"
+            f" (at most {SLOW_MS:.0f} where the default game day passes)"
+        )
+    whose = "which it shared with the venue" if manifest.kind == "sandbox" else "of the flood"
+    return (
+        f"The machine {whose} had nothing left: {' and '.join(seen)}. What is late may be late for"
+        " that reason alone: repeat the drill on a faster or quieter machine."
+    )
 
 
 def _faults(facts: Facts) -> tuple[str, ...]:

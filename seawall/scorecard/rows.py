@@ -59,6 +59,14 @@ class Component(Document):
         return f"exit code {code}{again}"
 
 
+class Machine(Document):
+    """The machine of flood and observers while they ran; see `seawall.processes.machine`."""
+
+    processors: int
+    addition_ms: float
+    busy: float | None
+
+
 class Manifest(Document):
     """What was run: enough to run it again.
 
@@ -67,7 +75,7 @@ class Manifest(Document):
     early. ``offers`` is the evidence that the deployment has, ``operations`` what its venue can be
     asked, ``chains`` the networks that are read from a node (all, if it is not said), ``api`` the
     address of its customers. ``sabotage``, the control that was switched off, is shown and must not
-    influence a check.
+    influence a check; nor must ``machine``, which only explains what is late.
     """
 
     run_id: str
@@ -94,6 +102,7 @@ class Manifest(Document):
     components: tuple[Component, ...]
     files: dict[str, str] = {}
     broke: str | None = None
+    machine: Machine | None = None
 
 
 class Lag(Document):

@@ -121,7 +121,10 @@ class Identity(Part):
 
 
 class Verdict(Part):
-    """PASS, FAIL or UNKNOWN, and why."""
+    """PASS, FAIL or UNKNOWN, and why.
+
+    ``note`` is what to know before a FAIL or UNKNOWN is believed: that the machine was too slow.
+    """
 
     outcome: Outcome
     sentence: str
@@ -133,6 +136,7 @@ class Verdict(Part):
     not_claimed: tuple[Unclaimed, ...]
     goals: tuple[Goal, ...]
     figures: tuple[Figure, ...]
+    note: str | None = None
 
     @property
     def exit_code(self) -> ExitCode:

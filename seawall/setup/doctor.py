@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import resource
@@ -17,9 +18,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from seawall.cache import cache_root, repository_root
+from seawall.processes.machine import SLOW_MS, addition_ms
 from seawall.setup.bootstrap import MARKER
 from seawall.setup.build import GO_VERSION_MIN, NODE_VERSION_MIN
 from seawall.setup.programs import PROGRAMS, Program, Version, find, format_version, version_of
@@ -48,6 +51,9 @@ In containers that leave it at a few megabytes, parallel queries fail.
 """
 OPEN_FILES_MIN = 1024
 """Least limit of open files; ``bin/seawall`` raises a lower soft limit where it may."""
+PROCESSORS_MIN = 2
+"""A sandbox, its venue, flood and observers share them."""
+_PACE_SAMPLES = 15
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)", re.MULTILINE)
 SHOWN_MAX = 5
 """How many packages a remedy names."""
@@ -85,6 +91,7 @@ def examine() -> list[Part]:
         # S108 warns of writing to a shared folder; this one is only measured.
         _space("shared memory", Path("/dev/shm"), SHM_FREE_BYTES_MIN, "give /dev/shm more room"),  # noqa: S108
         _open_files(),
+        _processors(),
     ]
 
 
@@ -245,6 +252,28 @@ def _space(name: str, folder: Path, free_bytes_min: int, remedy: str) -> Part:
         source="machine",
         ok=ok,
         remedy="" if ok else remedy,
+    )
+
+
+def _processors() -> Part:
+    """How many there are and how fast; too slow is no fault, but drills will be late on them."""
+    count = len(os.sched_getaffinity(0))
+    each_ms = median(addition_ms() for _ in range(_PACE_SAMPLES))
+    remedies = []
+    if count < PROCESSORS_MIN:
+        remedies.append(f"a sandbox wants {PROCESSORS_MIN}")
+    if each_ms > SLOW_MS:
+        remedies.append(
+            f"slow: a drill in a sandbox may miss its targets for that reason alone (at most"
+            f" {SLOW_MS:.0f} ms where the default game day passes)"
+        )
+    return Part(
+        name="processors",
+        version=str(count),
+        where=f"{each_ms:.0f} ms for a million additions",
+        source="machine",
+        ok=True,
+        remedy="; ".join(remedies),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests.testing.processor_pace import ProcessorPace
+from seawall.processes.machine import SLOW_MS, MachineLoad, MachineWatch
 
 SET_MS_MIN = 5.0
 """Less disturbs nothing: 20 ms are allowed between clocks of a drill."""
@@ -35,18 +35,28 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Run a test, and look at the machine meanwhile."""
     before_ms = _ahead_ms()
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    with ProcessorPace() as pace:
+    with MachineWatch() as watch:
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         set_by_ms = _ahead_ms() - before_ms
         if abs(set_by_ms) >= SET_MS_MIN and any(report.failed for report in reports):
             print(f"\nthe machine's clock was set by {set_by_ms:+.1f} ms: {item.nodeid} once more")
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if item.get_closest_marker("measured") is not None:
-        _skip_what_failed(item, reports, too_slow=pace.too_slow)
+        _skip_what_failed(item, reports, too_slow=_too_slow(watch.load()))
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _too_slow(load: MachineLoad | None) -> str | None:
+    """Why nothing could be measured meanwhile; None if the processors were fast enough."""
+    if load is None or load.addition_ms <= SLOW_MS:
+        return None
+    return (
+        f"the processors took {load.addition_ms:.0f} ms for a million additions, and a venue cannot"
+        f" be measured on what takes more than {SLOW_MS:.0f} ms"
+    )
 
 
 def _skip_what_failed(

@@ -115,6 +115,8 @@ def _findings(verdict: Verdict, run_dir: Path) -> list[Text]:
         lines.append(Text(f"  ... and {len(bad) - _LINES_MAX} more, in the report"))
     if verdict.identity is not None and verdict.outcome is not Outcome.PASS:
         lines.append(Text(f"replay: {verdict.identity.replay}"))
+    if verdict.note is not None:
+        lines.append(Text(verdict.note, style=STYLE[Outcome.UNKNOWN]))
     lines.append(Text(f"report: {run_dir / 'report.html'}"))
     lines.append(Text(verdict.sentence))
     lines.append(

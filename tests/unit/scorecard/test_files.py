@@ -14,8 +14,10 @@ from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
 from seawall.scorecard.checks import ALL, database, expectations, rails
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report import SECTIONS
 from seawall.scorecard.run import Run
+from seawall.scorecard.verdict import Verdict
 
 OTHERS = (*expectations.CHECKS, *database.CHECKS, *rails.CHECKS)
 ASKED = [check for check in ALL if check not in OTHERS and check.id != "drill.storm"]
@@ -55,6 +57,7 @@ def test_a_pass_is_written_for_gates_ci_and_people(directory: Path) -> None:
         "outcome",
         "exit_code",
         "sentence",
+        "note",
         "failed",
         "unknown",
         "checks",
@@ -100,6 +103,48 @@ def test_failures_and_unknowns_are_red_in_junit(directory: Path) -> None:
     assert {
         case.get("name") for case in suites.iter("testcase") if case.find("error") is not None
     } == {"experiment.sound"}
+
+
+MACHINES: dict[str, tuple[dict[str, object] | None, str | None]] = {
+    "not-watched": (None, None),
+    "had room": ({"processors": 2, "addition_ms": 40.0, "busy": 0.97}, None),
+    "not told": ({"processors": 2, "addition_ms": 20.0, "busy": None}, None),
+    "busy": ({"processors": 2, "addition_ms": 20.0, "busy": 0.99}, "2 processors were busy 99%"),
+    "slow": ({"processors": 2, "addition_ms": 70.2, "busy": None}, "additions took 70 ms"),
+}
+
+
+@pytest.mark.parametrize("named", MACHINES)
+def test_who_does_not_pass_is_told_of_a_machine_that_had_nothing_left(
+    directory: Path, named: str
+) -> None:
+    """It changes no outcome, and a PASS needs no excuse."""
+    machine, expected = MACHINES[named]
+    passed = with_manifest(directory, machine=machine)
+    assert (passed.outcome, passed.note) == (Outcome.PASS, None)
+
+    broken = with_manifest(directory, kind="sandbox", broke="it stopped")
+
+    assert broken.outcome is not Outcome.PASS
+    if expected is None:
+        assert broken.note is None
+        return
+    assert broken.note is not None
+    assert expected in broken.note
+    assert "which it shared with the venue" in broken.note
+    assert broken.note in lines_of(directory)
+    assert broken.note in (directory / "report.html").read_text(encoding="utf-8")
+    elsewhere = with_manifest(directory, kind="staging")
+    assert "The machine of the flood had nothing left" in (elsewhere.note or "")
+
+
+def with_manifest(directory: Path, **changes: object) -> Verdict:
+    """The verdict after fields of the manifest were changed."""
+    path = directory / "manifest.json"
+    changed = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.unlink()  # it may be a link to a file that other tests read
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    return write(directory)
 
 
 def test_the_summary_ends_with_the_verdict(directory: Path) -> None:
