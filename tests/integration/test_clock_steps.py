@@ -14,6 +14,7 @@ from seawall.controls.timing import MODE_CONTROLLER_AGES_EVERY_MS
 from seawall.conventions import metrics
 from seawall.conventions.components import MODE_CONTROLLER_STANDBY_PROCESS
 from seawall.policy_file import load_policy
+from tests.testing.nightly import repetitions
 from tests.testing.stepping_clock import REAL_COMMIT_US, install_stepping_clock, set_clock
 from tests.testing.venue_harness import (
     HANGS_AFTER_S,
@@ -70,7 +71,7 @@ async def _decides(connection: Connection, *, beats: int) -> None:
             seen.add(await connection.fetchval(renewed))
 
 
-@pytest.mark.parametrize("step_s", [3_600, -3_600])
+@pytest.mark.parametrize("step_s", repetitions([3_600, -3_600], keep=1))
 async def test_a_step_neither_ends_protected_mode_early_nor_prolongs_it(
     founded: Founded, step_s: float
 ) -> None:

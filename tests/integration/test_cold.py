@@ -28,7 +28,6 @@ from tests.testing.custody_harness import (
     CustodyVenue,
     custody_bench,
 )
-from tests.testing.nightly import repetitions
 from tests.testing.venue_harness import connected
 from venue import crash_points
 from venue.contracts.calls import NATIVE, Item, pay
@@ -539,12 +538,10 @@ def _dies(point: tuple[str, str], died: list[tuple[str, str]]) -> Callable[[Any,
 
 
 POINTS = [(step, moment) for step in get_args(ColdStep) for moment in get_args(Moment)]
-_SENT = ("record a cold transfer as sent", "after")
 
 
-@pytest.mark.parametrize(
-    ("step", "moment"), repetitions([_SENT, *(each for each in POINTS if each != _SENT)], keep=1)
-)
+@pytest.mark.nightly  # test_cold_killed.py kills its process once, always
+@pytest.mark.parametrize(("step", "moment"), POINTS)
 async def test_a_treasury_that_dies_at_any_step_moves_it_once(
     bench: CustodyVenue, step: str, moment: str
 ) -> None:

@@ -22,11 +22,7 @@ from venue.crash_points import CRASH_POINTS, Moment, Step
 pytestmark = pytest.mark.integration
 
 OF_SIGNERS: tuple[Step, ...] = ("offer the slot", "record the digest", "sign", "keep the signature")
-FIRST: tuple[tuple[Step, Moment], ...] = (
-    ("store the bytes", "before"),
-    ("send", "after"),
-    ("post", "before"),
-)
+FIRST: tuple[tuple[Step, Moment], ...] = (("send", "after"), ("post", "before"))
 """What `make test` tries: the windows in which most could be lost or paid twice."""
 POINTS = [*FIRST, *(each for each in CRASH_POINTS if each not in FIRST and each[0] in SITUATIONS)]
 

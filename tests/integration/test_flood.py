@@ -342,6 +342,7 @@ def test_customers_look_on_time_and_a_login_ends_nobodys_request(
     assert flood["api"] == venue
 
 
+@pytest.mark.nightly  # a flood that cannot begin stays
 @pytest.mark.parametrize("venue", [SESSIONS], indirect=True)
 def test_a_flood_whose_customers_cannot_log_in_does_not_begin(tmp_path: Path, venue: str) -> None:
     ended = _flood_with_sessions(tmp_path, venue, {"good": "right", "bad": "wrong"})

@@ -15,6 +15,7 @@ import pytest
 from seawall.formats.drill_contract import Refusal, Withdrawal, WithdrawalReceipt
 from seawall.formats.payout_rail import Instruction, Payout, Statement, StatementLine
 from seawall.formats.venue_config import Endpoint
+from tests.testing.nightly import repetitions
 from tests.testing.providers import ACCOUNT, CLOSED_ACCOUNT
 from tests.testing.rails_harness import ADDRESS, RailVenue, rail_venue
 from tests.testing.venue_harness import HANGS_AFTER_S, connected
@@ -54,7 +55,10 @@ async def _cancel(venue: RailVenue, withdrawal: UUID) -> Withdrawal | Refusal:
 
 @pytest.mark.parametrize(
     ("rail", "asset", "source"),
-    [("fiat", "USDX", "birch"), ("exchange", "AST", "aster"), ("exchange", "BIR", "birch")],
+    repetitions(
+        [("fiat", "USDX", "birch"), ("exchange", "AST", "aster"), ("exchange", "BIR", "birch")],
+        keep=2,
+    ),
 )
 async def test_withdrawals_are_paid_once_and_posted(
     new_database: Callable[[], str], tmp_path: Path, rail: str, asset: str, source: str

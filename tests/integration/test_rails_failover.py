@@ -32,7 +32,7 @@ async def venue(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterato
 
 
 @pytest.mark.parametrize(
-    "how", repetitions(["hangs", "deaf", "refuses", "fails", "nonsense"], keep=2)
+    "how", repetitions(["deaf", "hangs", "refuses", "fails", "nonsense"], keep=1)
 )
 async def test_the_standby_pays_while_the_primary_is_dark(
     venue: RailVenue, how: Behaviour, tmp_path: Path
@@ -86,6 +86,7 @@ async def _exported(venue: RailVenue, folder: Path) -> None:
     }
 
 
+@pytest.mark.nightly  # the drill that it fails is run always
 async def test_without_the_change_all_wait_for_the_dark_primary_and_are_paid_when_it_is_back(
     venue: RailVenue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

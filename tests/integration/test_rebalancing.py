@@ -97,6 +97,7 @@ async def test_a_surplus_fills_what_another_network_lacks(bench: RebalancingVenu
     assert chain_breaks([dict(each) for each in journal]) == []
 
 
+@pytest.mark.nightly  # the cold transfer is explained always
 async def test_seawall_reconcile_explains_each_base_unit_in_transit(
     bench: RebalancingVenue, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ async def test_it_is_not_asked_for_while_a_check_is_red(bench: RebalancingVenue)
     ]
 
 
+@pytest.mark.nightly  # of a cold transfer it is tried always
 async def test_what_comes_otherwise_is_held_and_stays_in_transit(bench: RebalancingVenue) -> None:
     """One base unit is missing, as with a token that keeps a part. People lead out of it."""
     async with bench.carrier():

@@ -502,6 +502,7 @@ async def test_what_is_on_record_and_too_cheap_is_left_to_the_settler(
         assert await venue.stop(second) == 0
 
 
+@pytest.mark.nightly  # what was paid after the last moment stays
 async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

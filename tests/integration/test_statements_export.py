@@ -77,6 +77,7 @@ def test_each_line_of_both_statements_is_evidence(
     }
 
 
+@pytest.mark.nightly  # it is written payout by payout
 def test_a_long_statement_is_read_to_its_end(both: dict[str, Provider], tmp_path: Path) -> None:
     for number in range(MANY):
         both["standby"].ask("POST", f"/payouts/x-{number}/cancel")
