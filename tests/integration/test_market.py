@@ -6,11 +6,22 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
 from seawall.formats.drill_contract import Refusal
-from tests.testing.market_bench import BIDDER, OTHER, PRICE, SELLER, MarketBench, code, market_bench
+from seawall.policy import Policy
+from tests.testing.market_bench import (
+    BIDDER,
+    OTHER,
+    PRICE,
+    SELLER,
+    MarketBench,
+    code,
+    market_bench,
+    market_of,
+)
 from tests.testing.venue_harness import Founded, connected
 from venue.api.market import Asked
 from venue.api.market_messages import BidRequest
@@ -127,7 +138,7 @@ async def test_who_waits_for_escrow_holds_no_connection(bench: MarketBench) -> N
         ]
         bidding = [asyncio.create_task(market.bid(each)) for each in asked]
         await bench.somebody_waits()
-        assert isinstance(await market.browse(10**9), list)
+        assert isinstance(await market.browse(OTHER, 10**9), list)
         assert await bench.owner.fetchval(_MARKET_WAITS) == 1
     assert {code(each) for each in await asyncio.gather(*bidding)} == {"open"}
     assert await bench.faults() == []
@@ -243,7 +254,7 @@ async def test_in_protected_mode_trusted_counterparties_go_on(bench: MarketBench
     of_other = await bench.open_bid(BIDDER, seller=OTHER)
     listing = await bench.listing()
     await bench.flip("protected")
-    assert not isinstance(await bench.market.browse(10**9), Refusal)
+    assert not isinstance(await bench.market.browse(OTHER, 10**9), Refusal)
     assert code(await bench.bid(listing)) == "suspended"
     assert code(await bench.list_item()) == "suspended"
     refused = await bench.settle(with_other)
@@ -317,13 +328,72 @@ async def test_listings_are_browsed_newest_first(bench: MarketBench) -> None:
     """Page by page; a listing says whether it can still be had."""
     items = [await bench.listing() for _ in range(3)]
     assert code(await bench.bid(items[1])) == "open"
-    found = await bench.market.browse(10**9)
+    found = await bench.market.browse(OTHER, 10**9)
     assert not isinstance(found, Refusal)
     assert [(each.id, each.state) for each in found] == [
         (items[2], "open"),
         (items[1], "taken"),
         (items[0], "open"),
     ]
-    rest = await bench.market.browse(found[1].n)
+    rest = await bench.market.browse(OTHER, found[1].n)
     assert not isinstance(rest, Refusal)
     assert [each.id for each in rest] == items[:1]
+
+
+@pytest.mark.parametrize("end", ["settle", "refund"])
+async def test_who_browses_is_told_the_ids_of_its_own_bids_alone(
+    bench: MarketBench, end: str
+) -> None:
+    """Of an item that is taken or sold, its seller and its bidder know by which bid."""
+    bid = await bench.open_bid()
+    for customer, told in ((SELLER, bid), (BIDDER, bid), (OTHER, None)):
+        found = await bench.market.browse(customer, 10**9)
+        assert not isinstance(found, Refusal)
+        assert [(each.state, each.bid_id) for each in found] == [("taken", told)]
+    assert code(await getattr(bench, end)(bid)) != "not_found"
+    found = await bench.market.browse(OTHER, 10**9)
+    assert not isinstance(found, Refusal)
+    assert [each.bid_id for each in found] == [None]
+
+
+async def test_a_settlement_needs_one_connection(bench: MarketBench) -> None:
+    """Whoever has all others: the seller is new, and no process has read its accounts."""
+    seller = await bench.newcomer()
+    bid = await bench.open_bid(seller=seller)
+    async with AsyncExitStack() as others:
+        for _ in range(bench.api.get_max_size()):
+            await others.enter_async_context(bench.api.acquire())
+        async with asyncio.timeout(4):
+            assert code(await bench.settle(bid, seller)) == "settled"
+    assert await bench.available(seller) == PRICE
+    assert await bench.faults() == []
+
+
+def _elsewhere(policy: Policy) -> Policy:
+    """Bids lie in another bucket from now on, of which the ledger knows nothing yet."""
+    assert policy.marketplace is not None
+    market = policy.marketplace.model_copy(update={"escrow": "contingency"})
+    return policy.model_copy(update={"marketplace": market})
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["no marketplace", "another bucket"])
+async def test_what_is_open_ends_under_a_policy_that_takes_no_bids(
+    bench: MarketBench, *, moved: bool
+) -> None:
+    """Nothing new begins, and the money of a bid finds the way by which it came."""
+    policy = bench.founded.policy
+    listing, to_settle, to_refund = (
+        await bench.listing(),
+        await bench.open_bid(),
+        await bench.open_bid(OTHER),
+    )
+    changed = _elsewhere(policy) if moved else policy.model_copy(update={"marketplace": None})
+    market = await market_of(changed, bench.api)
+    request = BidRequest(id=uuid.uuid4(), listing_id=listing, amount=str(PRICE))
+    assert code(await market.bid(Asked(request=request, bidder_id=BIDDER))) == "unknown_asset"
+    replayed = BidRequest(id=to_settle, listing_id=listing, amount=str(PRICE))
+    assert code(await market.bid(Asked(request=replayed, bidder_id=BIDDER))) == "id_reused"
+    assert code(await market.settle(SELLER, to_settle)) == "settled"
+    assert code(await market.refund(OTHER, to_refund)) == "refunded"
+    assert await bench.booked() == {}
+    assert await bench.faults() == []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from seawall.conventions.database import MODE_LOCK
 from seawall.formats.drill_contract import Refusal
-from seawall.policy import Tier
+from seawall.policy import Policy, Tier
 from tests.testing.books import faults
 from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, heartbeat
 from venue.api.directory import Directory
@@ -28,6 +28,17 @@ _WAITING = """
 _AVAILABLE = """
     select b.available from balances b join accounts a on a.id = b.account_id
     where (a.network, a.asset) = ($2, $3) and a.customer_id = $1"""
+_NEWCOMER = """
+    with customer as (
+        insert into customers (id, api_key_sha256)
+        select id, sha256(id::text::bytea) from (select $1::bigint as id) given
+        returning id
+    ), opened as (
+        insert into accounts (bucket, network, asset, kind, customer_id)
+        select a.bucket, a.network, a.asset, a.kind, c.id
+        from accounts a cross join customer c where a.customer_id = 1 returning id
+    )
+    insert into balances (account_id, available) select id, 0 from opened"""
 _BOOKED = """
     select a.bucket || ' ' || a.kind as account, sum(e.amount) as amount
     from entries e join accounts a on a.id = e.account_id join postings p on p.id = e.posting_id
@@ -104,6 +115,11 @@ class MarketBench:
         """As its bidder asks, or the seller."""
         return await self.market.refund(customer, bid)
 
+    async def newcomer(self, customer: int = 9_001) -> int:
+        """A customer who comes after the start, so that no process has read its accounts."""
+        await self.owner.execute(_NEWCOMER, customer)
+        return customer
+
     async def available(self, customer: int) -> int:
         """What the customer may still spend, in base units."""
         return int(await self.owner.fetchval(_AVAILABLE, customer, NETWORK, ASSET))
@@ -152,8 +168,7 @@ async def market_bench(founded: Founded) -> AsyncIterator[MarketBench]:
     """A marketplace whose mode controller is alive."""
     async with connected(founded.database.owner) as owner, heartbeat(founded.database.owner):
         api = await open_pool(founded.database.api, name="api", size=6)
-        directory = Directory(founded.policy, api)
-        await directory.load()
+        directory = await _directory(founded.policy, api)
         pools = [
             await open_pool(founded.database.api, name="api-market", size=2)
             for _ in range(PROCESSES)
@@ -164,6 +179,17 @@ async def market_bench(founded: Founded) -> AsyncIterator[MarketBench]:
         yield MarketBench(founded=founded, owner=owner, api=api, processes=tuple(processes))
         for pool in (api, *pools):
             pool.terminate()
+
+
+async def market_of(policy: Policy, pool: Pool) -> Market:
+    """The marketplace of a process that has started under ``policy``."""
+    return Market(policy=policy, directory=await _directory(policy, pool), pool=pool)
+
+
+async def _directory(policy: Policy, pool: Pool) -> Directory:
+    directory = Directory(policy, pool)
+    await directory.load()
+    return directory
 
 
 def code(answer: Bid | Listing | Refusal) -> str:

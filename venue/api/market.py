@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
 from seawall.controls.admission import admit, functions_of_settlement
+from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal
+from venue.api.directory import EscrowAccounts
 from venue.api.market_messages import Bid, BidRequest, Listing, ListingRequest
 from venue.api.mode import confirm, holding_mode, read_mode
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from seawall.policy import Function, Policy, Tier
-    from venue.api.directory import Directory, EscrowAccounts
+    from venue.api.directory import Directory
     from venue.database import Connection, Pool
 
 BROWSED_MAX = 100
@@ -42,14 +44,15 @@ _TAKEN = Refusal(
 )
 _OVERDRAFT = Refusal(code="insufficient_balance", reason="The balance does not cover the amount.")
 
+# Of a bid $1 is told the id where it is a party: nobody else can do anything with it.
 _LISTING = """
     select l.id, l.n, l.network, l.asset, l.price::text as price, l.title, l.seller_id,
            case when b.id is null then 'open' when b.state = 'open' then 'taken' else 'sold' end
-               as state, b.id as bid_id
+               as state, case when $1 in (b.seller_id, b.bidder_id) then b.id end as bid_id
     from listings l
     left join bids b on b.listing_id = l.id and b.state in ('open', 'settled')"""
-_BROWSE = _LISTING + " where l.n < $1 order by l.n desc limit $2"
-_LISTED = _LISTING + " where l.id = $1"
+_BROWSE = _LISTING + " where l.n < $2 order by l.n desc limit $3"
+_LISTED = _LISTING + " where l.id = $2"
 _LIST = """
     insert into listings (id, seller_id, network, asset, price, title, mode_epoch)
     values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing"""
@@ -75,6 +78,22 @@ _END = """
 _SETTLED_WITH = """
     select count(distinct case seller_id when $1 then bidder_id else seller_id end) from bids
     where state = 'settled' and (seller_id = $1 or bidder_id = $1)"""
+# By the posting that took it into escrow, whatever the policy says by now; $2 is who gets it.
+_WAY_OUT = """
+    with booked as (
+        select a.* from postings p
+        join entries e on e.posting_id = p.id join accounts a on a.id = e.account_id
+        where (p.bid_id, p.kind) = ($1, 'bid')
+    )
+    select receiver.id as customer, own.bucket, own.id as own, owed.bucket as escrow_bucket,
+           owed.id as escrow, backing.id as backing
+    from booked own
+    join booked owed on owed.kind = 'escrow'
+    join booked backing on backing.kind = 'own' and backing.of_escrow
+    join accounts receiver
+         on (receiver.bucket, receiver.network, receiver.asset, receiver.kind, receiver.customer_id)
+          = (own.bucket, own.network, own.asset, 'customer', $2)
+    where own.kind = 'own' and not own.of_escrow"""
 # The four entries are those of every posting of a bid; the balances are their opposites.
 _MOVE = """
     with approved as (
@@ -109,6 +128,8 @@ class Asked:
 class Market:
     """The marketplace that ``policy`` declares, over the accounts of ``directory``.
 
+    Without one nothing is listed or bid any more; what is open ends as before.
+
     Made once per process. ``pool`` is its own: nobody else waits for its connections. ``queues``
     are those for what is in escrow, by network and asset.
     """
@@ -120,26 +141,25 @@ class Market:
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
 
-    async def browse(self, before: int) -> list[Listing] | Refusal:
-        """The newest listings with an ``n`` below ``before``, newest first."""
+    async def browse(self, customer: int, before: int) -> list[Listing] | Refusal:
+        """What ``customer`` is told of the newest listings with an ``n`` below ``before``."""
         refusal = await self._withheld_now("market_browsing")
         if refusal is not None:
             return refusal
-        return [_listing(row) for row in await self.pool.fetch(_BROWSE, before, BROWSED_MAX)]
+        rows = await self.pool.fetch(_BROWSE, customer, before, BROWSED_MAX)
+        return [_listing(row) for row in rows]
 
     async def list_item(self, seller: int, ask: ListingRequest) -> Listing | Refusal:
         """Offer an item; a replay returns the first outcome."""
         if self.directory.escrow(ask.network, ask.asset) is None:
-            return Refusal(
-                code="unknown_asset", reason=f"Nothing is bid in {ask.asset} on {ask.network} here."
-            )
+            return _nothing_bid(ask.network, ask.asset)
         refusal = await self._withheld_now("market_bids")
         if refusal is not None:
-            row = await self.pool.fetchrow(_LISTED, ask.id)
+            row = await self.pool.fetchrow(_LISTED, seller, ask.id)
             return refusal if row is None else await _listed_again(self.pool, row, seller, ask)
         async with self.pool.acquire() as connection, holding_mode(connection):
             mode = await read_mode(connection)
-            row = await connection.fetchrow(_LISTED, ask.id)
+            row = await connection.fetchrow(_LISTED, seller, ask.id)
             if row is not None:
                 return await _listed_again(connection, row, seller, ask)
             refusal = _withheld(self.policy, mode.tier, "market_bids")
@@ -147,7 +167,7 @@ class Market:
                 return refusal
             content = (ask.network, ask.asset, int(ask.price), ask.title)
             await connection.execute(_LIST, ask.id, seller, *content, mode.epoch)
-            row = await connection.fetchrow(_LISTED, ask.id)
+            row = await connection.fetchrow(_LISTED, seller, ask.id)
             assert row is not None
             return _listing(row) if _is_of(row, seller, ask) else _REUSED
 
@@ -162,8 +182,9 @@ class Market:
             return await _first_bid(self.pool, asked) or _NO_LISTING
         place = (offer["network"], offer["asset"])
         accounts = self.directory.escrow(*place)
-        account = (await self.directory.accounts_of(asked.bidder_id))[place]
-        assert accounts is not None, "an item is listed for what can be in escrow alone"
+        account = (await self.directory.accounts_of(asked.bidder_id)).get(place)
+        if accounts is None or account is None:
+            return await _first_bid(self.pool, asked) or _nothing_bid(*place)
         refusal = await self._looked(asked, offer, account, accounts)
         # After that look: if the same request was committed before it, this sees it.
         answer = await _first_bid(self.pool, asked) or refusal
@@ -230,6 +251,12 @@ class Market:
         answer = await self._ended_or_withheld(self.pool, row, outcome)
         if answer is not None:
             return answer
+        way = await self.pool.fetchrow(
+            _WAY_OUT, bid_id, row["seller_id" if settling else "bidder_id"]
+        )
+        if way is None:
+            raise InternalError(f"the ledger has no accounts through which bid {bid_id} could end")
+        accounts = EscrowAccounts(**{each.name: way[each.name] for each in fields(EscrowAccounts)})
         place = (row["network"], row["asset"])
         async with self.queues[place], self.pool.acquire() as connection, holding_mode(connection):
             # Locked, so that of a settlement and a refund at once the second one sees the first.
@@ -239,13 +266,7 @@ class Market:
             if answer is not None:
                 return answer
             epoch = (await read_mode(connection)).epoch if settling else None
-            accounts = self.directory.escrow(*place)
-            assert accounts is not None
-            receiver = await self.directory.accounts_of(
-                row["seller_id" if settling else "bidder_id"]
-            )
-            account = receiver[place]
-            await _locked(connection, account, accounts.backing)
+            await _locked(connection, way["customer"], accounts.backing)
             await connection.execute(_END, bid_id, outcome, epoch)
             kind: Literal["settle", "refund"] = "settle" if settling else "refund"
             await _move(
@@ -253,7 +274,7 @@ class Market:
                 kind,
                 bid_id,
                 amount=-int(row["amount"]),
-                account=account,
+                account=way["customer"],
                 accounts=accounts,
             )
         return _bid(row, state=outcome)
@@ -306,6 +327,10 @@ async def _listed_again(
 def _is_of(row: asyncpg.Record, seller: int, ask: ListingRequest) -> bool:
     known = (row["seller_id"], row["network"], row["asset"], row["price"], row["title"])
     return known == (seller, ask.network, ask.asset, ask.price, ask.title)
+
+
+def _nothing_bid(network: str, asset: str) -> Refusal:
+    return Refusal(code="unknown_asset", reason=f"Nothing is bid in {asset} on {network} here.")
 
 
 def _withheld(policy: Policy, tier: Tier, *functions: Function) -> Refusal | None:

@@ -33,11 +33,11 @@ def _say(request: Request, outcome: Message, *, status: int = 200) -> Response:
 async def browse(
     request: Request,
     services: With,
-    _customer: Customer,
+    customer: Customer,
     before: Annotated[str, Query(pattern=r"^[1-9][0-9]{0,17}$")] = _NEWEST,
 ) -> Response:
     """What is on offer, newest first."""
-    found = await services.market.browse(int(before))
+    found = await services.market.browse(customer, int(before))
     outcome = found if isinstance(found, Refusal) else Listings(listings=tuple(found))
     return _say(request, outcome)
 

@@ -31,9 +31,9 @@ class ListingRequest(Message):
 
 
 class Listing(Message):
-    """Something on offer; ``bid_id`` is the bid that has it, open or settled.
+    """Something on offer. ``n`` counts listings up, newest last.
 
-    ``n`` counts listings up, newest last.
+    ``bid_id`` is the bid that has it, open or settled, and told to its two parties alone.
     """
 
     id: UUID
