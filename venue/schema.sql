@@ -679,10 +679,25 @@ begin
     end if;
     return null;
 end $$;
--- All entries of a posting are inserted by one statement: a later statement could only unbalance
--- it.
 create trigger entries_balance after insert on entries
     referencing new table as added for each statement execute function entries_balance();
+
+-- All entries of a posting are inserted by one statement. A later one, of whatever transaction and
+-- role, could only move something else under what was judged, and what no constraint judges again.
+-- By the index alone: after a founding the planner believes that there are a dozen postings, and
+-- would read all entries ever made for each batch, until the next ANALYZE.
+create function refuse_more_entries() returns trigger language plpgsql
+set enable_seqscan = off as $$
+begin
+    if (select count(*) from entries e
+        where e.posting_id = any(array(select distinct posting_id from added)))
+       <> (select count(*) from added) then
+        raise exception 'a posting has entries already, and gets no more';
+    end if;
+    return null;
+end $$;
+create trigger entries_once after insert on entries
+    referencing new table as added for each statement execute function refuse_more_entries();
 
 -- Counters that api and settlers commit with their batches; the mode controller reads them. Insert
 -- only.

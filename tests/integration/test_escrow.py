@@ -129,13 +129,17 @@ class Thief:
             "swap", entries, "swap_id", swap, await self.approval(("escrow", "customer"))
         )
 
-    async def _end(self, kind: str, receiver: int) -> None:
-        entries = {
+    async def out_of_escrow(self, receiver: int) -> dict[int, int]:
+        """The entries that take the price out of escrow, by account."""
+        return {
             await self.account("customer", "customer", receiver): -PRICE,
             await self.account("customer", "own"): PRICE,
             await self.account("escrow", "escrow"): PRICE,
             await self.account("escrow", "own"): -PRICE,
         }
+
+    async def _end(self, kind: str, receiver: int) -> None:
+        entries = await self.out_of_escrow(receiver)
         await self.post(kind, entries, "bid_id", self.bid, await self.approval())
 
     async def settle_to_another(self) -> None:
@@ -297,6 +301,48 @@ async def test_a_bid_ends_once(bench: MarketBench) -> None:
         for change in ("amount = 1", "bidder_id = 3", "seller_id = 3", "listing_id = id"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await api.execute(f"update bids set {change} where id = $1", bid)
+
+
+async def _add_to_posting(bench: MarketBench, role: str) -> None:
+    """Pay a stranger out of escrow, under the posting of another's bid that is long committed."""
+    thief = Thief(owner=bench.owner, bid=await bench.open_bid())
+    entries = await thief.out_of_escrow(OTHER)
+    posting = await bench.owner.fetchval("select id from postings where bid_id = $1", thief.bid)
+    async with connected(getattr(bench.founded.database, role)) as connection:
+        await connection.execute(_ENTER, posting, list(entries), list(entries.values()))
+
+
+@pytest.mark.parametrize("role", ["owner", "api", "settler", "treasury"])
+async def test_a_posting_gets_no_entries_later(bench: MarketBench, role: str) -> None:
+    """Whoever may insert entries at all: balanced ones, within its buckets, and approved."""
+    with pytest.raises(asyncpg.RaiseError, match="has entries already"):
+        await _add_to_posting(bench, role)
+    assert await bench.faults() == []
+    await bench.owner.execute("drop trigger entries_once on entries")
+    await _add_to_posting(bench, role)
+    assert await bench.faults() != []
+
+
+async def test_nor_by_a_second_statement_of_the_same_transaction(bench: MarketBench) -> None:
+    """Even if all that is looked at in the end was looked at before."""
+    bid = await bench.open_bid()
+    async with connected(bench.founded.database.owner) as owner:
+        thief = Thief(owner=owner, bid=bid)
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.execute(
+            "update bids set state = 'refunded', ended_at = now() where id = $1", bid
+        )
+        entries = await thief.out_of_escrow(BIDDER)
+        await thief.post("refund", entries, "bid_id", bid, await thief.approval())
+        await owner.execute("set constraints all immediate")
+        with pytest.raises(asyncpg.RaiseError, match="has entries already"):
+            await owner.execute(
+                "insert into entries (posting_id, account_id, amount)"
+                " select posting_id, account_id, amount from entries"
+                " where posting_id = (select max(id) from postings)"
+            )
+        await transaction.rollback()
 
 
 async def test_what_is_in_escrow_its_bidder_moves_nowhere_else(bench: MarketBench) -> None:
