@@ -66,6 +66,19 @@ begin
     end if;
     return new;
 end $$;
+-- Nor does a top-up, an approval, a cold transfer or a rebalance bring money into it from another
+-- bucket: the coins would be there, and no more could be in escrow for them. What comes from outside
+-- is a surplus like any other; once people have identified it as the bucket's own, there is room for
+-- as much more (docs/runbooks/unidentified-money.md).
+create function refuse_escrow_movement() returns trigger language plpgsql as $$
+begin
+    if (select count(*) from escrow_wallets e
+        where e.wallet in (new.from_wallet, new.to_wallet)) = 1 then
+        raise exception 'nothing moves from % to %: one of them stands against what is in escrow',
+            new.from_wallet, new.to_wallet;
+    end if;
+    return new;
+end $$;
 
 -- What a customer, or the house's inventory, may still spend. It is kept beside the entries so that
 -- a constraint refuses an overdraft.
@@ -487,6 +500,8 @@ create table topups (
     check ((state in ('requested', 'taken_back')) = (slot_id is null)),
     check ((seq is null) = (slot_id is null))
 );
+create trigger topups_not_of_escrow before insert on topups for each row
+    execute function refuse_escrow_movement();
 create unique index topups_one_at_a_time on topups (to_wallet, asset)
     where state in ('requested', 'slotted') and not restored;
 
@@ -968,6 +983,8 @@ begin
     end if;
     return new;
 end $$;
+create trigger cold_transfers_not_of_escrow before insert on cold_transfers for each row
+    execute function refuse_escrow_movement();
 create trigger cold_transfer_ids before insert on cold_transfers for each row
     execute function refuse_cold_id();
 
@@ -1083,6 +1100,8 @@ begin
     end if;
     return new;
 end $$;
+create trigger approvals_not_of_escrow before insert on approval_requests for each row
+    execute function refuse_escrow_movement();
 create trigger approvals_of_their_askers before insert on approval_requests for each row
     execute function refuse_other_asker();
 
@@ -1100,6 +1119,8 @@ begin
     end if;
     return new;
 end $$;
+create trigger rebalances_not_of_escrow before insert on rebalances for each row
+    execute function refuse_escrow_movement();
 create trigger rebalances_as_asked before insert on rebalances for each row
     execute function refuse_other_rebalance();
 

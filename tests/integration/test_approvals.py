@@ -186,6 +186,7 @@ async def test_a_signature_by_another_key_or_of_something_else_is_refused(desk: 
         ({"wallet": "contingency-aster-reserve"}, "has no lane"),
         ({"to": RESERVE}, "is no other wallet"),
         ({"to": "treasury-birch-hot"}, "is no other wallet"),
+        ({"to": "escrow-aster-hot"}, "no more room for bids"),
         ({"asset": "BIR"}, "holds no BIR"),
         ({"asset": None}, "holds no asset"),
         ({"amount": "0"}, "cannot be moved at once"),

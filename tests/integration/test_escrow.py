@@ -5,9 +5,11 @@ A guard is shown to be the one that refuses by taking it away: then the same att
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -33,6 +35,8 @@ from venue.database import Connection
 pytestmark = pytest.mark.integration
 
 WALLET = "escrow-aster-hot"
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "unidentified-money.md"
+_SURPLUS = ("hot", "unidentified")
 _ACCOUNT = """
     select id from accounts where (bucket, network, asset, kind) = ($1, 'aster', 'USDX', $2)
     and customer_id is not distinct from $3"""
@@ -282,6 +286,69 @@ async def test_no_slot_is_of_its_key(bench: MarketBench) -> None:
                                sha256('test'), 'open')""",
             key,
         )
+
+
+_INTO = {
+    "topups": """
+        insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
+                            justification)
+        values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 1, 'requested', 'a test')""",
+    "approvals": """
+        insert into approval_requests (id, kind, network, from_wallet, to_wallet, from_bucket,
+            to_bucket, to_class, to_address, asset, token, amount, use, not_before, expires,
+            operator, requester, needed, needed_for_review, digest)
+        values (gen_random_uuid(), 'transfer', 'aster', $1, $2, 'customer', 'escrow', 'hot',
+            '0x' || repeat('ee', 20), 'USDX', '0x' || repeat('ee', 20), 1, 'a test', 1, 2,
+            'kim', '0x' || repeat('00', 20), 2, 2, sha256('test'))""",
+    "cold_transfers": """
+        insert into cold_transfers (id, network, asset, from_wallet, to_wallet, destination, amount,
+            needed, since_block, justification, expires_at)
+        values (gen_random_uuid(), 'aster', 'USDX', $1, $2, '0x' || repeat('ee', 20), 1, 2, 1,
+                'a test', now())""",
+}
+
+
+@pytest.mark.parametrize("table", _INTO)
+async def test_no_other_bucket_moves_coins_to_its_wallet(bench: MarketBench, table: str) -> None:
+    """Nor takes any: there would be coins and no room for bids, or the other way round."""
+    for wallets in (("customer-aster-reserve", WALLET), (WALLET, "customer-aster-reserve")):
+        with pytest.raises(asyncpg.RaiseError, match="nothing moves from"):
+            await bench.owner.execute(_INTO[table], *wallets)
+    guarded = "approval_requests" if table == "approvals" else table
+    async with connected(bench.founded.database.owner) as owner:
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.execute(f"drop trigger {table}_not_of_escrow on {guarded}")
+        await owner.execute("insert into operators values ('kim', sha256('kim'), '{request}')")
+        await owner.execute(_INTO[table], "customer-aster-reserve", WALLET)
+        await transaction.rollback()
+
+
+async def test_what_comes_from_outside_is_room_once_it_is_the_buckets_own(
+    bench: MarketBench,
+) -> None:
+    """Before, it is owed to whoever sent it. People identify it as the runbook has it."""
+    more = 7 * PRICE
+    room = await bench.room()
+    async with connected(bench.founded.database.treasury) as treasury, treasury.transaction():
+        surplus = await treasury.fetchval(
+            "insert into surpluses (bucket, network, wallet, asset, amount, block_number)"
+            " values ('escrow', 'aster', $1, 'USDX', $2, 1) returning id",
+            *(WALLET, more),
+        )
+        posting = await treasury.fetchval(
+            "insert into postings (kind, surplus_id) values ('surplus', $1) returning id", surplus
+        )
+        kinds = [await bench.owner.fetchval(_ACCOUNT, "escrow", kind, None) for kind in _SURPLUS]
+        await treasury.execute(_ENTER, posting, kinds, [more, -more])
+    assert await bench.room() == room
+    own = await bench.owner.fetchval(_ACCOUNT, "escrow", "own", None)
+    [statements] = re.findall(r"```sql\n(.*?)```", RUNBOOK.read_text(encoding="utf-8"), re.DOTALL)
+    await bench.owner.execute(
+        statements.replace(":surplus", str(surplus)).replace(":account", str(own))
+    )
+    assert await bench.room() == room + more
+    assert await bench.faults() == []
 
 
 async def test_a_bid_ends_once(bench: MarketBench) -> None:

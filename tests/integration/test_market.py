@@ -85,10 +85,7 @@ async def test_a_bid_is_given_back_as_its_bidder_or_the_seller_asks(
 async def test_what_no_bid_can_be_is_refused_and_takes_nothing(bench: MarketBench) -> None:
     """By the right reason each."""
     listing, held = await bench.listing(), await bench.available(BIDDER)
-    backing = await bench.owner.fetchval(
-        """select b.available from balances b join accounts a on a.id = b.account_id
-           where (a.kind, a.of_escrow, a.network, a.asset) = ('own', true, 'aster', 'USDX')"""
-    )
+    backing = await bench.room()
     assert code(await bench.bid(listing, SELLER)) == "own_listing"
     assert code(await bench.bid(listing, amount=PRICE - 1)) == "below_minimum"
     assert code(await bench.bid(listing, amount=held + 1)) == "insufficient_balance"

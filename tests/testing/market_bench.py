@@ -39,6 +39,9 @@ _NEWCOMER = """
         from accounts a cross join customer c where a.customer_id = 1 returning id
     )
     insert into balances (account_id, available) select id, 0 from opened"""
+_ROOM = """
+    select b.available from balances b join accounts a on a.id = b.account_id
+    where (a.kind, a.of_escrow, a.network, a.asset) = ('own', true, $1, $2)"""
 _BOOKED = """
     select a.bucket || ' ' || a.kind as account, sum(e.amount) as amount
     from entries e join accounts a on a.id = e.account_id join postings p on p.id = e.posting_id
@@ -123,6 +126,10 @@ class MarketBench:
     async def available(self, customer: int) -> int:
         """What the customer may still spend, in base units."""
         return int(await self.owner.fetchval(_AVAILABLE, customer, NETWORK, ASSET))
+
+    async def room(self) -> int:
+        """How much more may be in escrow, in base units."""
+        return int(await self.owner.fetchval(_ROOM, NETWORK, ASSET))
 
     async def booked(self) -> dict[str, int]:
         """What all postings of bids have moved, by bucket and account, where that is not zero."""

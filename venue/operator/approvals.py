@@ -247,6 +247,13 @@ class Approvals:
             raise UsageError(
                 f"{wanted.to} is no other wallet on {own.network}", remedy="name a wallet there"
             )
+        market = self.policy.marketplace
+        if market is not None and to.bucket == market.escrow:
+            raise UsageError(
+                f"{wanted.to} stands against what is in escrow, and what is moved there would leave"
+                " no more room for bids",
+                remedy="send it from outside, and identify what is booked as the bucket's own",
+            )
         if wanted.kind == "recipient" and wanted.to != self.policy.refilled_by(wanted.wallet):
             raise UsageError(
                 f"{wanted.wallet} refills {self.policy.refilled_by(wanted.wallet)}, not {wanted.to}"
