@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seawall.controls.steady import SteadyClock
-    from venue.database import Connection
+    from venue.database import Connection, Pool
 
 NOW_US = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 """SQL for the database's clock, in Unix microseconds."""
@@ -19,7 +19,7 @@ def monotonic_us() -> int:
     return time.monotonic_ns() // 1_000
 
 
-async def read_clock(connection: Connection, clock: SteadyClock) -> int:
+async def read_clock(connection: Connection | Pool, clock: SteadyClock) -> int:
     """Take a reading of the database's clock into ``clock``; returns its steady time."""
     asked_us = monotonic_us()
     shown_us = await connection.fetchval(_READ)

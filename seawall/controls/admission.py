@@ -22,7 +22,9 @@ _WORDS: dict[Function, str] = {
     "transfers_large": "Large transfers between networks",
     "market_browsing": "Looks at the marketplace",
     "market_bids": "Listings and bids",
-    "market_settlements": "Settlements between counterparties who are not trusted yet",
+    "market_settlements": (
+        "Settlements between counterparties who are not trusted yet, or settle too much at a time,"
+    ),
     "market_settlements_trusted": "Settlements",
 }
 
@@ -76,14 +78,32 @@ def functions_of_withdrawal(
     return used
 
 
-def functions_of_settlement(policy: Policy, *settled_with: int) -> tuple[Function, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Counterparty:
+    """One of the two customers of a settlement, by what it has settled.
+
+    Attributes:
+        settled_with: With how many different others before, by settlements that count.
+        settled_micro: How much within the window of the limits, this settlement included, in
+            millionths of the unit of account.
+    """
+
+    settled_with: int
+    settled_micro: int
+
+
+def functions_of_settlement(policy: Policy, *parties: Counterparty) -> tuple[Function, ...]:
     """The functions that a settlement between two customers needs.
 
-    ``settled_with`` says of each of them with how many different others it has settled before: both
-    must be trusted. A policy without a marketplace trusts nobody.
+    It is one of trusted counterparties if both are trusted and neither settles too much at once. A
+    policy without a marketplace trusts nobody.
     """
     market = policy.marketplace
-    if market is not None and min(settled_with) >= market.trusted_after:
+    if market is not None and all(
+        each.settled_with >= market.trusted_after
+        and each.settled_micro <= market.trusted_value_max * MICRO
+        for each in parties
+    ):
         return ("market_settlements_trusted",)
     return ("market_settlements",)
 

@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import asyncpg
@@ -24,6 +25,7 @@ from tests.testing.market_bench import (
     PRICE,
     SELLER,
     MarketBench,
+    changed,
     code,
     market_bench,
 )
@@ -412,8 +414,14 @@ async def test_nor_by_a_second_statement_of_the_same_transaction(bench: MarketBe
         await transaction.rollback()
 
 
-async def test_what_is_in_escrow_its_bidder_moves_nowhere_else(bench: MarketBench) -> None:
+async def test_what_is_in_escrow_its_bidder_moves_nowhere_else(founded: Founded) -> None:
     """Not into a withdrawal, nor into another bid: it is in no balance until it is given back."""
+    roomy = changed(founded.policy, share_max=Fraction(9, 10))
+    async with market_bench(founded, roomy) as bench:
+        await _moves_nowhere_else(bench)
+
+
+async def _moves_nowhere_else(bench: MarketBench) -> None:
     held = await bench.available(BIDDER)
     bid = await bench.open_bid(BIDDER, held)
     assert await bench.available(BIDDER) == 0

@@ -7,17 +7,18 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from fractions import Fraction
 
 import pytest
 
 from seawall.formats.drill_contract import Refusal
-from seawall.policy import Policy
 from tests.testing.market_bench import (
     BIDDER,
     OTHER,
     PRICE,
     SELLER,
     MarketBench,
+    changed,
     code,
     market_bench,
     market_of,
@@ -39,11 +40,11 @@ async def bench(founded: Founded) -> AsyncIterator[MarketBench]:
         yield made
 
 
-async def _trust(bench: MarketBench, *customers: int, others: int) -> None:
-    """Have each of ``customers`` settle with so many others, from customer 100 on."""
-    for customer in customers:
-        for other in range(100, 100 + others):
-            assert code(await bench.settle(await bench.open_bid(other, seller=customer), customer))
+@pytest.fixture
+async def roomy(founded: Founded) -> AsyncIterator[MarketBench]:
+    """One in which a customer may bid all that it has."""
+    async with market_bench(founded, changed(founded.policy, share_max=Fraction(9, 10))) as made:
+        yield made
 
 
 async def test_a_bid_goes_into_escrow_and_to_its_seller(bench: MarketBench) -> None:
@@ -85,18 +86,17 @@ async def test_a_bid_is_given_back_as_its_bidder_or_the_seller_asks(
 async def test_what_no_bid_can_be_is_refused_and_takes_nothing(bench: MarketBench) -> None:
     """By the right reason each."""
     listing, held = await bench.listing(), await bench.available(BIDDER)
-    backing = await bench.room()
     assert code(await bench.bid(listing, SELLER)) == "own_listing"
     assert code(await bench.bid(listing, amount=PRICE - 1)) == "below_minimum"
     assert code(await bench.bid(listing, amount=held + 1)) == "insufficient_balance"
     assert code(await bench.bid(uuid.uuid4())) == "not_found"
     await bench.owner.execute(
         "update balances b set available = $1 from accounts a"
-        " where a.id = b.account_id and a.customer_id = $2 and (a.network, a.asset)"
-        " = ('aster', 'USDX')",
-        *(backing + 1, BIDDER),
+        " where a.id = b.account_id and (a.kind, a.of_escrow, a.network, a.asset)"
+        " = ('own', true, 'aster', 'USDX')",
+        PRICE - 1,
     )
-    assert code(await bench.bid(listing, amount=backing + 1)) == "escrow_full"
+    assert code(await bench.bid(listing)) == "escrow_full"
     assert await bench.booked() == {}
 
 
@@ -200,14 +200,14 @@ async def test_of_two_bids_at_once_one_has_the_item(bench: MarketBench) -> None:
     assert await bench.faults() == []
 
 
-async def test_one_balance_is_not_bid_twice(bench: MarketBench) -> None:
+async def test_one_balance_is_not_bid_twice(roomy: MarketBench) -> None:
     """Two bids of one customer for all that it has, for two items, at once."""
-    held = await bench.available(BIDDER)
-    items = [await bench.listing() for _ in range(2)]
-    said = await asyncio.gather(*(bench.bid(item, amount=held) for item in items))
+    held = await roomy.available(BIDDER)
+    items = [await roomy.listing() for _ in range(2)]
+    said = await asyncio.gather(*(roomy.bid(item, amount=held) for item in items))
     assert sorted(map(code, said)) == ["insufficient_balance", "open"]
-    assert await bench.available(BIDDER) == 0
-    assert await bench.faults() == []
+    assert await roomy.available(BIDDER) == 0
+    assert await roomy.faults() == []
 
 
 async def test_of_a_settlement_and_a_refund_at_once_one_ends_it(bench: MarketBench) -> None:
@@ -245,8 +245,8 @@ async def test_the_second_of_a_settlement_and_a_refund_waits_and_is_too_late(
 async def test_in_protected_mode_trusted_counterparties_go_on(bench: MarketBench) -> None:
     """Browsing and refunds stay, bids stop, and who has settled with too few others waits."""
     trusted_after = bench.founded.policy.marketplace.trusted_after  # type: ignore[union-attr]
-    await _trust(bench, SELLER, BIDDER, others=trusted_after)
-    await _trust(bench, OTHER, others=trusted_after - 1)
+    await bench.trust(SELLER, BIDDER)
+    await bench.trust(OTHER, others=trusted_after - 1)
     among_trusted, with_other = await bench.open_bid(BIDDER), await bench.open_bid(OTHER)
     of_other = await bench.open_bid(BIDDER, seller=OTHER)
     listing = await bench.listing()
@@ -366,13 +366,6 @@ async def test_a_settlement_needs_one_connection(bench: MarketBench) -> None:
     assert await bench.faults() == []
 
 
-def _elsewhere(policy: Policy) -> Policy:
-    """Bids lie in another bucket from now on, of which the ledger knows nothing yet."""
-    assert policy.marketplace is not None
-    market = policy.marketplace.model_copy(update={"escrow": "contingency"})
-    return policy.model_copy(update={"marketplace": market})
-
-
 @pytest.mark.parametrize("moved", [False, True], ids=["no marketplace", "another bucket"])
 async def test_what_is_open_ends_under_a_policy_that_takes_no_bids(
     bench: MarketBench, *, moved: bool
@@ -384,8 +377,10 @@ async def test_what_is_open_ends_under_a_policy_that_takes_no_bids(
         await bench.open_bid(),
         await bench.open_bid(OTHER),
     )
-    changed = _elsewhere(policy) if moved else policy.model_copy(update={"marketplace": None})
-    market = await market_of(changed, bench.api)
+    # The ledger knows nothing of bids in the other bucket.
+    elsewhere = changed(policy, escrow="contingency")
+    without = policy.model_copy(update={"marketplace": None})
+    market = await market_of(elsewhere if moved else without, bench.api)
     request = BidRequest(id=uuid.uuid4(), listing_id=listing, amount=str(PRICE))
     assert code(await market.bid(Asked(request=request, bidder_id=BIDDER))) == "unknown_asset"
     replayed = BidRequest(id=to_settle, listing_id=listing, amount=str(PRICE))

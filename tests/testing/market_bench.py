@@ -20,6 +20,8 @@ from venue.api.market_messages import Bid, BidRequest, Listing, ListingRequest
 from venue.database import Connection, Pool, open_pool
 
 NETWORK, ASSET, PRICE = "aster", "USDX", 5_000_000
+WEIGHT = 100_000_000
+"""Base units of a settlement that counts for trust."""
 SELLER, BIDDER, OTHER = 1, 2, 3
 PROCESSES = 2
 _WAITING = """
@@ -118,6 +120,18 @@ class MarketBench:
         """As its bidder asks, or the seller."""
         return await self.market.refund(customer, bid)
 
+    async def trust(self, *customers: int, others: int | None = None, amount: int = WEIGHT) -> None:
+        """Have each of ``customers`` settle with so many others, from customer 100 on.
+
+        None: with as many as make it trusted.
+        """
+        market = self.market.policy.marketplace
+        assert market is not None
+        for customer in customers:
+            for other in range(100, 100 + (market.trusted_after if others is None else others)):
+                bid = await self.open_bid(other, amount, seller=customer)
+                assert code(await self.settle(bid, customer)) == "settled"
+
     async def newcomer(self, customer: int = 9_001) -> int:
         """A customer who comes after the start, so that no process has read its accounts."""
         await self.owner.execute(_NEWCOMER, customer)
@@ -171,21 +185,29 @@ class MarketBench:
 
 
 @asynccontextmanager
-async def market_bench(founded: Founded) -> AsyncIterator[MarketBench]:
-    """A marketplace whose mode controller is alive."""
+async def market_bench(
+    founded: Founded, policy: Policy | None = None
+) -> AsyncIterator[MarketBench]:
+    """A marketplace whose mode controller is alive; under ``policy``, if it is another one."""
+    policy = policy or founded.policy
     async with connected(founded.database.owner) as owner, heartbeat(founded.database.owner):
         api = await open_pool(founded.database.api, name="api", size=6)
-        directory = await _directory(founded.policy, api)
+        directory = await _directory(policy, api)
         pools = [
             await open_pool(founded.database.api, name="api-market", size=2)
             for _ in range(PROCESSES)
         ]
-        processes = [
-            Market(policy=founded.policy, directory=directory, pool=pool) for pool in pools
-        ]
+        processes = [Market(policy=policy, directory=directory, pool=pool) for pool in pools]
         yield MarketBench(founded=founded, owner=owner, api=api, processes=tuple(processes))
         for pool in (api, *pools):
             pool.terminate()
+
+
+def changed(policy: Policy, **changes: object) -> Policy:
+    """``policy`` with another marketplace."""
+    assert policy.marketplace is not None
+    market = policy.marketplace.model_copy(update=changes)
+    return policy.model_copy(update={"marketplace": market})
 
 
 async def market_of(policy: Policy, pool: Pool) -> Market:

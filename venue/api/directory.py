@@ -152,6 +152,11 @@ class Directory:
         """Where bids of an asset on a network lie; None if nothing can be bid in it."""
         return self._escrow.get((network, asset))
 
+    def bids_max(self, network: str, asset: str) -> int:
+        """How much the open bids of one customer may be together there, in base units."""
+        route = self._escrows.get(network)
+        return 0 if route is None else route.bids_max.get(asset, 0)
+
     def house(self, network: str, asset: str) -> HouseAccounts | None:
         """The venue's own accounts of an asset on a network or rail; None if it has none there."""
         return self._house.get((network, asset))

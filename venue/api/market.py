@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
 from seawall.controls.admission import admit, functions_of_settlement
+from seawall.controls.steady import SteadyClock
 from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal
 from venue.api.directory import EscrowAccounts
 from venue.api.market_messages import Bid, BidRequest, Listing, ListingRequest
+from venue.api.market_trust import alone, counterparties
 from venue.api.mode import confirm, holding_mode, read_mode
 
 if TYPE_CHECKING:
@@ -65,7 +67,12 @@ _LOOK = """
     select exists (
                select 1 from bids where listing_id = $1 and state in ('open', 'settled')) as taken,
            (select available from balances where account_id = $2) as available,
-           (select available from balances where account_id = $3) as backing"""
+           (select available from balances where account_id = $3) as backing,
+           coalesce((select sum(amount) from bids where (bidder_id, network, asset) = ($4, $5, $6)
+                     and state = 'open'), 0) as bidden"""
+_BIDDEN = """
+    select coalesce(sum(amount), 0) from bids
+    where (bidder_id, network, asset) = ($1, $2, $3) and state = 'open'"""
 _LOCK = """
     select account_id, available from balances
     where account_id = any($1::bigint[]) order by account_id for update"""
@@ -75,9 +82,6 @@ _TAKE = """
     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning true"""
 _END = """
     update bids set state = $2, settled_epoch = $3, ended_at = clock_timestamp() where id = $1"""
-_SETTLED_WITH = """
-    select count(distinct case seller_id when $1 then bidder_id else seller_id end) from bids
-    where state = 'settled' and (seller_id = $1 or bidder_id = $1)"""
 # By the posting that took it into escrow, whatever the policy says by now; $2 is who gets it.
 _WAY_OUT = """
     with booked as (
@@ -131,7 +135,7 @@ class Market:
     Without one nothing is listed or bid any more; what is open ends as before.
 
     Made once per process. ``pool`` is its own: nobody else waits for its connections. ``queues``
-    are those for what is in escrow, by network and asset.
+    are those for what is in escrow, by network and asset. ``clock`` is the database's.
     """
 
     policy: Policy
@@ -140,6 +144,7 @@ class Market:
     queues: defaultdict[tuple[str, str], asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
+    clock: SteadyClock = field(default_factory=SteadyClock)
 
     async def browse(self, customer: int, before: int) -> list[Listing] | Refusal:
         """What ``customer`` is told of the newest listings with an ``n`` below ``before``."""
@@ -198,8 +203,14 @@ class Market:
             known = await _first_bid(connection, asked)
             if known is not None:
                 return known
+            # After the lock of the backing, for which every bid in this asset waits.
+            bidden = int(await connection.fetchval(_BIDDEN, asked.bidder_id, *place))
             refusal = _withheld(self.policy, mode.tier, "market_bids") or _not_for(
-                asked, offer, available[account], available[accounts.backing]
+                asked,
+                offer,
+                available[account],
+                available[accounts.backing],
+                share=self.directory.bids_max(*place) - bidden,
             )
             if refusal is not None:
                 return refusal
@@ -248,7 +259,7 @@ class Market:
             return _NO_BID
         if settling and customer != row["seller_id"]:
             return _NO_BID
-        answer = await self._ended_or_withheld(self.pool, row, outcome)
+        answer = await self._ended_or_withheld(row, outcome)
         if answer is not None:
             return answer
         way = await self.pool.fetchrow(
@@ -262,7 +273,7 @@ class Market:
             # Locked, so that of a settlement and a refund at once the second one sees the first.
             row = await connection.fetchrow(_BID_LOCKED, bid_id)
             assert row is not None, "no bid is ever deleted"
-            answer = await self._ended_or_withheld(connection, row, outcome)
+            answer = await self._ended_or_withheld(row, outcome, holding=connection)
             if answer is not None:
                 return answer
             epoch = (await read_mode(connection)).epoch if settling else None
@@ -281,21 +292,29 @@ class Market:
 
     async def _ended_or_withheld(
         self,
-        connection: Connection | Pool,
         row: asyncpg.Record,
         outcome: Literal["settled", "refunded"],
+        *,
+        holding: Connection | None = None,
     ) -> Bid | Refusal | None:
-        """What is said to who wants a bid to end, other than that it does."""
+        """What is said to who wants a bid to end, other than that it does.
+
+        It is decided within the transaction of ``holding``; without one, as it looks at present.
+        """
+        connection = holding or self.pool
         if row["state"] != "open":
             await confirm(connection)
             return _bid(row) if row["state"] == outcome else _ended(row["state"])
         if outcome == "refunded":
             return None
-        parties = (row["seller_id"], row["bidder_id"])
-        needs = functions_of_settlement(
-            self.policy, *[await connection.fetchval(_SETTLED_WITH, each) for each in parties]
-        )
-        return _withheld(self.policy, (await read_mode(connection)).tier, *needs)
+        tier, market = (await read_mode(connection)).tier, self.policy.marketplace
+        refusal = _withheld(self.policy, tier, "market_settlements")
+        if refusal is None or market is None:
+            return refusal
+        if holding is not None:
+            await alone(holding, row)
+        parties = await counterparties(connection, self.policy, market, row, clock=self.clock)
+        return _withheld(self.policy, tier, *functions_of_settlement(self.policy, *parties))
 
     async def _withheld_now(self, *functions: Function) -> Refusal | None:
         return _withheld(self.policy, (await read_mode(self.pool)).tier, *functions)
@@ -310,9 +329,18 @@ class Market:
         refusal = await self._withheld_now("market_bids")
         if refusal is not None:
             return refusal
-        look = await self.pool.fetchrow(_LOOK, asked.request.listing_id, account, accounts.backing)
+        place = (offer["network"], offer["asset"])
+        look = await self.pool.fetchrow(
+            *(_LOOK, asked.request.listing_id, account, accounts.backing, asked.bidder_id), *place
+        )
         assert look is not None
-        refusal = _not_for(asked, offer, look["available"], look["backing"])
+        refusal = _not_for(
+            asked,
+            offer,
+            look["available"],
+            look["backing"],
+            share=self.directory.bids_max(*place) - int(look["bidden"]),
+        )
         return _TAKEN if refusal is None and look["taken"] else refusal
 
 
@@ -340,8 +368,13 @@ def _withheld(policy: Policy, tier: Tier, *functions: Function) -> Refusal | Non
     return Refusal(code="suspended", reason=admission.reason or "")
 
 
-def _not_for(asked: Asked, offer: asyncpg.Record, available: int, backing: int) -> Refusal | None:
-    """Why this is no bid for ``offer``; ``backing`` is what may be in escrow beside what is."""
+def _not_for(
+    asked: Asked, offer: asyncpg.Record, available: int, backing: int, *, share: int
+) -> Refusal | None:
+    """Why this is no bid for ``offer``.
+
+    ``backing`` is what may be in escrow beside what is, and ``share`` what may be of this customer.
+    """
     if offer["seller_id"] == asked.bidder_id:
         return _OWN
     if asked.amount < offer["price"]:
@@ -350,6 +383,14 @@ def _not_for(asked: Asked, offer: asyncpg.Record, available: int, backing: int) 
         )
     if available < asked.amount:
         return _OVERDRAFT
+    if share < asked.amount:
+        return Refusal(
+            code="over_limit",
+            reason=(
+                f"Your open bids in {offer['asset']} on {offer['network']} may be {max(share, 0)} "
+                "more; bid less, or have one back."
+            ),
+        )
     if backing < asked.amount:
         return Refusal(
             code="escrow_full",

@@ -16,6 +16,7 @@ each bucket holds what it owes, and no more is in escrow than that bucket has mo
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,8 @@ def payout_routes(policy: Policy) -> dict[str, PayoutRoute]:
 class EscrowRoute:
     """Where bids in ``assets`` of one network lie: ``escrow`` owes them, ``bucket`` owed them.
 
-    ``wallets`` are those of ``escrow`` on the network.
+    ``wallets`` are those of ``escrow`` on the network. ``bids_max`` is how much the open bids of
+    one customer may be together, in base units by asset.
     """
 
     network: str
@@ -171,6 +173,7 @@ class EscrowRoute:
     escrow: str
     assets: tuple[str, ...]
     wallets: tuple[str, ...]
+    bids_max: Mapping[str, int]
 
 
 def escrow_routes(policy: Policy) -> dict[str, EscrowRoute]:
@@ -187,7 +190,10 @@ def escrow_routes(policy: Policy) -> dict[str, EscrowRoute]:
             for name, wallet in policy.wallets.items()
             if (wallet.bucket, wallet.network) == (policy.marketplace.escrow, network)
         }
-        held = {asset for wallet in wallets.values() for asset in wallet.holdings}
+        held: Counter[str] = Counter()
+        for wallet in wallets.values():
+            for asset, holding in wallet.holdings.items():
+                held[asset] += policy.base_units(asset, holding.target)
         if held:
             found[network] = EscrowRoute(
                 network=network,
@@ -195,5 +201,9 @@ def escrow_routes(policy: Policy) -> dict[str, EscrowRoute]:
                 escrow=policy.marketplace.escrow,
                 assets=tuple(asset for asset in policy.networks[network].assets if asset in held),
                 wallets=tuple(wallets),
+                bids_max={
+                    asset: int(policy.marketplace.share_max * total)
+                    for asset, total in held.items()
+                },
             )
     return found

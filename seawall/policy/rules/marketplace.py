@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seawall.errors import Problem
@@ -24,6 +25,7 @@ def marketplace(policy: Policy) -> Iterator[Problem]:
     """Every fault of the bucket that holds what is in escrow, and of what tiers say of it."""
     if policy.marketplace is not None:
         yield from _bucket(policy, policy.marketplace)
+        yield from _trust(policy, policy.marketplace)
     for tier in TIERS:
         promise = policy.tiers.promise(tier)
         for function in _OF_MARKETPLACE:
@@ -79,4 +81,31 @@ def _bucket(policy: Policy, declared: Marketplace) -> Iterator[Problem]:
             path=path,
             found=f"{found}, without money on a network on which customers are paid",
             remedy="give it a wallet there with a target: no more can be in escrow than it holds",
+        )
+
+
+def _trust(policy: Policy, declared: Marketplace) -> Iterator[Problem]:
+    """Trust is within reach of a bid, and lets no more out than protected mode pays anyway."""
+    small = policy.limits.small_withdrawal_value_max
+    if declared.trusted_value_max > small:
+        yield Problem(
+            path="marketplace.trusted_value_max",
+            found=str(declared.trusted_value_max),
+            remedy=f"at most limits.small_withdrawal_value_max, {small}: what is settled to others"
+            " in a run can leave as theirs",
+        )
+    values = [
+        holding.target * policy.assets[asset].reference_price
+        for wallet in policy.wallets.values()
+        if wallet.bucket == declared.escrow
+        for asset, holding in wallet.holdings.items()
+        if asset in policy.assets
+    ]
+    largest = declared.share_max * max(map(Fraction, values), default=Fraction(0))
+    if values and Fraction(declared.trust_value_min) > largest:
+        yield Problem(
+            path="marketplace.trust_value_min",
+            found=str(declared.trust_value_min),
+            remedy=f"at most {float(largest):g}, the largest bid that share_max allows: nobody"
+            " would ever be trusted",
         )

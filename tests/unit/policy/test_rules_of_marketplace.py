@@ -6,16 +6,23 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from seawall.controls.admission import admit, functions_of_settlement
-from seawall.policy import Function, Policy, Tier
+from seawall.controls.admission import Counterparty, admit, functions_of_settlement
+from seawall.policy import MICRO, Function, Policy, Tier
 from seawall.policy.rules import relations_of
 from tests.testing import policies
 
 NORMAL, PROTECTED = "tiers.normal.guarantees", "tiers.protected"
 ALL = ["market_browsing", "market_bids", "market_settlements", "market_settlements_trusted"]
 CHANGES: dict[str, Any] = {
-    "marketplace": {"escrow": "escrow", "trusted_after": 3},
+    "marketplace": {
+        "escrow": "escrow",
+        "share_max": "0.25",
+        "trusted_after": 3,
+        "trust_value_min": "100",
+        "trusted_value_max": "1000",
+    },
     NORMAL: [*policies.tree()["tiers"]["normal"]["guarantees"], *ALL],
     f"{PROTECTED}.guarantees": ["login", "balances", "withdrawals_small", *ALL[::3]],
     f"{PROTECTED}.suspends": ["swaps", "transfers_large", *ALL[1:3]],
@@ -46,6 +53,18 @@ def test_the_marketplace_of_a_bucket_that_pays_nobody_is_accepted() -> None:
             "no more can be in escrow than it holds",
         ),
         (
+            "marketplace.trusted_value_max",
+            "1000.01",
+            "marketplace.trusted_value_max",
+            "at most limits.small_withdrawal_value_max, 1000",
+        ),
+        (
+            "marketplace.trust_value_min",
+            "50000.01",
+            "marketplace.trust_value_min",
+            "at most 50000, the largest bid",
+        ),
+        (
             f"{PROTECTED}.suspends",
             ["swaps", "transfers_large", "market_settlements_trusted"],
             f"{PROTECTED}.suspends",
@@ -72,27 +91,40 @@ def test_escrow_that_could_go_elsewhere_is_refused(
     assert [what for where, what in found if where == path and remedy in what], found
 
 
+@pytest.mark.parametrize("share", ["0", "1", "1.5"])
+def test_a_share_of_everything_is_no_share(share: str) -> None:
+    """One customer could fill the escrow, or none could bid."""
+    with pytest.raises(ValidationError, match=r"marketplace\.share_max"):
+        market(**{"marketplace.share_max": share})
+
+
 def test_a_tier_promises_no_marketplace_that_there_is_not() -> None:
     found = [each.path for each in relations_of(policies.policy({NORMAL: CHANGES[NORMAL]}))]
     assert found == [NORMAL] * len(ALL)
 
 
 @pytest.mark.parametrize(
-    ("tier", "settled_with", "outcome"),
+    ("tier", "seller", "bidder", "outcome"),
     [
-        ("normal", (0, 0), "allowed"),
-        ("stressed", (0, 3), "allowed"),
-        ("protected", (3, 3), "allowed"),
-        ("protected", (2, 9), "suspended"),
-        ("protected", (9, 2), "suspended"),
+        ("normal", (0, 5_000), (0, 5_000), "allowed"),
+        ("stressed", (0, 1), (3, 5_000), "allowed"),
+        ("protected", (3, 1_000), (3, 1_000), "allowed"),
+        ("protected", (2, 1), (9, 1), "suspended"),
+        ("protected", (9, 1), (2, 1), "suspended"),
+        ("protected", (9, 1_001), (9, 1), "suspended"),
+        ("protected", (9, 1), (9, 1_001), "suspended"),
     ],
 )
-def test_in_protected_mode_both_must_be_trusted(
-    tier: Tier, settled_with: tuple[int, int], outcome: str
+def test_in_protected_mode_both_must_be_trusted_and_settle_little(
+    tier: Tier, seller: tuple[int, int], bidder: tuple[int, int], outcome: str
 ) -> None:
-    """One customer who is not trusted is enough to have it wait."""
+    """One customer who is not trusted, or settles too much, is enough to have it wait."""
     policy = market()
-    admission = admit(policy, tier, *functions_of_settlement(policy, *settled_with))
+    parties = [
+        Counterparty(settled_with=others, settled_micro=value * MICRO)
+        for others, value in (seller, bidder)
+    ]
+    admission = admit(policy, tier, *functions_of_settlement(policy, *parties))
     assert admission.outcome == outcome
     assert (admission.reason is None) == (outcome == "allowed")
 
