@@ -18,12 +18,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from seawall.conventions import aws
 from seawall.errors import EvidenceError
 from seawall.scorecard.facts import Facts, once
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import SignCall
+from seawall.scorecard.sources import Doubts
 
 APART_S = 2
 """A signature and its event may be so many whole seconds apart.
@@ -64,21 +66,23 @@ class Compared:
         uncovered: Those without an event in the region that they name.
         elsewhere: Of these, by their place in ``uncovered``: the event of the same key in another
             region that nothing else explains.
-        gap: Why the log is not known to be complete; None if it is.
+        gaps: By region: why its log is not known to be complete.
     """
 
     recorded: int
     uncovered: tuple[Recorded, ...]
     elsewhere: Mapping[int, SignCall]
-    gap: str | None
+    gaps: Mapping[str, str]
+
+    @property
+    def gap(self) -> str | None:
+        """Why the log of some region is not known to be complete; None if all are."""
+        return next(iter(self.gaps.values()), None)
 
 
 @once
 def compared(facts: Facts) -> Compared:
-    """Match every recorded signature of the drill with the log.
-
-    Raises :class:`EvidenceError` for a signature without a region or a time.
-    """
+    """Match every recorded signature of the drill that has a region and a time with the log."""
     recorded = signatures(facts)
     left = _by_key(facts)
     # In order of time, so that the earliest event is the right one.
@@ -95,7 +99,7 @@ def compared(facts: Facts) -> Compared:
         recorded=len(recorded),
         uncovered=tuple(uncovered),
         elsewhere=elsewhere,
-        gap=_gap(facts, recorded, left),
+        gaps=_gaps(facts, recorded, left),
     )
 
 
@@ -104,7 +108,7 @@ def signatures(facts: Facts) -> tuple[Recorded, ...]:
 
     Of earlier ones the log need not say anything; but one whose transaction was broadcast in this
     drill is of this drill, whatever time it is given. Empty if the deployment offers no records of
-    signatures. Raises :class:`EvidenceError` for one without a region or a time.
+    signatures. One without a region or a time is in :func:`unplaced`.
     """
     if not facts.offers("signatures"):
         return ()
@@ -119,10 +123,7 @@ def signatures(facts: Facts) -> tuple[Recorded, ...]:
         if row.tx_hash is None and row.signed_at is None:
             continue  # asked for, and never signed
         if row.signed_by is None or row.signed_at is None:
-            raise EvidenceError(
-                f"records/sign_log.csv does not say where and when nonce {row.nonce} of"
-                f" {row.address} was signed"
-            )
+            continue
         if row.signed_at >= begins or (row.chain_id, row.address, row.nonce) in broadcast:
             found.append(
                 Recorded(
@@ -136,24 +137,46 @@ def signatures(facts: Facts) -> tuple[Recorded, ...]:
     return tuple(sorted(found, key=lambda each: each.at))
 
 
-def contradicted(facts: Facts, nonces: Collection[tuple[int, str, int]]) -> str | None:
-    """Why the records of these signatures cannot be believed; None if the log confirms them.
+@once
+def unplaced(facts: Facts) -> dict[tuple[int, str, int], str]:
+    """By (chain, address, nonce): that the records do not say where and when it was signed."""
+    if not facts.offers("signatures"):
+        return {}
+    return {
+        (row.chain_id, row.address, row.nonce): (
+            f"records/sign_log.csv does not say where and when nonce {row.nonce} of"
+            f" {row.address} was signed"
+        )
+        for row in facts.run.signatures
+        if not (row.tx_hash is None and row.signed_at is None)
+        and (row.signed_by is None or row.signed_at is None)
+    }
 
-    ``nonces`` are (chain, address, nonce) of signatures that were broadcast in this drill.
+
+def contradicted(facts: Facts, nonces: Collection[tuple[int, str, int]]) -> str | None:
+    """Why the records of these signatures cannot be believed; None if the log bears them out.
+
+    ``nonces`` are (chain, address, nonce) of signatures that were broadcast in this drill. What is
+    not in the log of a region that is not complete contradicts nothing, and confirms nothing.
     """
     found = compared(facts)
     doubtful = [
-        each for each in found.uncovered if (each.chain_id, each.address, each.nonce) in nonces
+        each
+        for each in found.uncovered
+        if (each.chain_id, each.address, each.nonce) in nonces and each.region not in found.gaps
     ]
     if doubtful:
         return described(doubtful[0])
+    nowhere = unplaced(facts)
     unrecorded = {*nonces} - {
         (each.chain_id, each.address, each.nonce) for each in signatures(facts)
     }
-    if unrecorded:
-        _, address, nonce = min(unrecorded)
-        return f"records/sign_log.csv does not say who signed nonce {nonce} of {address}"
-    return found.gap
+    for nonce in sorted(unrecorded):
+        _, address, number = nonce
+        return nowhere.get(
+            nonce, f"records/sign_log.csv does not say who signed nonce {number} of {address}"
+        )
+    return None
 
 
 def described(signature: Recorded) -> str:
@@ -164,16 +187,18 @@ def described(signature: Recorded) -> str:
     )
 
 
-def strangers(facts: Facts) -> tuple[SignCall, ...]:
+def strangers(facts: Facts, doubts: Doubts) -> tuple[SignCall, ...]:
     """Signatures of wallets' keys that others asked for than the signer's role of the region.
 
-    Raises :class:`EvidenceError` for a wallet that the policy does not know.
+    ``doubts`` gets a wallet that the policy does not know.
     """
-    return tuple(
-        call
-        for call in facts.run.sign_calls
-        if call.wallet is not None and call.error is None and call.principal != _role(facts, call)
-    )
+    found = []
+    for call in facts.run.sign_calls:
+        if call.wallet is not None and call.error is None:
+            role = doubts.ask(partial(_role, facts, call))
+            if role is not None and call.principal != role:
+                found.append(call)
+    return tuple(found)
 
 
 def signed_inside(
@@ -230,34 +255,37 @@ def _near(calls: Iterable[SignCall], at: Instant) -> bool:
     return any(abs(call.at - at) <= WRONG_CLOCK_US_MAX for call in calls)
 
 
-def _gap(
+def _gaps(
     facts: Facts, recorded: Sequence[Recorded], left: Mapping[KeyInRegion, list[SignCall]]
-) -> str | None:
-    """Why the log is not known to be complete: it ends early, or lacks what the prober saw."""
+) -> dict[str, str]:
+    """By region: why its log is not known to be complete; it ends early, or lacks a probe."""
     ends = _must_go_on_to(facts, recorded)
-    for region in (facts.run.policy.regions.primary, facts.run.policy.regions.standby):
+    answered = _answered(facts)
+    policy = facts.run.policy.regions
+    found = {}
+    for region in (policy.primary, policy.standby):
         last = max(
             (call.at for call in facts.run.sign_calls if call.region == region), default=None
         )
         if last is None:
-            return f"aws/sign_calls.csv has nothing of {region}"
-        if last // SECOND < ends // SECOND:
-            return (
+            found[region] = f"aws/sign_calls.csv has nothing of {region}"
+        elif last // SECOND < ends // SECOND:
+            found[region] = (
                 f"aws/sign_calls.csv has nothing of {region} from the last"
                 f" {(ends - last) // SECOND} s of what it must cover"
             )
-    for region, moments in _answered(facts).items():
+    for region, moments in answered.items():
         there = sorted(
             (call for key, calls in left.items() if key[0] == region for call in calls),
             key=lambda call: call.at,
         )
         missing = sum(1 for moment in moments if _take(there, moment) is None)
-        if missing:
-            return (
+        if missing and region not in found:
+            found[region] = (
                 f"aws/sign_calls.csv lacks {missing} of {len(moments)} probes that the signer of"
                 f" {region} answered, so it is not complete"
             )
-    return None
+    return found
 
 
 def _must_go_on_to(facts: Facts, recorded: Iterable[Recorded]) -> Instant:

@@ -13,6 +13,7 @@ from seawall.conventions import metrics
 from seawall.errors import EvidenceError
 from seawall.scorecard.breach import Breach, breach
 from seawall.scorecard.facts import (
+    FOREVER,
     MILLISECOND,
     Facts,
     Sighting,
@@ -24,6 +25,7 @@ from seawall.scorecard.facts import (
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import Flip
+from seawall.scorecard.sources import Doubts
 
 OBSERVER_GAP_US_MAX = SECOND
 """An observer without a sample for longer than this was not watching."""
@@ -86,6 +88,29 @@ class Budget:
         if self.later_us is not None:
             return format_s(self.later_us)
         return f"> {format_s(self.limit_us)}" if self.outcome is Outcome.FAIL else "unknown"
+
+
+SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
+"""Which outcome counts of several parts, lanes or rails: the highest."""
+
+
+def worst_of(judged: Collection[Budget], doubts: Doubts, *, none: str) -> Budget:
+    """The budget that counts of several lanes or rails: one that failed, or without proof, or last.
+
+    Raises :class:`EvidenceError` with the first of ``doubts`` about another one if none failed, and
+    with ``none`` if there is none at all.
+    """
+    if not any(budget.outcome is Outcome.FAIL for budget in judged):
+        doubts.require_none()
+    if not judged:
+        raise EvidenceError(none)
+    return max(
+        judged,
+        key=lambda budget: (
+            SEVERITY[budget.outcome],
+            FOREVER if budget.later_us is None else budget.later_us,
+        ),
+    )
 
 
 def compare_observers(
@@ -378,12 +403,12 @@ def page(
 def page_mark(facts: Facts, alerts: tuple[str, ...], starts: Instant) -> tuple[Mark, ...]:
     """The first page about one of ``alerts`` at or after ``starts``; empty if none came.
 
-    Nor is there one where the deployment has no pager: a time is measured without its page, too.
+    Nor is there one where the deployment has no pager, or its pages are lost: a time is measured
+    without its page, too.
     """
-    if not facts.offers("pages"):
-        return ()
+    pages = (Doubts().ask(lambda: facts.run.pages) or ()) if facts.offers("pages") else ()
     limit_us = facts.run.policy.targets.page_max * MILLISECOND
-    for received in facts.run.pages:
+    for received in pages:
         if (
             received.alertname in alerts
             and received.status == "firing"

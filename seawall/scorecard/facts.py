@@ -8,7 +8,7 @@ makes every check UNKNOWN that needs it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import pairwise
@@ -19,13 +19,11 @@ from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import TIERS, PlannedFault, Tier
-from seawall.scorecard.rail_rows import StatementLine
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import (
     Arrival,
     Demand,
     Followed,
-    Key,
     LoggedRequest,
     Payout,
     ProbeSample,
@@ -33,7 +31,8 @@ from seawall.scorecard.rows import (
 )
 from seawall.scorecard.run import Run
 from seawall.scorecard.seen import FaultSeen, TierSpan
-from seawall.scorecard.statements import require_stated, settled, whole
+from seawall.scorecard.sources import Doubts
+from seawall.scorecard.statements import Stated, stated, unstated
 
 MILLISECOND = SECOND // 1_000
 _Made = TypeVar("_Made")
@@ -334,16 +333,26 @@ class Facts:
         Raises :class:`EvidenceError` if none of the flood's was: then the log may be gone, and
         nothing that was promised to customers is known.
         """
+        return self._promised_by_flood() | self._promised_by_prober()
+
+    def known_promises(self, doubts: Doubts) -> dict[str, Instant]:
+        """The same, of those who can tell; ``doubts`` gets why another one cannot."""
+        return (doubts.ask(self._promised_by_flood) or {}) | (
+            doubts.ask(self._promised_by_prober) or {}
+        )
+
+    def _promised_by_flood(self) -> dict[str, Instant]:
         if not self.acknowledged:
             raise EvidenceError("requests.csv has no request that was acknowledged")
-        probed = {
+        return {each: promise.acknowledged_at for each, promise in self.acknowledged.items()}
+
+    def _promised_by_prober(self) -> dict[str, Instant]:
+        return {
             str(sample.detail["id"]): sample.done_at
             for probe in WITHDRAWAL_PROBES
             for sample in self.samples(probe)
             if sample.ok and sample.detail and "id" in sample.detail
         }
-        flooded = {each: promise.acknowledged_at for each, promise in self.acknowledged.items()}
-        return flooded | probed
 
     @cached_property
     def demands(self) -> tuple[Demand, ...]:
@@ -388,81 +397,32 @@ class Facts:
         """What the venue said at the end, by id."""
         return {row.id: row for row in self.run.followed}
 
-    def payment_of(self, identity: str) -> Payout | None:
-        """The payout of a withdrawal, seen outside the venue; None if there is none.
-
-        By the venue's number of the request where payouts carry it. Else by network, asset,
-        destination and amount; requests that share all four are paid in the order in which they
-        were acknowledged. Over a rail every request has a destination of its own.
-        """
-        if identity in self._over_rails:
-            return self._settled.get(identity)
-        return self._payments.get(identity)
-
     @cached_property
-    def _settled(self) -> dict[str, Payout]:
-        by_key = {each.key: each for each in reversed(self.settled_over_rails)}
-        return {
-            row.id: by_key[key]
-            for row in self.run.arrivals
-            if (key := (row.network, row.asset, row.destination.lower(), row.amount)) in by_key
-        }
+    def stated(self) -> Stated:
+        """What providers of rails state, and the doubts about it; of no rail that must have one."""
+        return stated(self.run, lambda: self.faults)
 
-    @cached_property
-    def _over_rails(self) -> frozenset[str]:
-        """The ids of requests that go over a rail."""
-        rails = self.run.policy.paying_rails()
-        return frozenset(each.id for each in self.run.arrivals if each.network in rails)
+    def is_stated(self, rail: str) -> bool:
+        """Whether all is there that providers of ``rail`` have stated."""
+        return not self.stated.partial(rail) and bool(self.stated.of_rail(rail))
 
-    @cached_property
-    def settled_over_rails(self) -> tuple[Payout, ...]:
-        """What providers of rails say that they have paid since the run began."""
-        return tuple(filter(self._since, settled(self.flood_statements)))
-
-    @cached_property
-    def statements(self) -> tuple[StatementLine, ...]:
-        """What providers of rails state, whole; see :func:`seawall.scorecard.statements.whole`."""
-        return whole(self.run, lambda: self.faults)
-
-    @property
-    def flood_statements(self) -> tuple[StatementLine, ...]:
-        """The same; raises :class:`EvidenceError` if a rail of the flood has none."""
-        used = {each.network for each in self.run.arrivals}
-        require_stated(used & self.run.policy.paying_rails().keys(), self.statements)
-        return self.statements
-
-    @cached_property
-    def _payments(self) -> dict[str, Payout]:
-        if self.offers("numbered_payouts"):
-            numbers = (
-                {row.id: (row.network, row.seq) for row in self.run.withdrawals}
-                if self.offers("withdrawals")
-                else {row.id: (row.network, row.seq) for row in self.run.followed}
-            )
-            by_number = {(payout.network, payout.seq): payout for payout in self.payouts_since}
-            return {
-                identity: by_number[number]
-                for identity, number in numbers.items()
-                if number in by_number
-            }
-        waiting: dict[Key, list[str]] = {}
-        for identity in sorted(self.promised, key=lambda each: self.promised[each]):
-            if (demand := self._demands.get(identity)) is not None:
-                waiting.setdefault(demand.key, []).append(identity)
-        found = {}
-        for payout in sorted(self.payouts_since, key=self.paid_at):
-            if waiting.get(payout.key):
-                found[waiting[payout.key].pop(0)] = payout
-        return found
+    def require_stated(self, used: Collection[str]) -> None:
+        """Raise :class:`EvidenceError` for a rail that was ``used`` and has no statement."""
+        for doubt in unstated(used, (line for own in self.stated.lines.values() for line in own)):
+            raise EvidenceError(doubt.said)
 
     @cached_property
     def payouts_since(self) -> tuple[Payout, ...]:
         """Payouts since the run began, to the second: earlier ones pay no request of this drill."""
-        return tuple(payout for payout in self.run.payouts if self._since(payout))
+        return tuple(payout for payout in self.run.payouts if self.since(payout))
 
-    def _since(self, payout: Payout) -> bool:
-        begins = round(self.run.manifest.started_at * SECOND)
-        return self.paid_at(payout) >= begins - SECOND
+    def since(self, payout: Payout) -> bool:
+        """Whether ``payout`` is not from before the run, to the second."""
+        return self.is_since(self.paid_at(payout))
+
+    def is_since(self, moment: Instant) -> bool:
+        """Whether a payout of ``moment`` is not from before the run, to the second."""
+        return moment >= round(self.run.manifest.started_at * SECOND) - SECOND
 
     @cached_property
     def repeated(self) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.aws_log import contradicted
+from seawall.scorecard.aws_log import compared, contradicted
 from seawall.scorecard.budgets import (
     OUTSIDE,
     RECORDS,
@@ -16,15 +17,16 @@ from seawall.scorecard.budgets import (
     page_mark,
     records_and_probe,
     tolerance_of,
+    worst_of,
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, once, sighting
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
 from seawall.scorecard.rows import LaneChange, ProbeSample, Slot, Withdrawal
+from seawall.scorecard.sources import Doubts
 
 Lane = tuple[str, str]
 """(network, wallet)."""
-_SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
 
 
 @once
@@ -35,66 +37,96 @@ def failover(facts: Facts) -> Budget:
     last. Only a lane that had no withdrawal to pay in the dark is left out. Only payouts count:
     top-ups have no outside observer.
 
-    Raises :class:`EvidenceError` if a lane did not sign in the primary region before the fault, or
-    if the records contradict themselves.
+    Each lane is judged by its own evidence. Raises :class:`EvidenceError` if none failed, and one
+    did not sign in the primary region before the fault, or its records contradict themselves.
     """
     broadcasts = _broadcasts(facts)
-    judged = []
-    for lane in sorted(_lanes_with_work(facts, broadcasts)):
-        sent = broadcasts.get(lane, [])
-        _require_primary_before(facts, lane[1], sent)
-        judged.append(_lane_failover(facts, lane, sent))
-    if not judged:
-        raise EvidenceError("no lane had a withdrawal to pay in the dark")
-    return max(
-        judged,
-        key=lambda budget: (
-            _SEVERITY[budget.outcome],
-            FOREVER if budget.later_us is None else budget.later_us,
-        ),
-    )
+    judged: list[Budget] = []
+    doubts = Doubts()
+    for lane in sorted(_lanes_with_work(facts, broadcasts, doubts)):
+        judged += doubts.ask(partial(_judged, facts, lane, broadcasts.get(lane, []))) or []
+    return worst_of(judged, doubts, none="no lane had a withdrawal to pay in the dark")
+
+
+def _judged(facts: Facts, lane: Lane, sent: list[Slot]) -> list[Budget]:
+    """The budget of a lane. Raises :class:`EvidenceError` for one that cannot be judged.
+
+    What AWS's own log lacks as a whole is a doubt about a PASS alone: it excuses nothing.
+    """
+    gap = _gap_of_log(facts)
+    _require_as_logged(facts, sent)
+    if gap is None and facts.offers("aws_log"):
+        _require_as_aws_logged(facts, sent)
+    _require_primary_before(facts, lane[1], sent)
+    budget = _lane_failover(facts, lane, sent)
+    if gap is not None and budget.outcome is not Outcome.FAIL:
+        raise EvidenceError(gap)
+    return [budget]
+
+
+def _gap_of_log(facts: Facts) -> str | None:
+    """Why AWS's own log is not known to be complete; None if it is, or nobody offers it."""
+    if not facts.offers("aws_log"):
+        return None
+    try:
+        return compared(facts).gap
+    except EvidenceError as error:
+        return str(error)
 
 
 def _broadcasts(facts: Facts) -> dict[Lane, list[Slot]]:
-    """Payouts that were broadcast, by lane, in order of time.
-
-    Raises :class:`EvidenceError` if the signers' own log names another region for one, or AWS's own
-    log does not confirm it. That every signature is in the signers' log is a check of its own
-    (``safety.signed_is_logged``).
-    """
-    signed_by: dict[tuple[int, str, int], str | None] = {}
-    for row in facts.run.signatures:  # later ones of a nonce only raise its fees
-        signed_by.setdefault((row.chain_id, row.address, row.nonce), row.signed_by)
+    """Payouts that were broadcast, by lane, in order of time."""
     found: dict[Lane, list[Slot]] = defaultdict(list)
     for slot in sorted(facts.run.slots, key=lambda slot: slot.broadcast_at or FOREVER):
-        if slot.purpose != "payout" or slot.broadcast_at is None:
-            continue
+        if slot.purpose == "payout" and slot.broadcast_at is not None:
+            found[slot.network, slot.wallet].append(slot)
+    return found
+
+
+@once
+def _signed_by(facts: Facts) -> dict[tuple[int, str, int], str | None]:
+    """The region that signed each nonce first, by the signers' own log."""
+    found: dict[tuple[int, str, int], str | None] = {}
+    for row in facts.run.signatures:  # later ones of a nonce only raise its fees
+        found.setdefault((row.chain_id, row.address, row.nonce), row.signed_by)
+    return found
+
+
+def _require_as_logged(facts: Facts, sent: list[Slot]) -> None:
+    """Raise :class:`EvidenceError` if the signers' own log names another region than the slots.
+
+    That every signature is in it is a check of its own (``safety.signed_is_logged``).
+    """
+    signed_by = _signed_by(facts)
+    for slot in sent:
         logged = signed_by.get((slot.chain_id, slot.address, slot.nonce), slot.signer_region)
         if logged != slot.signer_region:
             raise EvidenceError(
                 f"nonce {slot.nonce} of {slot.wallet} was signed in {slot.signer_region} by"
                 f" records/slots.csv, in {logged} by records/sign_log.csv"
             )
-        found[slot.network, slot.wallet].append(slot)
-    if facts.offers("aws_log"):
-        begins = round(facts.run.manifest.started_at * SECOND)
-        nonces = {
-            (slot.chain_id, slot.address, slot.nonce)
-            for lane in found.values()
-            for slot in lane
-            if (slot.broadcast_at or 0) >= begins
-        }
-        doubt = contradicted(facts, nonces)
-        if doubt is not None:
-            raise EvidenceError(doubt)
-    return found
 
 
-def _lanes_with_work(facts: Facts, broadcasts: Mapping[Lane, list[Slot]]) -> set[Lane]:
+def _require_as_aws_logged(facts: Facts, sent: list[Slot]) -> None:
+    """Raise :class:`EvidenceError` if AWS's own log does not confirm what a lane ``sent``."""
+    begins = round(facts.run.manifest.started_at * SECOND)
+    nonces = {
+        (slot.chain_id, slot.address, slot.nonce)
+        for slot in sent
+        if (slot.broadcast_at or 0) >= begins
+    }
+    doubt = contradicted(facts, nonces)
+    if doubt is not None:
+        raise EvidenceError(doubt)
+
+
+def _lanes_with_work(
+    facts: Facts, broadcasts: Mapping[Lane, list[Slot]], doubts: Doubts
+) -> set[Lane]:
     """Lanes that had to pay a withdrawal in the dark, at least ``failover_max`` before its end.
 
-    A withdrawal without a transaction counts for every lane of its network. Raises
-    :class:`EvidenceError` for one on a network of which no lane ever paid.
+    A withdrawal without a transaction counts for every lane of its network. ``doubts`` gets one on
+    a network of which no lane ever paid.
     """
     slots = {slot.id: slot for slot in facts.run.slots}
     found: set[Lane] = set()
@@ -108,7 +140,7 @@ def _lanes_with_work(facts: Facts, broadcasts: Mapping[Lane, list[Slot]]) -> set
             else {(slot.network, slot.wallet)}
         )
         if not lanes:
-            raise EvidenceError(
+            doubts.note(
                 f"seq {row.seq} had to be paid in the dark, and no lane of {row.network} ever paid"
             )
         found |= lanes

@@ -45,7 +45,7 @@ def _coverage(facts: Facts) -> Figure | None:
         return None
     held = sum(
         policy.value_micro(asset, amount)
-        for (_, asset), amount in hot_at(facts, facts.run_starts).items()
+        for (_, asset), amount in hot_at(facts, facts.run_starts).whole().items()
     )
     added = sum(
         policy.value_micro(top_up.asset, top_up.amount)

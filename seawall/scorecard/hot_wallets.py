@@ -19,51 +19,82 @@ from seawall.scorecard.rows import Payout, Slot, Surplus, TopUp
 Pool = tuple[str, str]
 
 
-def hot_at(facts: Facts, moment: Instant) -> dict[Pool, int]:
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What payout wallets held at a moment, and of which of them that is in doubt."""
+
+    held: Mapping[Pool, int]
+    doubts: Mapping[Pool, str]
+
+    def whole(self) -> Mapping[Pool, int]:
+        """What they held. Raises :class:`EvidenceError` if one is in doubt."""
+        for doubt in self.doubts.values():
+            raise EvidenceError(doubt)
+        return self.held
+
+
+def hot_at(facts: Facts, moment: Instant) -> Held:
     """What each payout wallet held on its chain at ``moment``.
 
     That is its balance at the end, plus the payouts and sweeps since, less the top-ups since, by
     block, and less what came from outside and was booked since.
 
-    Raises :class:`EvidenceError` if the records do not say which wallet made a payout, or in which
-    block a top-up came.
+    A wallet is in doubt if the chains' export lacks it, or if the records do not say which wallet
+    of its network made a payout of the asset, or in which block a top-up came.
     """
-    end = held_at_end(facts)
+    doubts: dict[Pool, str] = {}
+    found = Counter(_held_at_end(facts, doubts))
+    known = found.keys() | doubts.keys()
     wallets = {slot.tx_hash: slot.wallet for slot in facts.run.slots if slot.tx_hash is not None}
-    found = Counter(end)
     for payout in facts.run.payouts:
-        if facts.paid_at(payout) >= moment:
-            found[_payer(wallets, payout), payout.asset] += payout.amount
+        if facts.paid_at(payout) < moment:
+            continue
+        if payout.tx_hash in wallets:
+            found[wallets[payout.tx_hash], payout.asset] += payout.amount
+            continue
+        for pool in _pools_on(facts.run.policy, payout):
+            doubts.setdefault(
+                pool, f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
+            )
     slots = {slot.id: slot for slot in facts.run.slots}
     for top_up in facts.run.top_ups:
-        if top_up.state == "posted" and _mined_at(facts, slots, top_up) >= moment:
-            swept = swept_from(facts.run.policy, top_up)
-            if swept is None:
-                found[top_up.to_wallet, top_up.asset] -= top_up.amount
-            else:
-                found[swept, top_up.asset] += top_up.amount
+        if top_up.state != "posted":
+            continue
+        swept = swept_from(facts.run.policy, top_up)
+        pool = (top_up.to_wallet if swept is None else swept), top_up.asset
+        try:
+            if _mined_at(facts, slots, top_up) >= moment:
+                found[pool] += -top_up.amount if swept is None else top_up.amount
+        except EvidenceError as error:
+            doubts.setdefault(pool, str(error))
     for surplus in _surpluses(facts):
         if surplus.booked_at >= moment:
             found[surplus.wallet, surplus.asset] -= surplus.amount
-    unlisted = sorted(found.keys() - end.keys())
-    if unlisted:
-        raise EvidenceError(f"chain/balances.csv lacks {unlisted[0][1]} of {unlisted[0][0]}")
-    return dict(found)
+    for wallet, asset in sorted(found.keys() - known):
+        doubts.setdefault((wallet, asset), f"chain/balances.csv lacks {asset} of {wallet}")
+    return Held(held=found, doubts=doubts)
 
 
-def held_at_end(facts: Facts) -> dict[Pool, int]:
-    """What each payout wallet holds when the evidence ends.
-
-    Raises :class:`EvidenceError` if the chains' export lacks one.
-    """
+def _held_at_end(facts: Facts, doubts: dict[Pool, str]) -> dict[Pool, int]:
+    """What each payout wallet holds when the evidence ends, by the chains' export."""
     held = {(row.wallet, row.asset): row.balance for row in facts.run.chain_balances}
     found = {}
     for name, wallet in facts.run.policy.payout_wallets().items():
         for asset in wallet.holdings:
-            if (name, asset) not in held:
-                raise EvidenceError(f"chain/balances.csv lacks {asset} of {name}")
-            found[name, asset] = held[name, asset]
+            if (name, asset) in held:
+                found[name, asset] = held[name, asset]
+            else:
+                doubts[name, asset] = f"chain/balances.csv lacks {asset} of {name}"
     return found
+
+
+def _pools_on(policy: Policy, payout: Payout) -> list[Pool]:
+    """Whatever may have made a payout that no record names."""
+    return [
+        (name, payout.asset)
+        for name, wallet in policy.payout_wallets().items()
+        if wallet.network == payout.network and payout.asset in wallet.holdings
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +161,6 @@ def _surpluses(facts: Facts) -> list[Surplus]:
         return []
     wallets = facts.run.policy.payout_wallets()
     return [surplus for surplus in facts.run.surpluses if surplus.wallet in wallets]
-
-
-def _payer(wallets: Mapping[str, str], payout: Payout) -> str:
-    if payout.tx_hash not in wallets:
-        raise EvidenceError(
-            f"records/slots.csv lacks {payout.tx_hash}, which chain/payouts.csv names"
-        )
-    return wallets[payout.tx_hash]
 
 
 def _mined_at(facts: Facts, slots: Mapping[int, Slot], top_up: TopUp) -> Instant:

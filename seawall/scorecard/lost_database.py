@@ -26,6 +26,7 @@ from seawall.scorecard.outcome import Finding, Outcome, passed, unknown
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.rows import LOST
 from seawall.scorecard.seen import FaultSeen
+from seawall.scorecard.sources import Doubts
 
 LATE_US_MAX = SECOND // 2
 """What was answered before the loss may arrive so much later, and a look at the database may notice
@@ -36,34 +37,50 @@ _STEPS_MAX = 20
 
 @dataclass(frozen=True, kw_only=True)
 class LostWithdrawal:
-    """An acknowledged withdrawal that the venue does not know; ``paid`` by the chains."""
+    """An acknowledged withdrawal that the venue does not know; ``paid`` by the chains.
+
+    None where the chains are not known well enough.
+    """
 
     id: str
     before_us: int
-    paid: bool
+    paid: bool | None
 
     def __str__(self) -> str:
-        paid = "the chain has paid it" if self.paid else "no chain has paid it"
+        if self.paid is None:
+            paid = "whether a chain has paid it is not known"
+        else:
+            paid = "the chain has paid it" if self.paid else "no chain has paid it"
         return f"{self.id}, acknowledged {format_s(self.before_us)} before the loss; {paid}"
 
 
-def lost_withdrawals(facts: Facts) -> tuple[LostWithdrawal, ...]:
+def lost_withdrawals(facts: Facts, doubts: Doubts) -> tuple[LostWithdrawal, ...]:
     """Every one that customers or the prober were told of and the venue does not know any more.
 
     By its records where it offers them, and by its answer to whoever asked in the end. Oldest
-    first.
+    first. ``doubts`` gets why one of these, or of those who were told, says nothing.
     """
-    recorded = facts.withdrawals_by_id if facts.offers("withdrawals") else None
-    found = []
-    for identity, acknowledged_at in facts.promised.items():
-        told = facts.followed_by_id.get(identity)
+    recorded = None
+    if facts.offers("withdrawals"):
+        recorded = doubts.ask(lambda: facts.withdrawals_by_id)
+    followed = doubts.ask(lambda: facts.followed_by_id) or {}
+    found: dict[str, int] = {}
+    for identity, acknowledged_at in facts.known_promises(doubts).items():
+        told = followed.get(identity)
         if (recorded is not None and identity not in recorded) or (
             told is not None and told.state == LOST
         ):
-            before_us = max(0, facts.fault_effective - acknowledged_at)
-            paid = paid_at(facts, identity) is not None
-            found.append(LostWithdrawal(id=identity, before_us=before_us, paid=paid))
-    return tuple(sorted(found, key=lambda each: (-each.before_us, each.id)))
+            found[identity] = max(0, facts.fault_effective - acknowledged_at)
+    payments = doubts.ask(lambda: _payments(facts)) if found else {}
+    lost = [
+        LostWithdrawal(
+            id=identity,
+            before_us=before_us,
+            paid=None if payments is None else identity in payments,
+        )
+        for identity, before_us in found.items()
+    ]
+    return tuple(sorted(lost, key=lambda each: (-each.before_us, each.id)))
 
 
 def paid_at(facts: Facts, identity: str) -> Instant | None:

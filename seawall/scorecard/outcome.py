@@ -5,7 +5,7 @@ Many outcomes combine into one: FAIL beats UNKNOWN beats PASS, and nothing at al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -104,10 +104,11 @@ def violations(
     reason: str,
     worst: str | None = None,
     details: Iterable[str] = (),
+    doubts: Sequence[str] = (),
 ) -> Finding:
-    """PASS if nothing wrong was ``found``, UNKNOWN if nothing was checked, else FAIL.
+    """FAIL if something wrong was ``found``, UNKNOWN with doubts or if nothing was checked.
 
-    A FAIL shows the first, the worst and the last example.
+    Else PASS. A FAIL shows the first, the worst and the last example.
 
     Args:
         found: A sentence per violation, in order of time.
@@ -116,9 +117,17 @@ def violations(
         reason: The reason of a PASS.
         worst: One of ``found``, if one is worse than the others.
         details: Further details, for PASS and FAIL.
+        doubts: Why not all is known that could be wrong.
     """
     target = f"0 wrong of all {what}"
-    if checked == 0:
+    if not found and doubts:
+        return unknown(
+            target=target,
+            measured=f"0 wrong of {checked:,} {what} that are known",
+            reason=doubts[0],
+            details=doubts[1:],
+        )
+    if not found and checked == 0:
         return unknown(target=target, reason=f"there are no {what} to check", measured="no samples")
     if not found:
         return passed(
@@ -132,6 +141,7 @@ def violations(
         details=(
             *(f"{label}: {text}" for label, text in examples.items() if text is not None),
             *details,
+            *(f"not all is known: {doubt}" for doubt in doubts),
         ),
     )
 

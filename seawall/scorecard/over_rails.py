@@ -1,28 +1,34 @@
 """What providers of rails have ever paid, for checks that compare all of it with the records.
 
-Each raises :class:`EvidenceError` if a withdrawal on record, whatever became of it, is over a rail
-of which nobody offers the statements.
+The rails that were used are those of a withdrawal on record, whatever became of it: of each of them
+somebody must offer the statements.
 """
 
 from __future__ import annotations
 
 from seawall.scorecard.facts import Facts
-from seawall.scorecard.rail_rows import StatementLine
 from seawall.scorecard.rows import Payout
-from seawall.scorecard.statements import alive, require_stated, settled
+from seawall.scorecard.sources import Doubts
 
 
-def ever_settled(facts: Facts) -> tuple[Payout, ...]:
-    """What they have paid, by their statements."""
-    return tuple(settled(_statements(facts)))
+def ever_settled(facts: Facts, doubts: Doubts) -> tuple[Payout, ...]:
+    """What they have surely paid, by their statements; ``doubts`` gets why that may not be all."""
+    _ask(facts, doubts)
+    return facts.stated.settled()
 
 
-def ever_alive(facts: Facts) -> tuple[Payout, ...]:
-    """What they have paid or will."""
-    return tuple(alive(_statements(facts)))
+def ever_alive(facts: Facts, doubts: Doubts) -> tuple[Payout, ...]:
+    """What they have surely paid or will, likewise."""
+    _ask(facts, doubts)
+    return facts.stated.alive()
 
 
-def _statements(facts: Facts) -> tuple[StatementLine, ...]:
+def used_rails(facts: Facts) -> frozenset[str]:
+    """The rails of withdrawals on record. Raises :class:`EvidenceError` without the records."""
     used = {row.network for row in facts.run.withdrawals} if facts.offers("withdrawals") else set()
-    require_stated(used & facts.run.policy.paying_rails().keys(), facts.statements)
-    return facts.statements
+    return frozenset(used & facts.run.policy.paying_rails().keys())
+
+
+def _ask(facts: Facts, doubts: Doubts) -> None:
+    doubts.reasons += [doubt.said for doubt in facts.stated.doubts]
+    doubts.ask(lambda: facts.require_stated(used_rails(facts)))

@@ -7,6 +7,7 @@ knew; the later of the two moments counts.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from seawall.conventions import faults
 from seawall.errors import EvidenceError
@@ -17,46 +18,47 @@ from seawall.scorecard.budgets import (
     compare_observers,
     records_went_on,
     watched,
+    worst_of,
 )
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, once
+from seawall.scorecard.facts import MILLISECOND, Facts, once
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.probed import STILL_LATE_US_MAX, answered_meanwhile, inside_of
 from seawall.scorecard.rail_rows import StatementLine
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, Instant
 from seawall.scorecard.rows import Arrival, ProbeSample
 from seawall.scorecard.seen import FaultSeen
+from seawall.scorecard.sources import Doubts
 from seawall.scorecard.statements import READ_LATE_US_MAX
 
 STATEMENT = "provider's statement"
-_SEVERITY = {Outcome.PASS: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
 
 
 @once
 def rail_failover(facts: Facts) -> Budget:
     """A provider dark to the first withdrawal that its standby accepted, of the worst rail.
 
-    Only a rail that had no withdrawal to pay in the dark is left out.
+    Only a rail over which nobody asked for a withdrawal in the dark is left out; one whose
+    customers were all turned away is not.
 
-    Raises :class:`EvidenceError` if none had any, if a primary did not pay before, or if the
-    records, statements and observers contradict each other.
+    Raises :class:`EvidenceError` if nobody asked for any. So it does if a primary did not pay
+    before, or if the records, statements and observers contradict each other: but for a rail that
+    failed, by evidence of its own.
     """
-    judged = []
+    judged: list[Budget] = []
+    doubts = Doubts()
     for fault in facts.faults:
         if fault.planned.fault != faults.COUNTERPARTY_DARK:
             continue
         kind, _, side = fault.planned.target.partition(".")
         for rail, declared in facts.run.policy.paying_rails().items():
-            if declared.kind == kind and side == "primary" and _had_work(facts, fault, rail):
-                judged.append(_of_rail(facts, fault, rail))
-    if not judged:
-        raise EvidenceError("no rail had a withdrawal to pay in the dark")
-    return max(
-        judged,
-        key=lambda budget: (
-            _SEVERITY[budget.outcome],
-            FOREVER if budget.later_us is None else budget.later_us,
-        ),
-    )
+            if declared.kind == kind and side == "primary":
+                judged += doubts.ask(partial(_judged, facts, fault, rail)) or []
+    return worst_of(judged, doubts, none="no rail had a withdrawal to pay in the dark")
+
+
+def _judged(facts: Facts, fault: FaultSeen, rail: str) -> list[Budget]:
+    """The budget of a rail; empty if it had nothing to pay. Raises :class:`EvidenceError`."""
+    return [_of_rail(facts, fault, rail)] if _had_work(facts, fault, rail) else []
 
 
 def _moments(fault: FaultSeen) -> tuple[Instant, Instant, Instant, Instant]:
@@ -69,12 +71,15 @@ def _moments(fault: FaultSeen) -> tuple[Instant, Instant, Instant, Instant]:
 
 
 def _had_work(facts: Facts, fault: FaultSeen, rail: str) -> bool:
-    """Whether the flood asked for a withdrawal over ``rail`` in the dark, early enough for it."""
+    """Whether the flood asked for a withdrawal over ``rail`` in the dark, early enough for it.
+
+    Whatever it was answered: a venue that takes none because it cannot pay has not failed over.
+    """
     _, effective, _, reverted = _moments(fault)
     latest = reverted - facts.run.policy.targets.rail_failover_max * MILLISECOND
     return any(
-        promise.arrival.network == rail and effective <= promise.acknowledged_at <= latest
-        for promise in facts.acknowledged.values()
+        arrival.network == rail and effective <= (request.sent_at or 0) <= latest
+        for arrival, request in facts.sent
     )
 
 
@@ -171,9 +176,14 @@ def _probes(facts: Facts, fault: FaultSeen) -> list[ProbeSample]:
 
 
 def _accepted(facts: Facts, rail: str) -> list[StatementLine]:
-    """The lines of both providers of ``rail`` that say accepted, in order of time."""
+    """The lines of both providers of ``rail`` that say accepted, in order of time.
+
+    Raises :class:`EvidenceError` if a statement of the rail is in doubt.
+    """
+    for doubt in facts.stated.doubts_of(rail):
+        raise EvidenceError(doubt)
     return sorted(
-        (line for line in facts.statements if (line.rail, line.state) == (rail, "accepted")),
+        (line for line in facts.stated.of_rail(rail) if line.state == "accepted"),
         key=lambda line: (line.at, line.n),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from seawall.controls.modes import QUEUE_AGE, drained_age_ms
@@ -12,6 +13,7 @@ from seawall.scorecard.budgets import (
     CHAINS,
     OUTSIDE,
     RECORDS,
+    SEVERITY,
     Budget,
     Mark,
     compare_observers,
@@ -20,9 +22,11 @@ from seawall.scorecard.budgets import (
 )
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, format_s, once
 from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.payments import payment_of
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, Instant
 from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
 from seawall.scorecard.seen import TierSpan
+from seawall.scorecard.sources import Doubts
 
 
 def drained_at(
@@ -53,23 +57,27 @@ class _Promise:
     payment: Payout | None
 
 
-def _promises(facts: Facts) -> list[_Promise]:
+def _promises(facts: Facts, doubts: Doubts) -> list[_Promise]:
     """What was promised to customers, with no moment taken from the venue's records.
 
     What the venue voided left no trace outside and is left out; the safety checks require a reason
-    for it.
+    for it. ``doubts`` gets what is left out because its network or rail is not known well enough.
     """
     found = []
-    for identity, acknowledged_at in facts.promised.items():
+    for identity, acknowledged_at in facts.known_promises(doubts).items():
         record = facts.withdrawals_by_id.get(identity)
         if record is None or record.state != "voided":
-            payment = facts.payment_of(identity)
+            try:
+                payment = payment_of(facts, identity)
+            except EvidenceError as error:
+                doubts.note(str(error))
+                continue
             found.append(_Promise(acknowledged_at=acknowledged_at, payment=payment))
     return found
 
 
 def _drained_outside(
-    facts: Facts, promises: Iterable[_Promise], *, age_us_max: int, since: Instant
+    facts: Facts, promises: Iterable[_Promise], doubts: Doubts, *, age_us_max: int, since: Instant
 ) -> Instant | None:
     """As :func:`drained_at`, but by ``promises``.
 
@@ -79,7 +87,13 @@ def _drained_outside(
     until = facts.observed_until
     drained = since
     for promise in promises:
-        final_at = FOREVER if promise.payment is None else _final_seen(facts, promise.payment)
+        final_at = (
+            FOREVER
+            if promise.payment is None
+            else doubts.ask(partial(_final_seen, facts, promise.payment))
+        )
+        if final_at is None:
+            continue
         if promise.acknowledged_at + age_us_max >= min(final_at, until):
             continue
         if final_at > until:
@@ -124,7 +138,9 @@ def _drained_tolerance_us(
         return tolerance_us
     limit_us = queue_age_us_max(facts)
     tried = (
-        _drained_outside(facts, promises, age_us_max=max(0, limit_us + shift_us), since=since)
+        _drained_outside(
+            facts, promises, Doubts(), age_us_max=max(0, limit_us + shift_us), since=since
+        )
         for shift_us in (-tolerance_us, tolerance_us)
     )
     return tolerance_us + max(abs((other or facts.observed_until) - paid) for other in tried)
@@ -138,75 +154,21 @@ def recovery(facts: Facts) -> Budget:
     (:func:`seawall.controls.modes.settling_ms`): a venue that is back for a moment has not
     recovered, and one that nobody watched for so long is not known to have.
     """
-    policy = facts.run.policy
-    limit_us = policy.targets.recovery_max * MILLISECOND
+    limit_us = facts.run.policy.targets.recovery_max * MILLISECOND
     starts = facts.healing
-    drained = drained_at(
-        facts.run.withdrawals,
-        age_us_max=queue_age_us_max(facts),
-        since=starts,
-        until=facts.observed_until,
-    )
-    promises = _promises(facts)
-    paid = _drained_outside(facts, promises, age_us_max=queue_age_us_max(facts), since=starts)
-    last = facts.tiers[-1]
-    normal = max(starts, last.starts) if last.tier == "normal" else None
-    seen = _normal_seen(facts.status_samples, after=starts)
-    marks = [
-        *(
-            [Mark(name="queue drained", offset_us=drained - starts, observer=RECORDS)]
-            if drained is not None
-            else []
-        ),
-        *(
-            [Mark(name="all acknowledged are paid", offset_us=paid - starts, observer=CHAINS)]
-            if paid is not None
-            else []
-        ),
-        *(
-            [Mark(name="tier normal committed", offset_us=normal - starts, observer=RECORDS)]
-            if normal is not None
-            else []
-        ),
-        *(
-            [Mark(name="status says normal", offset_us=seen.seen_at - starts, observer=OUTSIDE)]
-            if seen is not None
-            else []
-        ),
-    ]
-    tolerance_us = tolerance_of(seen)
-    deadline = Instant(starts + limit_us)
-    statuses = [sample.done_at for sample in facts.status_samples]
-    later = max(facts.watch_ends, normal or starts, starts if seen is None else seen.seen_at)
-    outcome, reason = compare_observers(
-        limit_us=limit_us,
-        measured_us=None if normal is None else normal - starts,
-        witness_us=None if seen is None else seen.seen_at - starts,
-        tolerance_us=tolerance_us,
-        bound_passed=facts.observed_until >= deadline,
-        watched_to_bound=watched(statuses, starts=starts, ends=deadline),
-        watched_to_moment=watched(statuses, starts=starts, ends=later, seen=seen),
-    )
-    measured_us = None if drained is None or normal is None else max(drained, normal) - starts
-    witness_us = None if paid is None or seen is None else max(paid, seen.seen_at) - starts
-    if outcome is Outcome.PASS:
-        drained_tolerance_us = _drained_tolerance_us(facts, promises, paid, since=starts)
-        outcome, why = compare_observers(
-            limit_us=limit_us,
-            measured_us=None if drained is None else drained - starts,
-            witness_us=None if paid is None else paid - starts,
-            tolerance_us=drained_tolerance_us,
-            bound_passed=facts.observed_until >= deadline,
-            # The chains and the request log have no gaps to check for: both end later.
-            watched_to_bound=True,
-            watched_to_moment=True,
-        )
-        if outcome is not Outcome.PASS:
-            reason = f"the tier was normal in time; the queue drained: {why}"
-        if drained is not None and normal is not None and drained > normal:
-            tolerance_us = drained_tolerance_us
-    if outcome is not Outcome.FAIL:
-        outcome, reason = _stayed(facts, normal, outcome, reason)
+    doubts = Doubts()
+    tier = doubts.ask(lambda: _tier_normal(facts, limit_us=limit_us))
+    queue = doubts.ask(lambda: _queue_drained(facts, limit_us=limit_us))
+    parts = [part for part in (tier, queue) if part is not None]
+    if not any(part.outcome is Outcome.FAIL for part in parts):
+        doubts.require_none()
+    # What failed counts, then what is not proven: the tier's return first.
+    worst = max(parts, key=lambda part: SEVERITY[part.outcome])
+    reason = worst.reason
+    if worst is queue and worst.outcome is not Outcome.PASS:
+        in_time = tier is not None and tier.outcome is Outcome.PASS
+        reason = f"{'the tier was normal in time; ' if in_time else ''}the queue drained: {reason}"
+    later = max(parts, key=lambda part: part.measured_us or 0)
     return Budget(
         id="recovery",
         title="Recovery: healing to queue drained and tier normal",
@@ -215,12 +177,118 @@ def recovery(facts: Facts) -> Budget:
         else "the last arrival of the run",
         starts=starts,
         limit_us=limit_us,
-        marks=tuple(marks),
+        marks=tuple(mark for part in (queue, tier) if part is not None for mark in part.marks),
+        measured_us=_latest(part.measured_us for part in parts),
+        witness_us=_latest(part.witness_us for part in parts),
+        tolerance_us=later.tolerance_us,
+        outcome=worst.outcome,
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """One of the two things that a recovery waits for, as both observers saw it."""
+
+    measured_us: int | None
+    witness_us: int | None
+    tolerance_us: int
+    marks: tuple[Mark, ...]
+    outcome: Outcome
+    reason: str
+
+
+def _latest(times: Iterable[int | None]) -> int | None:
+    """The last of ``times``; None if one never came."""
+    found = [*times]
+    return None if None in found else max(time for time in found if time is not None)
+
+
+def _tier_normal(facts: Facts, *, limit_us: int) -> _Part:
+    """The tier's return to normal, by the venue's records and by the status that customers see."""
+    starts = facts.healing
+    last = facts.tiers[-1]
+    normal = max(starts, last.starts) if last.tier == "normal" else None
+    seen = _normal_seen(facts.status_samples, after=starts)
+    deadline = Instant(starts + limit_us)
+    statuses = [sample.done_at for sample in facts.status_samples]
+    later = max(facts.watch_ends, normal or starts, starts if seen is None else seen.seen_at)
+    measured_us = None if normal is None else normal - starts
+    witness_us = None if seen is None else seen.seen_at - starts
+    outcome, reason = compare_observers(
+        limit_us=limit_us,
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_of(seen),
+        bound_passed=facts.observed_until >= deadline,
+        watched_to_bound=watched(statuses, starts=starts, ends=deadline),
+        watched_to_moment=watched(statuses, starts=starts, ends=later, seen=seen),
+    )
+    if outcome is not Outcome.FAIL:
+        outcome, reason = _stayed(facts, normal, outcome, reason)
+    return _Part(
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_of(seen),
+        marks=_marks(
+            (
+                ("tier normal committed", measured_us, RECORDS),
+                ("status says normal", witness_us, OUTSIDE),
+            )
+        ),
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _queue_drained(facts: Facts, *, limit_us: int) -> _Part:
+    """The end of the queue, by the venue's records and by what customers were paid.
+
+    Raises :class:`EvidenceError` unless it failed, if some of what they were paid is not known.
+    """
+    starts = facts.healing
+    age_us_max = queue_age_us_max(facts)
+    drained = drained_at(
+        facts.run.withdrawals, age_us_max=age_us_max, since=starts, until=facts.observed_until
+    )
+    doubts = Doubts()
+    promises = _promises(facts, doubts)
+    paid = _drained_outside(facts, promises, doubts, age_us_max=age_us_max, since=starts)
+    measured_us = None if drained is None else drained - starts
+    witness_us = None if paid is None else paid - starts
+    tolerance_us = _drained_tolerance_us(facts, promises, paid, since=starts)
+    outcome, reason = compare_observers(
+        limit_us=limit_us,
         measured_us=measured_us,
         witness_us=witness_us,
         tolerance_us=tolerance_us,
+        bound_passed=facts.observed_until >= starts + limit_us,
+        # The chains and the request log have no gaps to check for: both end later.
+        watched_to_bound=True,
+        watched_to_moment=True,
+    )
+    if outcome is not Outcome.FAIL:
+        doubts.require_none()
+    return _Part(
+        measured_us=measured_us,
+        witness_us=witness_us,
+        tolerance_us=tolerance_us,
+        marks=_marks(
+            (
+                ("queue drained", measured_us, RECORDS),
+                ("all acknowledged are paid", witness_us, CHAINS),
+            )
+        ),
         outcome=outcome,
         reason=reason,
+    )
+
+
+def _marks(found: Iterable[tuple[str, int | None, str]]) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(name=name, offset_us=offset_us, observer=observer)
+        for name, offset_us, observer in found
+        if offset_us is not None
     )
 
 

@@ -2,12 +2,16 @@
 
 A side without a line has accepted nothing: statements are written only when every provider has
 answered. A rail that was used and of which neither side has a line is one that nobody has read.
+
+Each provider is a source of its own: what is wrong with the statement of one leaves what another
+has paid as it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import get_args
 
@@ -29,79 +33,197 @@ READ_LATE_US_MAX = (RAIL_STATEMENT_EVERY_MS + RAIL_TIMEOUT_MS) * SECOND // 1_000
 _CLIENT_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-[0-9]+")
 
 
-def whole(run: Run, faults: Callable[[], Iterable[FaultSeen]]) -> tuple[StatementLine, ...]:
-    """The statements of every provider, line by line; none if nobody offers them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """Why what a provider states is not believed, or is not all.
+
+    ``rail`` is None if it may be any. ``partial``: lines may be missing, or mean something else; of
+    a provider whose clock is wrong they are all there.
+    """
+
+    said: str
+    rail: str | None = None
+    side: str | None = None
+    partial: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What the providers of rails state, each by itself: ``lines`` by (rail, side), in order."""
+
+    lines: Mapping[tuple[str, str], tuple[StatementLine, ...]]
+    doubts: tuple[Doubt, ...]
+
+    def doubts_of(self, rail: str) -> list[str]:
+        """Why it is not known what was paid over ``rail``."""
+        return [each.said for each in self.doubts if each.rail in (None, rail)]
+
+    def of_rail(self, rail: str) -> list[StatementLine]:
+        """The lines of both its providers, in doubt or not."""
+        return [line for (of, _), own in self.lines.items() if of == rail for line in own]
+
+    def partial(self, rail: str, side: str | None = None) -> bool:
+        """Whether a provider of ``rail``, that of ``side`` if given, may have paid more."""
+        return any(
+            each.partial
+            and each.rail in (None, rail)
+            and (side is None or each.side in (None, side))
+            for each in self.doubts
+        )
+
+    def settled(self) -> tuple[Payout, ...]:
+        """What was surely paid. That is final, so one such line proves it, whatever is missing."""
+        return tuple(each for own in self.lines.values() for each in settled(own))
+
+    def alive(self) -> tuple[Payout, ...]:
+        """What was surely paid or will be.
+
+        What was accepted counts only where a later line that takes it back would be there.
+        """
+        return tuple(
+            each
+            for provider, own in self.lines.items()
+            for each in (settled(own) if self.partial(*provider) else alive(own))
+        )
+
+
+def stated(run: Run, faults: Callable[[], Iterable[FaultSeen]]) -> Stated:
+    """The statements of every provider, with all that is wrong with one; none if not offered.
 
     What the venue has on record, where it offers that, must be in them, and at about that time: a
     provider's clock is no better than the venue's. Meanwhile ``faults`` may have kept the venue
     from reading.
-
-    Raises :class:`EvidenceError` for what is not whole or contradicts the records, and if nobody
-    offers statements though an instruction is on record.
     """
-    instructions = run.instructions if "instructions" in run.manifest.offers else ()
+    doubts: list[Doubt] = []
+    instructions = _instructions(run, doubts)
     if "statements" not in run.manifest.offers:
-        require_stated({row.rail for row in instructions}, ())
-        return ()
-    lines = tuple(sorted(run.statements, key=lambda line: (line.rail, line.side, line.n)))
+        doubts += unstated({row.rail for row in instructions}, ())
+        return Stated(lines={}, doubts=tuple(doubts))
+    lines: dict[tuple[str, str], tuple[StatementLine, ...]] = {}
     rails = run.policy.paying_rails()
-    for (rail, side), own in groupby(lines, key=lambda line: (line.rail, line.side)):
+    for provider, found in groupby(
+        _all_lines(run, doubts), key=lambda line: (line.rail, line.side)
+    ):
+        rail, side = provider
+        own = tuple(found)
         if rail not in rails or side not in SIDES:
-            raise EvidenceError(f"rails/statements.csv has lines of the {side} of {rail}: of whom?")
-        numbers = [line.n for line in own]
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise EvidenceError(f"the statement of the {side} of {rail} is not whole")
-    for line in lines:
+            doubts.append(
+                Doubt(said=f"rails/statements.csv has lines of the {side} of {rail}: of whom?")
+            )
+            continue
+        if (gap := _gap(own, f"the {side} of {rail}")) is not None:
+            doubts.append(Doubt(said=gap, rail=rail, side=side))
+            own = tuple(dict.fromkeys(own))
+        lines[provider] = own
+    recorded: dict[tuple[str, str], list[Instruction]] = {}
+    for row in instructions:
+        recorded.setdefault((row.rail, row.side), []).append(row)
+    since = round(run.manifest.started_at * SECOND)
+    for provider, rows in recorded.items():
+        doubt = _not_as_recorded(lines.get(provider, ()), rows, since=since, faults=faults)
+        if doubt is not None:
+            doubts.append(doubt)
+    return Stated(lines=lines, doubts=tuple(doubts))
+
+
+def _instructions(run: Run, doubts: list[Doubt]) -> Sequence[Instruction]:
+    """What the venue has on record of them; nothing where it does not offer that."""
+    if "instructions" not in run.manifest.offers:
+        return ()
+    try:
+        return run.instructions
+    except EvidenceError as error:
+        # Whether a statement ends early is then not known.
+        doubts.append(Doubt(said=str(error)))
+        return ()
+
+
+def _all_lines(run: Run, doubts: list[Doubt]) -> list[StatementLine]:
+    try:
+        return sorted(run.statements, key=lambda line: (line.rail, line.side, line.n))
+    except EvidenceError as error:
+        doubts.append(Doubt(said=str(error)))
+        return []
+
+
+def _gap(own: Sequence[StatementLine], whose: str) -> str | None:
+    """Why a provider's lines are not what it stated; None if they may be."""
+    numbers = [line.n for line in own]
+    if numbers != list(range(1, len(numbers) + 1)):
+        return f"the statement of {whose} is not whole"
+    for line in own:
         if line.state not in get_args(PayoutState):
-            raise EvidenceError(f"rails/statements.csv calls {line.client_id} {line.state!r}")
+            return f"rails/statements.csv calls {line.client_id} {line.state!r}"
         if line.state != "cancelled" and None in (line.asset, line.amount, line.destination):
-            raise EvidenceError(f"rails/statements.csv does not say what {line.client_id} paid")
-    _require_as_recorded(
-        lines, instructions, since=round(run.manifest.started_at * SECOND), faults=faults
-    )
-    return lines
+            return f"rails/statements.csv does not say what {line.client_id} paid"
+    return None
 
 
-def require_stated(used: Collection[str], lines: Iterable[StatementLine]) -> None:
-    """Raise :class:`EvidenceError` for a rail that was ``used`` and has no line."""
-    silent = sorted({*used} - {line.rail for line in lines})
-    if silent:
-        raise EvidenceError(f"requests went over {silent[0]}, and nobody offers its statements")
+def unstated(used: Collection[str], lines: Iterable[StatementLine]) -> list[Doubt]:
+    """A doubt for each rail that was ``used`` and has no line."""
+    return [
+        Doubt(said=f"requests went over {rail}, and nobody offers its statements", rail=rail)
+        for rail in sorted({*used} - {line.rail for line in lines})
+    ]
 
 
-def _require_as_recorded(
+def _not_as_recorded(
     lines: Iterable[StatementLine],
     instructions: Iterable[Instruction],
     *,
     since: int,
     faults: Callable[[], Iterable[FaultSeen]],
-) -> None:
-    """Raise :class:`EvidenceError` if an acceptance on record is not stated, or at another time.
+) -> Doubt | None:
+    """That an acceptance by a provider on record is not stated, or at another time.
 
-    Of earlier drills on the stack the faults are not known, and their times are not compared.
+    One that is missing comes first: then other lines may be as well. Of earlier drills on the stack
+    the faults are not known, and their times are not compared.
     """
-    stated: dict[tuple[str, str, str], Instant] = {}
+    at_of: dict[str, Instant] = {}
     for line in lines:
         if line.state == "accepted":
-            stated.setdefault((line.rail, line.side, line.client_id), line.at)
+            at_of.setdefault(line.client_id, line.at)
+    wrong_clock: Doubt | None = None
     for row in instructions:
         if row.accepted_at is None:
             continue
-        at = stated.get((row.rail, row.side, row.client_id))
+        at = at_of.get(row.client_id)
         if at is None:
-            raise EvidenceError(
-                f"records/instructions.csv says that the {row.side} of {row.rail} has accepted"
-                f" {row.client_id}, and its statement does not"
+            return Doubt(
+                said=f"records/instructions.csv says that the {row.side} of {row.rail} has accepted"
+                f" {row.client_id}, and its statement does not",
+                rail=row.rail,
+                side=row.side,
             )
-        apart_us = row.accepted_at - at
-        if apart_us > READ_LATE_US_MAX and row.accepted_at >= since:
-            apart_us -= _faulty_us(faults(), starts=at, ends=row.accepted_at)
-        if abs(apart_us) > READ_LATE_US_MAX and max(at, row.accepted_at) >= since:
-            raise EvidenceError(
-                f"the statement of the {row.side} of {row.rail} has {row.client_id} accepted"
-                f" {apart_us / SECOND:.3f} s before the venue's records do, so that one of their"
-                " clocks is wrong"
-            )
+        if wrong_clock is None:
+            said = _apart(row, at, row.accepted_at, since=since, faults=faults)
+            if said is not None:
+                wrong_clock = Doubt(said=said, rail=row.rail, side=row.side, partial=False)
+    return wrong_clock
+
+
+def _apart(
+    row: Instruction,
+    at: Instant,
+    accepted_at: Instant,
+    *,
+    since: int,
+    faults: Callable[[], Iterable[FaultSeen]],
+) -> str | None:
+    """Why the two times of an acceptance cannot both be right; None if they can."""
+    apart_us = accepted_at - at
+    if apart_us > READ_LATE_US_MAX and accepted_at >= since:
+        try:
+            apart_us -= _faulty_us(faults(), starts=at, ends=accepted_at)
+        except EvidenceError as error:
+            return str(error)
+    if abs(apart_us) <= READ_LATE_US_MAX or max(at, accepted_at) < since:
+        return None
+    return (
+        f"the statement of the {row.side} of {row.rail} has {row.client_id} accepted"
+        f" {apart_us / SECOND:.3f} s before the venue's records do, so that one of their"
+        " clocks is wrong"
+    )
 
 
 def _faulty_us(faults: Iterable[FaultSeen], *, starts: Instant, ends: Instant) -> int:

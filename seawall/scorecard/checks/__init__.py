@@ -12,6 +12,7 @@ from seawall.scorecard.checks import (
     evidence,
     expectations,
     fault,
+    journal,
     ledger,
     neighbour,
     promises,
@@ -40,6 +41,7 @@ ALL: tuple[Check, ...] = (
     *reads.CHECKS,
     *ledger.CHECKS,
     *safety.CHECKS,
+    *journal.CHECKS,
     *signing.CHECKS,
 )
 """Every check of a drill that the policy declares, in the order of a report.

@@ -11,11 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from seawall.errors import EvidenceError
-from seawall.scorecard.facts import MILLISECOND, Facts, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LOST, Key
-from seawall.scorecard.statements import alive
+from seawall.scorecard.rows import LOST, Key, Payout
+from seawall.scorecard.sources import Doubts
 
 UNANSWERED = "unanswered"
 PAID, REFUNDED = "posted", "voided"
@@ -47,14 +47,12 @@ def followed(facts: Facts) -> Finding:
     is still open although the bounds on recovery and on a withdrawal have both passed.
     """
     target = "all paid, or refunded with a reason"
-    targets = facts.run.policy.targets
-    bound = Instant(
-        max(facts.healing, facts.run_ends)
-        + (targets.recovery_max + targets.small_withdrawal_within) * MILLISECOND
-    )
+    unseen = Doubts()
+    bound = unseen.ask(lambda: _all_bounds(facts)) or FOREVER
+    promised = facts.known_promises(unseen)
     found: list[str] = []
     doubts: list[str] = []
-    for identity in facts.promised:
+    for identity in promised:
         row = facts.followed_by_id.get(identity)
         if row is None:
             doubts.append(f"{identity} was acknowledged, and was not followed")
@@ -75,16 +73,26 @@ def followed(facts: Facts) -> Finding:
     if doubts and not found:
         return unknown(
             target=target,
-            measured=f"{len(doubts):,} of {len(facts.promised):,} not followed to the end",
+            measured=f"{len(doubts):,} of {len(promised):,} not followed to the end",
             reason=doubts[0],
             details=doubts[1:4],
         )
     return violations(
         found,
-        checked=len(facts.promised),
+        checked=len(promised),
         what="acknowledged requests",
         reason="each was paid, or refunded with a reason, by what its customer was told",
         details=doubts[:3],
+        doubts=unseen.reasons,
+    )
+
+
+def _all_bounds(facts: Facts) -> Instant:
+    """When the bounds on recovery and on a withdrawal have both passed."""
+    targets = facts.run.policy.targets
+    return Instant(
+        max(facts.healing, facts.run_ends)
+        + (targets.recovery_max + targets.small_withdrawal_within) * MILLISECOND
     )
 
 
@@ -118,12 +126,15 @@ def paid_once(facts: Facts) -> Finding:
     Destinations are made up for the drill, so nothing else is paid to them, on no network and by no
     provider of a rail; what one has accepted and not returned counts, for it will be paid, and by
     no clock of the provider's. Requests count whether or not they were acknowledged: an answer that
-    got lost is no reason not to pay. Repeats of a request count once.
+    got lost is no reason not to pay. Repeats of a request count once. Too much on one network, or
+    over one rail, is wrong whatever is not known of another.
     """
-    _require_own(facts)
+    doubts = Doubts()
+    _require_own(facts, doubts)
     asked = Counter(demand.key for demand in facts.demands)
     ours = {demand.destination for demand in facts.demands}
-    payouts = (*facts.payouts_since, *alive(facts.flood_statements))
+    payouts = (*_on_networks(facts, doubts), *facts.stated.alive())
+    _require_stated(facts, doubts)
     paid = Counter(payout.key for payout in payouts if payout.to.lower() in ours)
     over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
     found = [
@@ -137,6 +148,7 @@ def paid_once(facts: Facts) -> Finding:
         what="payouts",
         reason="no destination got more, or anything else, than was asked for",
         worst=found[-1] if found else None,
+        doubts=doubts.reasons,
     )
 
 
@@ -169,53 +181,92 @@ def told_truth(facts: Facts) -> Finding:
     """What customers were told at the end, against payouts that are final outside the venue.
 
     What a provider of a rail has accepted and not returned is no payment yet, and no refund either.
+    What was called paid may be among what a network or rail in doubt does not show.
     """
-    _require_own(facts)
-    found = sorted(_lies(facts))
+    doubts = Doubts()
+    _require_own(facts, doubts)
+    found = sorted(_lies(facts, doubts))
     return violations(
         found,
         checked=len(facts.run.followed),
         what="requests",
         reason="what was called paid was paid, what was called refunded was not",
+        doubts=doubts.reasons,
     )
 
 
-def _require_own(facts: Facts) -> None:
+def _require_own(facts: Facts, doubts: Doubts) -> None:
     """Raise :class:`EvidenceError` if requests and payouts cannot be told from earlier ones.
 
-    Nor can anything be said if no payout of the drill was seen at all: then the observer may be
-    blind, or have looked elsewhere.
+    If no payout of the drill was seen at all, that is a doubt: then the observer may be blind, or
+    have looked elsewhere.
     """
     if facts.repeated is not None:
         raise EvidenceError(facts.repeated)
+    if not _saw_any(facts):
+        doubts.note("no payout to any destination of this drill was seen")
+
+
+def _saw_any(facts: Facts) -> bool:
+    """Whether a payout of the drill was seen on any network."""
     ours = {demand.destination for demand in facts.demands}
-    if not any(payout.to.lower() in ours for payout in facts.payouts_since):
-        raise EvidenceError("no payout to any destination of this drill was seen")
+    return any(payout.to.lower() in ours for payout in _on_networks(facts, Doubts()))
 
 
-def _lies(facts: Facts) -> Iterator[str]:
+def _on_networks(facts: Facts, doubts: Doubts) -> tuple[Payout, ...]:
+    """Payouts on networks since the run began; ``doubts`` gets why some may be missing.
+
+    Where it is not known when a block was seen, it came at its own time.
+    """
+    return doubts.ask(lambda: facts.payouts_since) or tuple(
+        payout
+        for payout in (Doubts().ask(lambda: facts.run.payouts) or ())
+        if facts.is_since(payout.block_timestamp)
+    )
+
+
+def _require_stated(facts: Facts, doubts: Doubts) -> None:
+    """Note in ``doubts`` why some of what was paid over rails may be missing."""
+    doubts.reasons += [doubt.said for doubt in facts.stated.doubts]
+    used = {each.network for each in facts.run.arrivals}
+    doubts.ask(lambda: facts.require_stated(used & facts.run.policy.paying_rails().keys()))
+
+
+def _lies(facts: Facts, doubts: Doubts) -> Iterator[str]:
     told: Counter[tuple[Key, str]] = Counter()
     by: dict[Key, list[str]] = defaultdict(list)
-    for payout in (*facts.payouts_since, *facts.settled_over_rails):
+    seen = Doubts()
+    on_networks = _on_networks(facts, seen)
+    _require_stated(facts, doubts)
+    unseen = {rail for rail in facts.run.policy.paying_rails() if not facts.is_stated(rail)}
+    if seen or not _saw_any(facts):
+        unseen |= facts.run.policy.networks.keys()
+    doubts.reasons += seen.reasons
+    for payout in (*on_networks, *filter(facts.since, facts.stated.settled())):
         by[payout.key].append(payout.tx_hash.lower())
     for row in facts.run.followed:
         demand = facts.demand_of(row.id)
         if demand is None:
-            raise EvidenceError(f"followed.csv has {row.id}, which nobody asked for")
+            doubts.note(f"followed.csv has {row.id}, which nobody asked for")
+            continue
         if demand.key != row.key:
-            raise EvidenceError(f"followed.csv has another request as {row.id} than was sent")
+            doubts.note(f"followed.csv has another request as {row.id} than was sent")
+            continue
         told[demand.key, row.state] += 1
-        if row.state == PAID and row.tx_hash and row.tx_hash.lower() not in by[demand.key]:
+        if (
+            row.state == PAID
+            and row.tx_hash
+            and row.tx_hash.lower() not in by[demand.key]
+            and demand.network not in unseen
+        ):
             yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
     asked = Counter(demand.key for demand in facts.demands)
-    living = Counter(
-        payout.key for payout in (*facts.payouts_since, *alive(facts.flood_statements))
-    )
+    living = Counter(payout.key for payout in (*on_networks, *facts.stated.alive()))
     for key in dict.fromkeys(key for key, _ in told):
         network, asset, to, amount = key
         paid = len(by[key])
         called_paid, refunded = told[key, PAID], told[key, REFUNDED]
-        if called_paid > paid:
+        if called_paid > paid and network not in unseen:
             yield (
                 f"{amount} {asset} to {to} on {network} is called paid {called_paid} times, and"
                 f" was paid {paid} times"

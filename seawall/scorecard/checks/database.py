@@ -6,6 +6,7 @@ from seawall.scorecard.checks.times import finding_of
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.lost_database import lost_withdrawals, restoration
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
+from seawall.scorecard.sources import Doubts
 
 
 @check(
@@ -45,15 +46,13 @@ def rpo(facts: Facts) -> Finding:
         if limit_us
         else "0 lost of all that were acknowledged"
     )
-    before = sum(1 for at in facts.promised.values() if at <= facts.fault_effective)
-    if not before:
-        return unknown(
-            target=target, measured="no samples", reason="nothing was acknowledged before the loss"
-        )
-    lost = lost_withdrawals(facts)
+    doubts = Doubts()
+    lost = lost_withdrawals(facts, doubts)
+    promised = facts.known_promises(Doubts())
+    before = sum(1 for at in promised.values() if at <= facts.fault_effective)
     over = [each for each in lost if not limit_us or each.before_us > limit_us]
     paid = sum(1 for each in lost if each.paid)
-    measured = f"{len(lost):,} lost of {len(facts.promised):,}, {before:,} of them before the loss"
+    measured = f"{len(lost):,} lost of {len(promised):,}, {before:,} of them before the loss"
     if over:
         return failed(
             measured=measured,
@@ -63,6 +62,12 @@ def rpo(facts: Facts) -> Finding:
                 f" before the loss; the chains have paid {paid:,} of all that are lost"
             ),
             details=map(str, lost),
+        )
+    if doubts:
+        return unknown(target=target, measured=measured, reason=doubts.reasons[0])
+    if not before:
+        return unknown(
+            target=target, measured="no samples", reason="nothing was acknowledged before the loss"
         )
     return passed(
         measured=measured,

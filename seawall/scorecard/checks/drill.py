@@ -219,7 +219,7 @@ def flood_value(facts: Facts) -> Finding:
     requested = sum(values.values())
     hot = sum(
         policy.value_micro(asset, held)
-        for (_, asset), held in hot_at(facts, facts.run_starts).items()
+        for (_, asset), held in hot_at(facts, facts.run_starts).whole().items()
     )
     if not values or hot <= 0:
         return unknown(target=target, reason="nothing was requested, or nothing was held")

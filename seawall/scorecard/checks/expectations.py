@@ -10,6 +10,7 @@ from seawall.scorecard.facts import MILLISECOND, Facts, format_s, longest_gap_us
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.rows import ProbeSample
 from seawall.scorecard.series import scrapes
+from seawall.scorecard.sources import Doubts
 
 RECORDING_GAPS_MAX = 5
 """The longest time without a recorded sample, in times of the policy's own between two scrapes."""
@@ -71,9 +72,10 @@ def avoided(facts: Facts) -> Finding:
     """Neither the records nor the status may show one, from the calm to the end of the watch."""
     unwanted = facts.run.drill.expects.avoids
     target = f"never {', '.join(unwanted)}"
+    doubts = Doubts()
     flips = [
         flip
-        for flip in facts.run.flips
+        for flip in (doubts.ask(lambda: facts.run.flips) or ())
         if flip.tier in unwanted and flip.committed_at >= facts.calm_starts
     ]
     if flips:
@@ -89,8 +91,12 @@ def avoided(facts: Facts) -> Finding:
         return failed(
             measured=f"the status said {', '.join(seen)}",
             target=target,
-            reason="the status names a tier that the records do not have",
+            reason=f"the status names a tier, and {doubts.reasons[0]}"
+            if doubts.reasons
+            else "the status names a tier that the records do not have",
         )
+    if doubts:
+        return unknown(target=target, reason=doubts.reasons[0])
     if not samples:
         return unknown(target=target, reason="no probe of the status was answered")
     return passed(
@@ -138,9 +144,6 @@ def page_none(facts: Facts) -> Finding:
     if any(firing.values()):
         names = ", ".join(name for name, still in firing.items() if still)
         return unknown(target=target, reason=f"{names} was firing before the calm began")
-    gap_us = _recording_gap_us(facts)
-    if gap_us > RECORDING_GAPS_MAX * facts.run.policy.monitoring.scrape_every * MILLISECOND:
-        return unknown(target=target, reason=f"Prometheus recorded nothing for {format_s(gap_us)}")
     received = [
         page for page in pages if page.status == "firing" and page.received_at >= facts.calm_starts
     ]
@@ -151,6 +154,9 @@ def page_none(facts: Facts) -> Finding:
             reason=f"the first is {received[0].alertname},"
             f" {format_s(received[0].received_at - facts.calm_starts)} after the calm began",
         )
+    gap_us = _recording_gap_us(facts)
+    if gap_us > RECORDING_GAPS_MAX * facts.run.policy.monitoring.scrape_every * MILLISECOND:
+        return unknown(target=target, reason=f"Prometheus recorded nothing for {format_s(gap_us)}")
     return passed(measured="no page", target=target, reason="the pager received nothing")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from seawall.scorecard.facts import ACKNOWLEDGED, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, passed, unknown
 from seawall.scorecard.outside import seen_outside
+from seawall.scorecard.payments import payment_of
 from seawall.scorecard.readers import SECOND, Instant
 from seawall.scorecard.seen import FaultSeen
 from seawall.scorecard.storm import storm_of
@@ -107,7 +108,7 @@ def payouts(facts: Facts) -> Finding:
     asked = {arrival.id for arrival, _ in facts.sent if arrival.phase == "run"}
     asked -= {arrival.id for arrival, _ in storm_of(facts)}
     served = [
-        each for each in asked if each in facts.acknowledged and facts.payment_of(each) is not None
+        each for each in asked if each in facts.acknowledged and payment_of(facts, each) is not None
     ]
     target = f">= {SERVED_PERCENT_MIN} % of the run's requests"
     measured = f"{len(served):,} of {len(asked):,}"

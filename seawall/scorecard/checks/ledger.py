@@ -6,6 +6,7 @@ from collections import Counter
 
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.outcome import Finding, check, unknown, violations
+from seawall.scorecard.sources import Doubts
 
 _HELD = ("hot", "reserve", "cold")
 _OWED = ("customer", "reserved", "inventory", "own", "unidentified", "escrow")
@@ -23,20 +24,25 @@ _OWED = ("customer", "reserved", "inventory", "own", "unidentified", "escrow")
 def ledger_sums_zero(facts: Facts) -> Finding:
     """Sums of the exported balances, and the database's count over all postings and balances."""
     sums: Counter[tuple[str, str]] = Counter()
-    for line in facts.run.ledger:
+    doubts = Doubts()
+    for line in doubts.ask(lambda: facts.run.ledger) or ():
         sums[line.network, line.asset] += line.balance
     found = [
         f"{network} {asset} sums to {total}"
         for (network, asset), total in sorted(sums.items())
         if total
     ]
-    faults = facts.run.ledger_faults
-    if faults.unbalanced_postings:
+    faults = doubts.ask(lambda: facts.run.ledger_faults)
+    if faults is not None and faults.unbalanced_postings:
         found.append(f"{faults.unbalanced_postings} postings do not sum to zero")
-    if faults.balance_mismatches:
+    if faults is not None and faults.balance_mismatches:
         found.append(f"{faults.balance_mismatches} balances differ from their entries")
     return violations(
-        found, checked=len(sums), what="sums", reason="every asset sums to zero on every network"
+        found,
+        checked=len(sums),
+        what="sums",
+        reason="every asset sums to zero on every network",
+        doubts=doubts.reasons,
     )
 
 
@@ -51,17 +57,22 @@ def ledger_sums_zero(facts: Facts) -> Finding:
 )
 def no_negative(facts: Facts) -> Finding:
     """No account that is held or owed, and no customer's balance, has the wrong sign."""
+    doubts = Doubts()
+    lines = doubts.ask(lambda: facts.run.ledger) or ()
     found = [
         f"{line.bucket} {line.network} {line.asset} {line.kind} is {line.balance}"
-        for line in facts.run.ledger
+        for line in lines
         if (line.kind in _HELD and line.balance < 0) or (line.kind in _OWED and line.balance > 0)
     ]
-    if facts.run.ledger_faults.negative_balances:
-        found.append(
-            f"{facts.run.ledger_faults.negative_balances} customers' balances are negative"
-        )
+    faults = doubts.ask(lambda: facts.run.ledger_faults)
+    if faults is not None and faults.negative_balances:
+        found.append(f"{faults.negative_balances} customers' balances are negative")
     return violations(
-        found, checked=len(facts.run.ledger), what="accounts", reason="nothing is overdrawn"
+        found,
+        checked=len(lines),
+        what="accounts",
+        reason="nothing is overdrawn",
+        doubts=doubts.reasons,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 
 from seawall.conventions import faults
 from seawall.errors import EvidenceError
@@ -11,9 +12,11 @@ from seawall.policy import Drill
 from seawall.scorecard.budgets import protection
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, Outcome, check, failed, passed, unknown
+from seawall.scorecard.payments import payment_of
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
-from seawall.scorecard.rows import ProbeSample, Slot, Withdrawal
+from seawall.scorecard.rows import Followed, ProbeSample, Slot, Withdrawal
 from seawall.scorecard.seen import TierSpan
+from seawall.scorecard.sources import Doubts
 
 SAMPLES_SHARE_MIN = Fraction(1, 2)
 """Of the probes that the policy's period lets expect, how many must be there to prove something.
@@ -65,7 +68,8 @@ def small_completed(facts: Facts) -> Finding:
     But for those of an asset that the drill itself lets its issuer pause: no venue can pay them.
     Time runs from the planned instant of its first attempt in the window to the later of two
     moments: the posting in the venue's ledger, and the block of the payment on the chain; over a
-    rail, what its provider's statement says.
+    rail, what its provider's statement says. Where a network or rail is not known well enough, FAIL
+    only if the rest could not make up for what was not paid.
     """
     targets = facts.run.policy.targets
     within_us = targets.small_withdrawal_within * MILLISECOND
@@ -85,21 +89,17 @@ def small_completed(facts: Facts) -> Finding:
             measured="no samples",
             reason="no small withdrawal was requested under stress",
         )
-    late: list[tuple[Instant, int, str]] = []
-    for identity, since in asked.items():
-        paid = _paid(facts, identity)
-        if isinstance(paid, str):
-            late.append((since, FOREVER, f"{identity}, {paid}"))
-        elif paid < since - SECOND:  # a block has the second in which it was made
-            late.append((since, FOREVER, f"{identity}, paid before it was asked for"))
-        elif (took_us := paid - since) > within_us:
-            late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
-    done = len(asked) - len(late)
+    doubts = Doubts()
+    late, unproven = _late(facts, asked, within_us, doubts)
+    done = len(asked) - len(late) - unproven
     share = Fraction(done, len(asked))
+    at_best = Fraction(done + unproven, len(asked))
     measured = f"{float(share):.2%} ({done:,} of {len(asked):,})"
     if paused:
         names = " and ".join(f"{asset} on {network}" for network, asset in sorted(paused))
         measured += f", without {names}"
+    if doubts and at_best >= share_min:
+        return unknown(target=target, measured=measured, reason=doubts.reasons[0])
     if share >= share_min:
         return passed(
             measured=measured,
@@ -123,6 +123,32 @@ def small_completed(facts: Facts) -> Finding:
     )
 
 
+def _late(
+    facts: Facts, asked: Mapping[str, Instant], within_us: int, doubts: Doubts
+) -> tuple[list[tuple[Instant, int, str]], int]:
+    """Requests that were not paid in time, each with since when, how late and why.
+
+    And of how many that is not known, for which ``doubts`` gets the reasons.
+    """
+    late: list[tuple[Instant, int, str]] = []
+    unproven = 0
+    records = doubts.ask(lambda: _records(facts))
+    for identity, since in asked.items():
+        try:
+            paid = _paid(facts, identity, records)
+        except EvidenceError as error:
+            unproven += 1
+            doubts.note(str(error))
+            continue
+        if isinstance(paid, str):
+            late.append((since, FOREVER, f"{identity}, {paid}"))
+        elif paid < since - SECOND:  # a block has the second in which it was made
+            late.append((since, FOREVER, f"{identity}, paid before it was asked for"))
+        elif (took_us := paid - since) > within_us:
+            late.append((since, took_us, f"{identity}, paid after {format_s(took_us)}"))
+    return late, unproven
+
+
 def _paused_assets(drill: Drill) -> frozenset[tuple[str, str]]:
     """(network, asset) of what the drill's own faults keep from moving."""
     return frozenset(
@@ -133,26 +159,40 @@ def _paused_assets(drill: Drill) -> frozenset[tuple[str, str]]:
     )
 
 
-def _paid(facts: Facts, identity: str) -> Instant | str:
+def _records(facts: Facts) -> Mapping[str, Withdrawal | Followed]:
+    """What the venue says of each request: its records or, without them, what it told customers."""
+    return facts.withdrawals_by_id if facts.offers("withdrawals") else facts.followed_by_id
+
+
+def _paid(
+    facts: Facts, identity: str, records: Mapping[str, Withdrawal | Followed] | None
+) -> Instant | str:
     """When a request was paid by all who can tell, or why it was not.
 
     Those are the chain, and the venue's ledger. Without its records: what it told the customer,
-    which says that it is paid, and not when.
+    which says that it is paid, and not when. What one of them does not have was not paid, whatever
+    the other would say.
+
+    Raises :class:`EvidenceError` if neither says so, and one of them is not known well enough.
     """
     if identity not in facts.acknowledged:
         return "never acknowledged"
-    payment = facts.payment_of(identity)
-    if not facts.offers("withdrawals"):
-        told = facts.followed_by_id.get(identity)
-        if told is None or told.state != "posted":
-            return "not followed" if told is None else f"told that it is {told.state}"
-        return "called paid, but paid on no chain" if payment is None else facts.paid_at(payment)
-    record = facts.withdrawals_by_id.get(identity)
-    if record is None or record.state != "posted" or record.resolved_at is None:
-        return "never paid" if record is None else f"in state {record.state}"
+    row = None if records is None else records.get(identity)
+    if records is not None:
+        if row is None:
+            return "never paid" if facts.offers("withdrawals") else "not followed"
+        if row.state != "posted":
+            told = isinstance(row, Followed)
+            return f"told that it is {row.state}" if told else f"in state {row.state}"
+        if isinstance(row, Withdrawal) and row.resolved_at is None:
+            return f"in state {row.state}"
+    payment = payment_of(facts, identity)
     if payment is None:
-        return "posted, but paid on no chain"
-    return max(record.resolved_at, facts.paid_at(payment))
+        return "called paid, but paid on no chain"
+    if records is None:
+        raise EvidenceError("the venue's records of it are missing")
+    resolved_at = row.resolved_at if isinstance(row, Withdrawal) else None
+    return max(resolved_at or Instant(0), facts.paid_at(payment))
 
 
 @check(
@@ -354,12 +394,13 @@ def defers(facts: Facts) -> Finding:
         )
     large = {row.seq: row for row in facts.run.withdrawals if row.size == "large"}
     epochs = {span.epoch for span in spans}
-    broken = sorted(
-        (slot.opened_at, seq)
-        for seq, slot in {*_slots_by_record(facts, large), *_slots_by_chain(facts, large)}
-        if slot.mode_epoch in epochs
-    )
-    seen = _paid_within(facts, spans)
+    doubts = Doubts()
+    claimed = {
+        *_slots_by_record(facts, large, doubts),
+        *(doubts.ask(lambda: [*_slots_by_chain(facts, large)]) or []),
+    }
+    broken = sorted((slot.opened_at, seq) for seq, slot in claimed if slot.mode_epoch in epochs)
+    seen = doubts.ask(lambda: _paid_within(facts, spans, doubts)) or []
     waited = [
         row
         for row in large.values()
@@ -391,6 +432,8 @@ def defers(facts: Facts) -> Finding:
             reason=f"{seen[0]} was asked for and paid within protected mode, as seen outside",
             details=seen[1:4],
         )
+    if doubts:
+        return unknown(target=target, measured=measured, reason=doubts.reasons[0])
     if not waited:
         return unknown(
             target=target,
@@ -404,16 +447,18 @@ def defers(facts: Facts) -> Finding:
     )
 
 
-def _paid_within(facts: Facts, spans: Iterable[TierSpan]) -> list[str]:
+def _paid_within(facts: Facts, spans: Iterable[TierSpan], doubts: Doubts) -> list[str]:
     """Large withdrawals that were asked for and paid within one of ``spans``, by id.
 
     Asked for by the flood's own schedule, and paid by the block in which that was.
     """
     found = []
     for identity, promise in facts.acknowledged.items():
-        payment = facts.payment_of(identity)
-        if promise.arrival.size == "large" and payment is not None:
-            paid = facts.paid_at(payment)
+        if promise.arrival.size != "large":
+            continue
+        payment = doubts.ask(partial(payment_of, facts, identity))
+        paid = None if payment is None else doubts.ask(partial(facts.paid_at, payment))
+        if paid is not None:
             found += [
                 identity
                 for span in spans
@@ -423,20 +468,20 @@ def _paid_within(facts: Facts, spans: Iterable[TierSpan]) -> list[str]:
     return found
 
 
-def _slots_by_record(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:
-    """(seq, slot) by the venue's records.
-
-    Raises :class:`EvidenceError` for a slot that is not on record.
-    """
+def _slots_by_record(
+    facts: Facts, large: Mapping[int, Withdrawal], doubts: Doubts
+) -> Iterator[tuple[int, Slot]]:
+    """(seq, slot) by the venue's records; ``doubts`` gets a slot that is not on record."""
     slots = {slot.id: slot for slot in facts.run.slots}
     for seq, row in large.items():
         if row.slot_id is None:
             continue
-        if row.slot_id not in slots:
-            raise EvidenceError(
+        if row.slot_id in slots:
+            yield seq, slots[row.slot_id]
+        else:
+            doubts.note(
                 f"records/slots.csv lacks slot {row.slot_id}, which records/withdrawals.csv names"
             )
-        yield seq, slots[row.slot_id]
 
 
 def _slots_by_chain(facts: Facts, large: Mapping[int, Withdrawal]) -> Iterator[tuple[int, Slot]]:

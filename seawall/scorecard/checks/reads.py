@@ -14,6 +14,7 @@ from seawall.scorecard.checks.drill import MISSED_PER_MILLE_MAX
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Check, Finding, failed, passed, unknown
 from seawall.scorecard.reads import Tally, by_tier, guaranteed, longest_pause_us, tally
+from seawall.scorecard.sources import Doubts
 
 
 def _answer(operation: str, function: Function | None) -> Callable[[Facts], Finding]:
@@ -33,8 +34,10 @@ def judge(facts: Facts, operation: str, function: Function | None) -> Finding:
     target = f">= {float(probing.answered_min):.2%} right within {format_s(within_us)}"
     reads = guaranteed(facts, operation, function)
     total = tally(reads, within_us=within_us)
+    unseen = Doubts()
     tiers = {
-        tier: tally(found, within_us=within_us) for tier, found in by_tier(facts, reads).items()
+        tier: tally(found, within_us=within_us)
+        for tier, found in (unseen.ask(lambda: by_tier(facts, reads)) or {}).items()
     }
     measured = total.text
     details = [f"{tier}: {found.text}" for tier, found in tiers.items() if found.shown]
@@ -55,6 +58,8 @@ def judge(facts: Facts, operation: str, function: Function | None) -> Finding:
             + ("" if where == "all" else f" in tier {where}"),
             details=(*found.complaints, *details),
         )
+    if unseen:
+        return unknown(measured=measured, target=target, reason=unseen.reasons[0])
     doubts = [
         doubt
         for doubt in (

@@ -84,16 +84,16 @@ def matrix(facts: Facts) -> Finding:
     clear = [trial for trial in trials if trial.found is not Found.UNCLEAR]
     wrong = [trial for trial in clear if not trial.as_expected]
     measured = f"{len(wrong):,} of {len(clear):,} cells differ"
-    if not any(trial.cell.allowed for trial in clear):
-        return unknown(
-            measured=measured, target=target, reason="nothing that should be allowed was tried"
-        )
     if wrong:
         return failed(
             measured=measured,
             target=target,
             reason=wrong[0].sentence(),
             details=[trial.sentence() for trial in wrong],
+        )
+    if not any(trial.cell.allowed for trial in clear):
+        return unknown(
+            measured=measured, target=target, reason="nothing that should be allowed was tried"
         )
     allowed = sum(trial.cell.allowed for trial in clear)
     return passed(

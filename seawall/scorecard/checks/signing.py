@@ -5,9 +5,11 @@ The venue writes its records itself; nobody but AWS writes AWS's log.
 
 from __future__ import annotations
 
-from seawall.scorecard.aws_log import APART_S, compared, described, strangers
+from seawall.errors import EvidenceError
+from seawall.scorecard.aws_log import APART_S, compared, described, strangers, unplaced
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown, violations
+from seawall.scorecard.sources import Doubts
 
 _EVIDENCE = (
     "aws/sign_calls.csv",
@@ -38,21 +40,28 @@ _EVIDENCE = (
 def logged_by_aws(facts: Facts) -> Finding:
     """Each recorded signature has a successful event of its key, in its region, at its time.
 
-    FAIL if another region signed instead; UNKNOWN if none did, or if the log is not known to be
-    complete.
+    FAIL if another region signed instead, and the log of the one that is recorded is complete;
+    UNKNOWN if none did, or if the log is not known to be complete.
     """
     found = compared(facts)
     target = f"an event for each signature, within {APART_S} s"
     measured = f"{found.recorded - len(found.uncovered):,} of {found.recorded:,} signatures"
-    if found.recorded == 0:
+    elsewhere = {
+        place: call
+        for place, call in found.elsewhere.items()
+        if found.uncovered[place].region not in found.gaps
+    }
+    nowhere = next(iter(unplaced(facts).values()), None)
+    if found.recorded == 0 and nowhere is None:
         return unknown(target=target, reason="there are no signatures", measured="no samples")
-    if found.gap is not None:
-        return unknown(target=target, measured=measured, reason=found.gap)
-    if found.elsewhere:
+    doubt = nowhere if found.gap is None else found.gap
+    if doubt is not None and not elsewhere:
+        return unknown(target=target, measured=measured, reason=doubt)
+    if elsewhere:
         sentences = [
             f"nonce {signature.nonce} of {signature.address} was signed in {signature.region} by"
             f" records/sign_log.csv, in {call.region} by AWS's own log"
-            for place, call in found.elsewhere.items()
+            for place, call in elsewhere.items()
             for signature in (found.uncovered[place],)
         ]
         return failed(
@@ -88,20 +97,27 @@ def by_signers_only(facts: Facts) -> Finding:
     signed = [
         call for call in facts.run.sign_calls if call.wallet is not None and call.error is None
     ]
+    doubts = Doubts()
     found = [
         f"{call.principal} had the key of {call.wallet} sign in {call.region}"
-        for call in strangers(facts)
+        for call in strangers(facts, doubts)
     ]
-    checked = violations(
+    doubts.ask(lambda: _require_complete(facts))
+    return violations(
         found,
         checked=len(signed),
         what="signatures of wallets' keys",
         reason="each was asked for by the signer's role of its wallet and region",
+        doubts=doubts.reasons,
     )
+
+
+def _require_complete(facts: Facts) -> None:
+    """Raise :class:`EvidenceError` unless the log is known to be complete."""
     gap = compared(facts).gap
-    if found or gap is None:
-        return checked
-    return unknown(target=checked.target, measured=checked.measured, reason=gap)
+    for doubt in (gap, *unplaced(facts).values()):
+        if doubt is not None:
+            raise EvidenceError(doubt)
 
 
 CHECKS = (logged_by_aws, by_signers_only)

@@ -50,11 +50,6 @@ BLIND: dict[tuple[str, str], str] = {
     "spoils the withdrawal's side",
     ("safety.paid_once", "withdrawals"): "says which rails were used, whose statements must be "
     "there; test_rail_failover.py takes them away",
-    **{
-        (f"safety.{name}", "manifest"): "says whether statements are offered, without which "
-        "customer.paid_once and chain_equals_posted are UNKNOWN"
-        for name in ("paid_once", "nothing_voided_paid")
-    },
     ("page.none", "pages"): "there is none on a calm day; test_expectations.py adds one",
     ("tiers.avoided", "flips"): "there is none on a calm day; test_expectations.py adds them",
 }
@@ -63,6 +58,11 @@ BLIND: dict[tuple[str, str], str] = {
 ELSEWHERE: dict[tuple[str, str], str] = {
     ("protected.suspensions", "requests.csv"): "where protected mode never came",
     ("protected.suspensions", "records/flow.csv"): "where protected mode never came",
+    **{
+        ("protected.defers", file): "where a large withdrawal went over a rail; those of a flood go "
+        "over networks alone"
+        for file in ("timeline.jsonl", "rails/statements.csv", "records/instructions.csv")
+    },
     **{
         ("database.rpo", f"chain/{name}.csv"): "where a withdrawal was lost"
         for name in ("payouts", "blocks")

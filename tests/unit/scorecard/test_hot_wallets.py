@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from seawall.scorecard.checks.safety import floor_held, journal_chain
+from seawall.scorecard.checks.journal import journal_chain
+from seawall.scorecard.checks.safety import floor_held
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.hot_wallets import hot_at, moves, swept_from
 from seawall.scorecard.outcome import Outcome
@@ -33,7 +34,7 @@ def swept(good_run: Run, altered: Callable[..., Run]) -> Run:
 def test_before_a_sweep_the_wallet_held_so_much_more(good_run: Run, swept: Run) -> None:
     """After it, as much as without one: the end is what the chain says."""
     for moment, more in ((Instant(0), 5), (us(90), 0)):
-        before, after = hot_at(Facts(good_run), moment), hot_at(Facts(swept), moment)
+        before, after = (dict(hot_at(Facts(run), moment).whole()) for run in (good_run, swept))
         assert after == before | {(HOT, "USDX"): before[HOT, "USDX"] + more}
 
 

@@ -254,6 +254,23 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
         UNKNOWN,
         "no rail had a withdrawal to pay in the dark",
     ),
+    "everybody who asked for one over the rail in the dark was turned away": (
+        lambda run: {
+            "requests": each(
+                run.requests,
+                lambda row: (
+                    any(
+                        arrival.index == row.index and arrival.network == RAIL
+                        for arrival in run.arrivals
+                    )
+                    and us(EFFECTIVE) < (row.done_at or 0)
+                ),
+                outcome="refused",
+            )
+        },
+        FAIL,
+        "it never happened",
+    ),
     "the dark was shorter than the bound, and it never happened": (
         lambda run: (
             {
@@ -354,8 +371,14 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     ),
     "one rail of the flood has no line": (
         lambda run: {
-            "arrivals": first(run.arrivals, lambda row: row.network == RAIL, network="fiat"),
-            "withdrawals": first(run.withdrawals, lambda row: row.network == RAIL, network="fiat"),
+            "arrivals": (
+                *run.arrivals,
+                replace(run.arrivals[-1], index=999_999, id="other", network="fiat"),
+            ),
+            "withdrawals": (
+                *run.withdrawals,
+                replace(run.withdrawals[-1], seq=999_999, id="other", network="fiat"),
+            ),
         },
         "nobody offers its statements",
     ),
