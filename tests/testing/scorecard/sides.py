@@ -17,8 +17,7 @@ SIDES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "customer.paid_once": (
         ("arrivals.csv", "chain/payouts.csv", "flood.json", "probes.jsonl", "requests.csv"),
-        "what was asked for, and whether this seed had asked before; the table pays twice on a"
-        " chain, test_sources.py over rails as well",
+        "what was asked for, also before; the table pays on chains alone, test_sources.py on rails",
     ),
     "customer.told_truth": (
         (
@@ -29,7 +28,7 @@ SIDES: dict[str, tuple[tuple[str, ...], str]] = {
             "probes.jsonl",
             "requests.csv",
         ),
-        "what was asked for, what was told, and what was paid; test_sources.py has it over rails as well",
+        "what was asked for, what was told, and what was paid; test_sources.py has it over rails",
     ),
     "experiment.sound": (("chaos-journal.json",), "its one source"),
     "failover.time": (

@@ -59,8 +59,10 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("protected.suspensions", "requests.csv"): "where protected mode never came",
     ("protected.suspensions", "records/flow.csv"): "where protected mode never came",
     **{
-        ("protected.defers", file): "where a large withdrawal went over a rail; those of a flood go "
-        "over networks alone"
+        (
+            "protected.defers",
+            file,
+        ): "where a large withdrawal went over a rail; those of a flood go over networks alone"
         for file in ("timeline.jsonl", "rails/statements.csv", "records/instructions.csv")
     },
     **{
