@@ -67,7 +67,11 @@ def _between(policy: Policy, asset: str, declared: Rebalanced) -> Iterator[Probl
         return  # its names do not resolve
     for name, wallet in zip(declared.between, found, strict=True):
         lacks = None
-        if wallet.wallet_class != "reserve" or policy.refilled_by(name) is None:
+        if policy.marketplace is not None and wallet.bucket == policy.marketplace.escrow:
+            lacks = (
+                "stands against what is in escrow, so nothing may leave it and none is due to it"
+            )
+        elif wallet.wallet_class != "reserve" or policy.refilled_by(name) is None:
             lacks = "is no reserve that refills a hot wallet, so its contract has no lane"
         elif asset not in wallet.holdings:
             lacks = f"holds no {asset}"

@@ -64,6 +64,17 @@ def test_terms_that_cannot_be_kept_are_refused(
     assert remedy in what
 
 
+def test_money_that_stands_against_escrow_is_not_rebalanced() -> None:
+    """Neither as what one reserve has too much nor as what the other lacks."""
+    market = {"escrow": "customer", "trusted_after": 3}
+    policy = policies.policy({"rebalancing": TERMS, "marketplace": market})
+
+    [found] = [each for each in relations_of(policy) if each.path == _BETWEEN]
+
+    assert "stands against what is in escrow" in found.found
+    assert found.remedy == "name another reserve"
+
+
 def test_durations_are_scaled_and_levels_are_not() -> None:
     scaled = policies.policy({"rebalancing": TERMS}, durations="1/3").rebalancing
     assert scaled is not None
