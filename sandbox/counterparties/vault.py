@@ -18,6 +18,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from seawall.controls.timing import CUSTODIAN_CLOCK_MS
 from seawall.errors import UsageError
 from seawall.ethereum.keys import recover_message_signer, to_bytes
 from seawall.formats.custody import ENDED, Condition, Statement, Transfer, TransferRequest
@@ -251,9 +252,13 @@ class Vault:
         return next((each for each in waiting if not self._waits_for(each, now_s)), None)
 
     def expired(self, network: str, now_s: float) -> list[Held]:
-        """What was taken on ``network`` and not signed before its approval ended."""
+        """What was taken on ``network`` and not signed before its approval ended.
+
+        It is called so when it has ended by the venue's clock as well, whichever is behind.
+        """
+        surely_s = now_s - CUSTODIAN_CLOCK_MS / 1_000
         return [
-            each for each in self.accepted(network) if self.terms.ends_at(each.request) <= now_s
+            each for each in self.accepted(network) if self.terms.ends_at(each.request) <= surely_s
         ]
 
     def under_way(self, network: str) -> list[Held]:

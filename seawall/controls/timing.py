@@ -33,6 +33,12 @@ RAIL_STATEMENT_EVERY_MS = 500
 """How often it reads a provider's statement, if nothing says that there is something new."""
 CUSTODIAN_TIMEOUT_MS = 2_000
 """The custodian of the cold wallets: nothing that customers wait for waits for it."""
+CUSTODIAN_CLOCK_MS = 5_000
+"""By how much its clock and the venue's may differ.
+
+What it calls expired earlier than that it calls so by a wrong clock, or it lies. It says so itself
+that much after the end, of what it has taken.
+"""
 RAIL_TIMEOUT_MS = 2_000
 """Its timeout for a provider's whole answer.
 

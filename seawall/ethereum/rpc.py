@@ -421,10 +421,15 @@ class AsyncRpcClient(ChainReads):
 
         That it does not answer changes no places.
         """
-        others = [endpoint for endpoint in self._endpoints if not view.is_of(endpoint)]
-        if not others:
-            return None
-        return ChainView(endpoint=others[0], finalized=view.finalized, lost=lambda _: None)
+        return next(iter(self.other_views(view)), None)
+
+    def other_views(self, view: ChainView) -> list[ChainView]:
+        """The block of ``view`` as each other endpoint has it, likewise."""
+        return [
+            ChainView(endpoint=endpoint, finalized=view.finalized, lost=lambda _: None)
+            for endpoint in self._endpoints
+            if not view.is_of(endpoint)
+        ]
 
     async def batch(self, calls: Sequence[tuple[Parse[Any], str, Sequence[Any]]]) -> list[Any]:
         """Typed results of several calls in one request to the first endpoint, in their order.

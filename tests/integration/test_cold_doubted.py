@@ -121,9 +121,14 @@ async def _refuses_what_it_moves(bench: CustodyVenue) -> None:
     await bench.asked()
     await bench.turn()
     await bench.counterparty.turn("aster")
+    await _refuses(bench, "bad_approval")
+
+
+async def _refuses(bench: CustodyVenue, code: str) -> None:
+    """The custodian knows of nothing, and refuses everything."""
 
     async def refuses(_: Any) -> Refusal:
-        return Refusal(code="bad_approval", reason="these are not its approvers")
+        return Refusal(code=code, reason="so it says")
 
     async def forgot(_: Any) -> Refusal:
         return Refusal(code="not_found", reason="it was never asked for")
@@ -192,6 +197,18 @@ async def _nothing(_: Any) -> None:
 async def test_a_refusal_does_not_end_what_one_endpoint_lacks(bench: CustodyVenue) -> None:
     """Its index has a gap for ever; the other endpoint has the event."""
     async with _endpoints(bench, times=1_000, others=1):
+        await _refuses_what_it_moves(bench)
+        for _ in range(2):
+            await bench.turn()
+            await bench.outwait()
+        await bench.turn()
+        assert await bench.states() == ["arrived"]
+
+
+async def test_every_other_endpoint_is_asked(bench: CustodyVenue) -> None:
+    """Two have a gap for ever, and the third has the event."""
+    async with _endpoints(bench, times=1_000, others=2):
+        _lacks_events(bench.rpc._endpoints[1], 1_000)
         await _refuses_what_it_moves(bench)
         for _ in range(2):
             await bench.turn()
@@ -281,14 +298,20 @@ async def test_what_the_custodian_has_does_not_expire(
 
 
 async def test_what_waits_at_the_custodian_until_it_expires_is_expired(bench: CustodyVenue) -> None:
-    """It says so, and the chain shows nothing of it."""
-    await bench.asked()
+    """It says so, and the chain shows nothing of it.
+
+    Its clock is ahead: until the approval has ended by the venue's own, it waits.
+    """
+    await bench.asked(lasts_s=5)
     await bench.turn()
     bench.become("paused", "an audit")
     bench.expire()
     await bench.custodian_turn()
     bench.become("normal")
     await bench.custodian_turn()
+    await bench.turn()
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.expired()
     await bench.turn()
     assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
     await bench.outwait()
@@ -301,15 +324,45 @@ async def test_what_waits_at_the_custodian_until_it_expires_is_expired(bench: Cu
     assert await bench.rpc.balance(bench.config.holder_of(bench.venue.policy, RESERVE)) < LACKING
 
 
-async def test_what_was_signed_before_it_expired_arrives(bench: CustodyVenue) -> None:
-    """Also when a custodian has forgotten that and refuses it as expired: the chain decides."""
+@pytest.mark.parametrize("says", ["it has expired", "it refuses it as expired"])
+async def test_a_custodian_that_calls_it_expired_too_early_ends_nothing(
+    bench: CustodyVenue, says: str
+) -> None:
+    """Its clock is wrong, or it lies: it may still sign, and nothing else is asked for."""
     await bench.asked()
     await bench.turn()
+    if says == "it has expired":
+        bench.become("paused", "an audit")
+        bench.expire()
+        await bench.custodian_turn()
+    else:
+        await _refuses(bench, "approval_expired")
+    await bench.turn()
+    [row] = await bench.rows()
+    assert row["state"] == "held"
+    assert "by our own clock its approval lasts" in row["reason"]
+    await bench.outwait()
+    await bench.turn()
+    assert await bench.states() == ["held"]
+
+
+async def test_what_was_signed_before_it_expired_arrives(bench: CustodyVenue) -> None:
+    """Also when a custodian has forgotten that and refuses it as expired: the chain decides."""
+    real = bench.counterparty._send
+    signed: list[Any] = []
+
+    async def keeps(held: Any) -> None:
+        signed.append(held)
+
+    object.__setattr__(bench.counterparty, "_send", keeps)
+    await bench.asked(lasts_s=5)
+    await bench.turn()
     await bench.counterparty.turn("aster")
-    bench.expire()
+    await bench.expired()
     _says(bench, state="expired")
     await bench.turn()
     assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await real(signed[0])
     await bench.finalize()
     await bench.turn()
     assert await bench.states() == ["arrived"]

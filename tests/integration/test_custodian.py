@@ -21,6 +21,7 @@ from sandbox.counterparties.custodian import Config, Custodian, main
 from sandbox.counterparties.vault import Vault
 from sandbox.custody import KEY_VARIABLE
 from sandbox.http1 import Message
+from seawall.controls.timing import CUSTODIAN_CLOCK_MS
 from seawall.errors import ExitCode, ServiceError
 from seawall.ethereum.keys import (
     address_of_private_key,
@@ -289,6 +290,9 @@ async def test_what_expires_while_it_looks_at_the_chain_is_not_signed(custody: C
     assert custody.state(identity) == "accepted"
     custody.restart()
     await custody.custodian.turn("aster")
+    assert custody.state(identity) == "accepted"  # by a clock that is behind it has not ended
+    custody.now_s = until + CUSTODIAN_CLOCK_MS / 1_000
+    await custody.custodian.turn("aster")
     assert custody.state(identity) == "expired"
     custody.now_s = HOUR_S
     await custody.custodian.turn("aster")
@@ -311,7 +315,7 @@ async def test_what_a_lost_file_has_moved_has_not_expired(custody: Custody) -> N
     for beside in custody.path.parent.glob(f"{custody.path.name}-*"):
         beside.unlink()
     custody.start()
-    custody.now_s = until
+    custody.now_s = until + CUSTODIAN_CLOCK_MS / 1_000
     await custody.custodian.turn("aster")
     await custody.mined()
     await custody.custodian.turn("aster")

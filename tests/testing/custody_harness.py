@@ -59,6 +59,11 @@ _ROWS = """
     select id, state, amount, reason, tx_hash, block_number from cold_transfers
     order by requested_at"""
 
+_SOON = """
+    update cold_transfers
+    set expires_at = date_trunc('second', clock_timestamp()) + $1::float8 * interval '1 s'"""
+_EXPIRED = "select bool_and(expires_at <= clock_timestamp()) from cold_transfers"
+
 
 @dataclass(kw_only=True)
 class CustodyVenue:
@@ -127,6 +132,12 @@ class CustodyVenue:
         """By the clock of the custodian, every approval has ended."""
         object.__setattr__(self.counterparty, "clock", lambda: float(EXPIRES_AT_MAX))
 
+    async def expired(self) -> None:
+        """Wait until every approval has ended by the venue's own clock."""
+        # a database is polled
+        while not await self.venue.owner.fetchval(_EXPIRED):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
     def become(self, state: str, reason: str = "") -> None:
         """The custodian's own people say how it is."""
         self.counterparty.vault.become(Condition.model_validate({"state": state, "reason": reason}))
@@ -178,10 +189,15 @@ class CustodyVenue:
                 )
         return found
 
-    async def asked(self) -> UUID:
-        """Lower the reserve, ask, and have it signed; its id."""
+    async def asked(self, *, lasts_s: float | None = None) -> UUID:
+        """Lower the reserve, ask, and have it signed; its id.
+
+        Its approval lasts ``lasts_s``, or as long as the policy says.
+        """
         await self.lower()
         await self.turn()
+        if lasts_s is not None:
+            await self.venue.owner.execute(_SOON, lasts_s)
         await self.sign()
         [row] = await self.rows()
         assert row["state"] == "approved"

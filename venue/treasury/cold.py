@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 from asyncpg import UniqueViolationError
 
 from seawall.controls.sizing import from_cold
+from seawall.controls.timing import CUSTODIAN_CLOCK_MS
 from seawall.errors import InternalError, ServiceError
 from seawall.ethereum import values
 from seawall.formats.custody import ENDED, Refusal, RoleSignature, Transfer, TransferRequest
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 Why: TypeAlias = Literal["window", "incident", "paused", "silent", "venue"]
 """What keeps a transfer from going on; the last is a health check of the venue's own."""
 _OPEN = """
-    select *, expires_at <= clock_timestamp() as expired from cold_transfers
+    select *, expires_at <= clock_timestamp() as expired,
+           ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as expires_in_ms
+    from cold_transfers
     where network = $1 and state in ('requested', 'approved', 'sent', 'held')"""
 _NOT_ENDED = """
     select * from cold_transfers
@@ -182,13 +185,12 @@ class ColdTransfers:
         """The views that show nothing under the id of ``row``; none if that has ended it.
 
         What it ends by without having moved is final, so it is not left to one endpoint that lacks
-        an event, nor to what was seen before: all blocks are looked at again, and another endpoint
-        must have the same final block, and nothing either. If there is no other one, one must do.
+        an event, nor to what was seen before: all blocks are looked at again, and every other
+        endpoint must have the same final block, and nothing either. If there is none, one must do.
 
         Raises :class:`ServiceError` if an endpoint does not say.
         """
-        other = self.rpcs[row["network"]].other_view(view)
-        views = [view] if other is None else [view, other]
+        views = [view, *self.rpcs[row["network"]].other_views(view)]
         number = hex(view.finalized.number)
         for each in views:
             if await each.ask(values.block_id, "eth_getBlockByNumber", number, False) != (
@@ -403,8 +405,23 @@ class ColdTransfers:
             await self._note(row, ("incident", told.reason))
 
     async def _refuse(self, row: Mapping[str, Any], told: Refusal, view: ChainView) -> None:
-        """End what the custodian says it will never do, unless it has done it before it said so."""
+        """End what the custodian says it will never do, unless it has done it before it said so.
+
+        That its approval has expired is its word about a moment which the venue knows as well: one
+        that says it too early goes by a wrong clock, or lies, and ends nothing. It is held, for
+        what it calls expired it may still sign.
+        """
         why = f"{told.code}: {told.reason}"
+        if told.code == EXPIRED and not row["expired"]:
+            if row["expires_in_ms"] > CUSTODIAN_CLOCK_MS:
+                await self._end(
+                    row,
+                    "held",
+                    f"{why}; by our own clock its approval lasts {row['expires_in_ms']} ms more",
+                )
+            else:
+                await self._note(row, ("venue", f"{why}; by our own clock it has not expired yet"))
+            return
         if await self._never_moved(row, view, f"it is refused: {why}"):
             await self._end(row, "expired" if told.code == EXPIRED else "refused", why)
 

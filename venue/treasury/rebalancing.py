@@ -263,19 +263,18 @@ class Rebalancing:
         return not {State.EXECUTED, State.REVIEWED} & set(states)
 
     async def _views(self, network: str, view: ChainView) -> list[ChainView]:
-        """``view``, and the same block by another endpoint if there is one.
+        """``view``, and the same block by every other endpoint.
 
-        Raises :class:`ServiceError` if that has another block there.
+        Raises :class:`ServiceError` if one does not say, or has another block there.
         """
-        other = self.rpcs[network].other_view(view)
-        if other is None:
-            return [view]
+        others = self.rpcs[network].other_views(view)
         number = hex(view.finalized.number)
-        if await other.ask(values.block_id, "eth_getBlockByNumber", number, False) != (
-            view.finalized
-        ):
-            raise ServiceError(f"an endpoint of {network} has another block {number}")
-        return [view, other]
+        for other in others:
+            if await other.ask(values.block_id, "eth_getBlockByNumber", number, False) != (
+                view.finalized
+            ):
+                raise ServiceError(f"an endpoint of {network} has another block {number}")
+        return [view, *others]
 
     # --- asking for it
     async def _consider(self, ways: list[Route], lacking: Mapping[str, int | None]) -> None:
