@@ -149,6 +149,7 @@ def _left(region: Region) -> set[str]:
     }
 
 
+@pytest.mark.nightly  # that the denial ends by itself stays
 async def test_every_signer_of_a_region_is_denied_and_allowed_again(
     region: Region, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ async def test_a_customer_has_a_refused_withdrawal_back_after_its_number_is_burn
     assert answer.state == "voided"
 
 
+@pytest.mark.nightly  # that the customer has it back stays
 async def test_an_operator_has_it_paid_to_another_address_under_a_new_number(venue: Venue) -> None:
     """The old number is burnt first, so that the old destination can never be paid as well."""
     withdrawal = await hold_one(venue)
@@ -279,6 +280,7 @@ async def test_a_bad_destination_alone_is_held_at_once_and_pauses_nobody(venue: 
     assert await venue.owner.fetchval("select count(*) from asset_pauses") == 0
 
 
+@pytest.mark.nightly  # that a paused token keeps nobody waiting stays
 async def test_a_payment_above_the_cap_is_never_tried_and_keeps_nobody_waiting(
     venue: Venue,
 ) -> None:

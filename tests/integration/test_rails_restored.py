@@ -24,6 +24,7 @@ async def venue(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterato
         yield made
 
 
+@pytest.mark.nightly  # that two restored ledgers do not both pay stays
 async def test_what_the_lost_ledger_had_sent_finds_its_id_used_up(
     venue: RailVenue, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ async def test_what_the_lost_ledger_had_sent_finds_its_id_used_up(
         await restored.agrees()
 
 
+@pytest.mark.nightly  # that two restored ledgers do not both pay stays
 async def test_who_goes_on_by_the_lost_ledger_is_stopped(
     venue: RailVenue, new_database: Callable[[], str], tmp_path: Path
 ) -> None:

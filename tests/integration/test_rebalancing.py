@@ -130,6 +130,7 @@ async def test_seawall_reconcile_explains_each_base_unit_in_transit(
     assert await stages() == {"arrived": MOVED}
 
 
+@pytest.mark.nightly  # the decision is a unit test
 async def test_nothing_leaves_while_a_check_is_red_or_unknown(bench: RebalancingVenue) -> None:
     """Each by itself; the reason is on record, and what was let go is stopped at once."""
     async with bench.carrier():

@@ -144,6 +144,7 @@ def protected(harness: EngineHarness, tmp_path_factory: pytest.TempPathFactory) 
     return settings
 
 
+@pytest.mark.nightly  # that a program that was tampered with makes nothing stays
 def test_a_protected_stack_is_not_destroyed(
     harness: EngineHarness, protected: stack.Settings
 ) -> None:

@@ -239,6 +239,7 @@ async def _token_moves(venue: Venue, *, paused: bool) -> None:
         await mined(rpc, {"from": STRANGER, **call})
 
 
+@pytest.mark.nightly  # what was paid after the last moment stays
 async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -476,6 +476,7 @@ async def stand_still(venue: Venue, network: str) -> AsyncRpcClient:
     return rpc
 
 
+@pytest.mark.nightly  # the simulation replaces many
 async def test_a_transaction_that_fees_have_left_behind_is_replaced(venue: Venue) -> None:
     """The base fee rises from a few wei to 100 gwei while two transactions wait.
 

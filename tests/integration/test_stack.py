@@ -145,6 +145,7 @@ def recovered(harness: EngineHarness, signer: dict[str, Any], region: str) -> bo
     )
 
 
+@pytest.mark.nightly  # a sandbox starts with them in tests/drill/test_environments.py
 def test_the_users_own_aws_and_proxy_are_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

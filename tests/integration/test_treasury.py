@@ -145,6 +145,7 @@ async def test_a_bucket_that_pays_nobody_is_compared_too_and_its_difference_stop
     assert [tuple(row) for row in journal] == [("escrow", "3")]
 
 
+@pytest.mark.nightly  # without it nothing is claimed, which stays
 async def test_without_a_heartbeat_nothing_is_topped_up(venue: Venue) -> None:
     """Without the mode controller's heartbeat the treasury stops, too."""
     await venue.heartbeat.silence()
