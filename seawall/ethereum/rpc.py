@@ -417,14 +417,11 @@ class AsyncRpcClient(ChainReads):
         return await self._first("the finalized block", open_at)
 
     def other_view(self, view: ChainView) -> ChainView | None:
-        """The block of ``view`` as another endpoint has it; None where there is no other one.
-
-        That it does not answer changes no places.
-        """
+        """The first of :meth:`other_views`; None where there is no other endpoint."""
         return next(iter(self.other_views(view)), None)
 
     def other_views(self, view: ChainView) -> list[ChainView]:
-        """The block of ``view`` as each other endpoint has it, likewise."""
+        """The block of ``view`` as each other endpoint has it; their silence moves none of them."""
         return [
             ChainView(endpoint=endpoint, finalized=view.finalized, lost=lambda _: None)
             for endpoint in self._endpoints
@@ -432,10 +429,7 @@ class AsyncRpcClient(ChainReads):
         ]
 
     async def batch(self, calls: Sequence[tuple[Parse[Any], str, Sequence[Any]]]) -> list[Any]:
-        """Typed results of several calls in one request to the first endpoint, in their order.
-
-        Raises :class:`RpcError`.
-        """
+        """Results, in order, of calls in one request to the first endpoint. Raises RpcError."""
         return await self._endpoints[0].ask_batch(calls)
 
     async def check_chain(self, chain_id: int) -> None:

@@ -37,8 +37,6 @@ def test_drills_and_game_days_come_from_the_policy(capsys: pytest.CaptureFixture
         "one-wei",
         "fee-spike",
         "client-frozen",
-        "exchange-dark",
-        "processor-dark",
     }
 
 

@@ -66,7 +66,13 @@ def test_terms_that_cannot_be_kept_are_refused(
 
 def test_money_that_stands_against_escrow_is_not_rebalanced() -> None:
     """Neither as what one reserve has too much nor as what the other lacks."""
-    market = {"escrow": "customer", "trusted_after": 3}
+    market = {
+        "escrow": "customer",
+        "share_max": "0.25",
+        "trusted_after": 3,
+        "trust_value_min": "100",
+        "trusted_value_max": "1000",
+    }
     policy = policies.policy({"rebalancing": TERMS, "marketplace": market})
 
     [found] = [each for each in relations_of(policy) if each.path == _BETWEEN]
