@@ -121,6 +121,7 @@ create table lanes (
     next_nonce    bigint not null default 0 check (next_nonce >= 0),
     generation    bigint not null default 0,  -- that its contract paid when that was last final
     primary key (chain_id, address),
+    unique (network, wallet),
     unique (network, wallet, address)
 );
 
@@ -497,6 +498,9 @@ create table topups (
     seq          bigint,                -- of its bit in the contract that pays it
     restored     boolean not null default false,  -- found on the chain, where several may be
     requested_at timestamptz not null default clock_timestamp(),
+    -- Both ends have a lane: one pays it, and the other's money it becomes. Escrow has none.
+    foreign key (network, from_wallet) references lanes (network, wallet),
+    foreign key (network, to_wallet) references lanes (network, wallet),
     check ((state in ('requested', 'taken_back')) = (slot_id is null)),
     check ((seq is null) = (slot_id is null))
 );

@@ -253,6 +253,22 @@ async def test_escrow_pays_nothing_else(
     await _tried(bench, attempt, guard)
 
 
+_TOP_UP = """
+    insert into topups (id, network, asset, from_wallet, to_wallet, amount, state, justification)
+    values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 1, 'requested', 'test')"""
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["from", "to"])
+async def test_no_top_up_has_an_end_without_a_lane(bench: MarketBench, end: int) -> None:
+    """So none takes from what stands against escrow, and none disappears in it."""
+    wallets = ["customer-aster-reserve", "customer-aster-hot"]
+    await bench.owner.execute(_TOP_UP, *wallets)
+    await bench.owner.execute("delete from topups")
+    wallets[end] = WALLET
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await bench.owner.execute(_TOP_UP, *wallets)
+
+
 @pytest.mark.parametrize("kind", ["customer", "reserved", "clearing", "at_primary", "inventory"])
 async def test_no_account_of_the_bucket_is_of_customers(bench: MarketBench, kind: str) -> None:
     """So none of its accounts is what a withdrawal is reserved in, nor a rail's."""
