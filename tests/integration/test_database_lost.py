@@ -33,7 +33,8 @@ from venue.backups.base import take_backup
 from venue.backups.bucket import BackupBucket
 from venue.backups.role import ROLE, create_role
 from venue.database import FAILURES
-from venue.restore.catch_up import LossError, catch_up
+from venue.restore.accepted import LossError
+from venue.restore.catch_up import catch_up
 from venue.restore.cluster import make_cluster
 
 pytestmark = pytest.mark.integration

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -34,7 +34,9 @@ from tests.testing.venue_harness import connected, heartbeat
 from venue.api.reservations import cancel_withdrawal
 from venue.contracts.calls import generation_in_force, generation_of, packed, set_paused
 from venue.restore import losses
-from venue.restore.catch_up import CaughtUp, LossError, catch_up
+from venue.restore.accepted import LossError
+from venue.restore.acknowledged import Promise
+from venue.restore.catch_up import CaughtUp, catch_up
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +84,9 @@ async def restored(venue: Venue, server: PostgresServer, path: Path) -> AsyncIte
         yield
 
 
-async def caught_up(venue: Venue, *, accepted: str | None = None) -> CaughtUp:
+async def caught_up(
+    venue: Venue, *, accepted: str | None = None, told: Collection[Promise] = ()
+) -> CaughtUp:
     """Catch up as the program does."""
     return await catch_up(
         venue.owner,
@@ -91,6 +95,7 @@ async def caught_up(venue: Venue, *, accepted: str | None = None) -> CaughtUp:
         policy=venue.policy,
         reason="The test lost the database.",
         accepted=accepted,
+        acknowledged=told,
     )
 
 
@@ -266,7 +271,21 @@ async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
         assert await venue.owner.fetchval("select max(generation) from generations") == 0
         assert await venue.owner.fetchval("select count(*) from slots") == slots
 
-        done = await caught_up(venue, accepted="kim: the backup is all there is")
+        # By a log of what customers were told: what is on record, on the chain, and nowhere.
+        [known] = await venue.owner.fetch("select id from withdrawals where seq = 1")
+        bid, waited = Promise(kind="bid", id=uuid4()), Promise(kind="withdrawal", id=uuid4())
+        told = {
+            bid,
+            waited,
+            *(Promise(kind="withdrawal", id=each) for each in (*named, UUID(str(known["id"])))),
+        }
+        with pytest.raises(LossError, match="4 withdrawals and 1 bids were accepted") as beside:
+            await caught_up(venue, told=told)
+        assert beside.value.forgotten == (waited, bid)
+        assert f"bid {bid.id}" in str(beside.value)
+
+        done = await caught_up(venue, accepted="kim: the backup is all there is", told=told)
+        assert done.forgotten == (waited, bid)
         assert [loss.withdrawal for loss in done.losses] == [*named]
         await venue.reserve(some(2))
         second = await venue.settler("aster")
@@ -275,7 +294,7 @@ async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
         assert await missing(venue) == 3 * USDX
         assert await lacks(venue) == 0  # or a payment would find the wallet empty
         reason = await venue.owner.fetchval("select reason from generations where generation = 1")
-        assert "3 withdrawals are lost; accepted: kim" in reason
+        assert "4 withdrawals and 1 bids are lost; accepted: kim" in reason
         assert await venue.stop(second) == 0
 
 

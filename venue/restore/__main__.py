@@ -2,7 +2,7 @@
 
     cluster  --files DIR --bucket NAME --region NAME [--endpoint URL]
              (--log DIR | --without-log) --scratch DIR
-    catch-up --config FILE --reason WHY [--accept-losses WHO_AND_WHY]
+    catch-up --config FILE --reason WHY [--acknowledged FILE] [--accept-losses WHO_AND_WHY]
 
 ``cluster`` makes a database cluster of the newest backup and the stream of the log. Start a server
 on it at an address that the venue does not use, then let ``catch-up`` bring it to what the chains
@@ -22,6 +22,7 @@ from seawall.formats.venue_config import database_url, load_config, sign_log_url
 from venue.backups.bucket import BackupBucket
 from venue.database import connect
 from venue.process import run
+from venue.restore.acknowledged import read_acknowledged
 from venue.restore.catch_up import catch_up
 from venue.restore.cluster import make_cluster
 
@@ -55,12 +56,16 @@ async def _catch_up(options: argparse.Namespace) -> None:
             policy=config.load_policy(),
             reason=options.reason,
             accepted=options.accept_losses,
+            acknowledged=()
+            if options.acknowledged is None
+            else read_acknowledged(options.acknowledged),
         )
-    for loss in done.losses:
+    for loss in (*done.losses, *done.forgotten):
         sys.stdout.write(f"lost: {loss}\n")
     sys.stdout.write(
         f"generation {done.generation} begins; written from the chains: {done.slots} slots,"
-        f" {done.withdrawals} withdrawals, {done.topups} top-ups; lost: {len(done.losses)}\n"
+        f" {done.withdrawals} withdrawals, {done.topups} top-ups; lost:"
+        f" {len(done.losses) + len(done.forgotten)}\n"
     )
 
 
@@ -80,7 +85,10 @@ def _arguments() -> argparse.Namespace:
     catching = commands.add_parser("catch-up", help="bring the ledger to what the chains say")
     catching.add_argument("--config", type=Path, required=True, help="the venue's configuration")
     catching.add_argument("--reason", required=True, help="why it was restored; recorded")
-    catching.add_argument("--accept-losses", help="who accepts that withdrawals are lost, and why")
+    catching.add_argument("--accept-losses", help="who accepts what is lost, and why")
+    catching.add_argument(
+        "--acknowledged", type=Path, help="a log of what customers were told: kind,id"
+    )
     catching.set_defaults(work=_catch_up)
     return parser.parse_args()
 

@@ -17,20 +17,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
 
-from seawall.conventions.database import NOT_ON_RECORD
-from seawall.errors import ExitCode, InternalError, SeawallError, ServiceError, UsageError
+from seawall.errors import InternalError, ServiceError, UsageError
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import block_stamp, uint256
 from venue.contracts.approvals import Movement
 from venue.contracts.calls import NATIVE, Item, generation_in_force, is_sweep, packed
 from venue.ledger.chart import PayoutRoute, payout_routes
+from venue.restore.accepted import Loss, LossError, counted
+from venue.restore.acknowledged import Promise, forgotten
 from venue.restore.floats import set_floats
 from venue.restore.losses import LostSlot, Recorded, read_lost, settled_view
 from venue.restore.signed import Logged, send_signed, signing_regions
@@ -104,45 +105,6 @@ _BEGIN = "insert into generations (generation, reason) values ($1, $2)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
-    """A payment by the lost ledger of a withdrawal that the restored one does not know.
-
-    ``paid``: the chain says so; else it was on its way, and nothing was paid. ``amount`` is in base
-    units.
-    """
-
-    network: str
-    withdrawal: UUID
-    seq: int
-    to: str
-    asset: str
-    amount: int
-    tx_hash: str
-    paid: bool
-
-    def __str__(self) -> str:
-        done = "was paid" if self.paid else "was not paid"
-        return (
-            f"withdrawal {self.withdrawal}, number {self.seq}: {self.amount} {self.asset} to"
-            f" {self.to} on {self.network} {done} ({self.tx_hash})"
-        )
-
-
-class LossError(SeawallError):
-    """Withdrawals are on the chain and not on record; nothing has been written."""
-
-    exit_code = ExitCode.FAIL
-
-    def __init__(self, losses: Sequence[Loss]) -> None:
-        listed = "\n".join(f"  {each}" for each in losses)
-        super().__init__(
-            f"{len(losses)} withdrawals were accepted and {NOT_ON_RECORD}:\n{listed}",
-            remedy="restore from a later moment, or accept it with who and why (--accept-losses)",
-        )
-        self.losses = tuple(losses)
-
-
-@dataclass(frozen=True, kw_only=True)
 class CaughtUp:
     """What was done: the generation that begins, and how much of the lost ledger was written."""
 
@@ -151,6 +113,7 @@ class CaughtUp:
     withdrawals: int
     topups: int
     losses: tuple[Loss, ...]
+    forgotten: tuple[Promise, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +141,7 @@ async def catch_up(
     policy: Policy,
     reason: str,
     accepted: str | None = None,
+    acknowledged: Collection[Promise] = (),
 ) -> CaughtUp:
     """Bring the restored ledger to what the chains say, and begin a generation.
 
@@ -190,13 +154,14 @@ async def catch_up(
         config: Where the networks are.
         policy: The policy in force.
         reason: Why the ledger was restored; recorded with the generation.
-        accepted: Who accepts that withdrawals are lost, and why; None if nobody does.
+        accepted: Who accepts that requests are lost, and why; None if nobody does.
+        acknowledged: What customers were told, by a log that was not lost.
 
     Raises:
         UsageError: A settler is alive.
         ServiceError: The chains cannot be read, or what they say is not final, or contradicts the
             records so that people must look.
-        LossError: Withdrawals are lost, and nobody accepts that.
+        LossError: Withdrawals or bids are lost, and nobody accepts that.
     """
     await _nobody_settles(connection)
     lanes: list[_Lane] = []
@@ -207,7 +172,9 @@ async def catch_up(
             lanes += await _read_lanes(connection, sign_log, rpc, site, route, policy)
     writer = _Writer(connection=connection, config=config, policy=policy)
     async with connection.transaction():
-        return await writer.write(lanes, reason=reason, accepted=accepted)
+        return await writer.write(
+            lanes, reason=reason, accepted=accepted, acknowledged=acknowledged
+        )
 
 
 async def _nobody_settles(connection: Connection) -> None:
@@ -312,7 +279,14 @@ class _Writer:
     policy: Policy
     slots: SlotWriter = field(init=False)
 
-    async def write(self, lanes: Sequence[_Lane], *, reason: str, accepted: str | None) -> CaughtUp:
+    async def write(
+        self,
+        lanes: Sequence[_Lane],
+        *,
+        reason: str,
+        accepted: str | None,
+        acknowledged: Collection[Promise],
+    ) -> CaughtUp:
         here = await self.connection.fetchval(_GENERATION)
         generation = 1 + max(here, *(lane.in_force for lane in lanes))
         self.slots = SlotWriter(
@@ -350,8 +324,14 @@ class _Writer:
                     _NEXT_NONCE, lane.row["wallet"], lane.lost[-1].sent.intent.nonce + 1
                 )
         await self.connection.execute(_NUMBERS.format("always"))
-        if losses and accepted is None:
-            raise LossError(losses)
+        listed = {loss.withdrawal for loss in losses}
+        lost = [
+            each
+            for each in await forgotten(self.connection, acknowledged)
+            if each.kind != "withdrawal" or each.id not in listed
+        ]
+        if (losses or lost) and accepted is None:
+            raise LossError(losses, lost)
         for lane in lanes:
             if lane.logged.stuck is not None:
                 raise ServiceError(
@@ -361,8 +341,8 @@ class _Writer:
                 )
         for lane in lanes:
             await self._floats(lane, lanes)
-        if losses:
-            reason = f"{reason} {len(losses)} withdrawals are lost; accepted: {accepted}"
+        if losses or lost:
+            reason = f"{reason} {counted(losses, lost)} are lost; accepted: {accepted}"
         await self.connection.execute(_BEGIN, generation, reason)
         await self.connection.execute(
             f"alter table withdrawals alter column seq restart with {packed(generation, 1)}"
@@ -373,6 +353,7 @@ class _Writer:
             withdrawals=withdrawals,
             topups=topups,
             losses=tuple(losses),
+            forgotten=tuple(lost),
         )
 
     async def _floats(self, lane: _Lane, lanes: Sequence[_Lane]) -> None:
