@@ -130,6 +130,7 @@ def _settings(policy: Policy) -> Settings:
             faults=_ARN,
             audit=_ARN,
             rails=dict.fromkeys(regions, _ARN),
+            treasury=dict.fromkeys(regions, _ARN),
             deployer=_ARN,
         ),
         runner=Runner(

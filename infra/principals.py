@@ -32,6 +32,7 @@ class Principals:
         faults: denies signing for a while, in drills.
         audit: looks up who signed.
         rails: pays over the rails, by region.
+        treasury: runs the treasury, by region.
         deployer: runs `pulumi`.
     """
 
@@ -44,6 +45,7 @@ class Principals:
     faults: str
     audit: str
     rails: Mapping[str, str]
+    treasury: Mapping[str, str]
     deployer: str
 
     def trusted(self, principal: access.Principal) -> str:
@@ -114,6 +116,7 @@ def read_principals(
         faults=found["faults"],
         audit=found["audit"],
         rails=found["rails"],
+        treasury=found["treasury"],
         deployer=found["deployer"],
     )
     return principals, []
@@ -128,6 +131,7 @@ def _wanted(policy: Policy) -> Iterator[tuple[str, str]]:
         for bucket in access.key_buckets(policy):
             yield f"signers.{region}.{bucket}", f"signer of {bucket}"
         yield f"rails.{region}", "rails"
+        yield f"treasury.{region}", "treasury"
     for bucket in access.key_buckets(policy):
         yield f"admins.{bucket}", f"admin of {bucket}"
         yield f"breakGlass.{bucket}", f"break-glass of {bucket}"

@@ -16,6 +16,7 @@ from infra.backup import Backups, BackupsArgs, days
 from infra.evidence import Evidence, EvidenceArgs
 from infra.gamedays import GameDays, GameDaysArgs
 from infra.generated_files import MonitoringFiles
+from infra.keepers import Keepers, KeepersArgs
 from infra.kit import Kit, KitArgs, contents_of
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.paging import Paging, PagingArgs
@@ -112,6 +113,16 @@ def declare_standby(
         opts,
     )
     rails = {name: _rail(settings, name, paging, tags=tags, opts=opts) for name in policy.rails}
+    keepers = Keepers(
+        KeepersArgs(
+            policy=policy,
+            regions=regions,
+            readers=settings.principals.treasury,
+            recovery_window_days=_recovery_days(settings),
+            tags=tags,
+        ),
+        opts=opts,
+    )
     served = Served(
         ServedArgs(
             venue=policy.venue.name, declared=policy.served, topics=paging.topics, tags=tags
@@ -150,11 +161,17 @@ def declare_standby(
             "backup": backups.outputs,
             "kit": kit.outputs,
             "rails": {name: rail.outputs for name, rail in rails.items()},
+            "keepers": keepers.outputs,
             "served": served.outputs,
             "monitoring": monitoring.outputs,
             "gamedays": gamedays.outputs,
         },
     )
+
+
+def _recovery_days(settings: Settings) -> int:
+    """How long a deleted secret can be restored."""
+    return _RECOVERY_DAYS if settings.deletion.protect else 0
 
 
 def _rail(
@@ -176,7 +193,7 @@ def _rail(
         readers=settings.principals.rails,
         topics=paging.topics,
         ages_published=settings.indicators_published,
-        recovery_window_days=_RECOVERY_DAYS if settings.deletion.protect else 0,
+        recovery_window_days=_recovery_days(settings),
         tags={**tags, "rail": name},
     )
     failover = {region: failover_of(policy, name, region=region) for region in regions}

@@ -56,7 +56,8 @@ class Identities(BaseModel):
     role.
 
     ``rails`` by region: who pays over the rails there; what it may do stands in the policies of
-    secrets and queues, and it may read the rails' settings. ``backups``: who backs up the database.
+    secrets and queues, and it may read the rails' settings. ``treasury`` by region: who runs the
+    treasury there, and reads its secrets likewise. ``backups``: who backs up the database.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +72,7 @@ class Identities(BaseModel):
     faults: Identity
     audit: Identity
     rails: dict[str, Identity]
+    treasury: dict[str, Identity]
     backups: Identity
 
     def principals(self) -> dict[str, Any]:
@@ -84,6 +86,7 @@ class Identities(BaseModel):
             "faults": self.faults.arn,
             "audit": self.audit.arn,
             "rails": _arns(self.rails),
+            "treasury": _arns(self.treasury),
             "deployer": self.deployer.arn,
         }
 
@@ -182,6 +185,7 @@ def create_identities(*, endpoint: str, policy: Policy) -> Identities:
         faults=people[aws.FAULT_USER],
         audit=people[aws.AUDIT_USER],
         rails={region: people[aws.rails_user(region)] for region in access.regions(policy)},
+        treasury={region: people[aws.treasury_user(region)] for region in access.regions(policy)},
         backups=people[aws.BACKUP_USER],
     )
 
@@ -192,8 +196,9 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
     Take on its own roles, and nothing else.
 
     Who pays over the rails has none: secrets and queues name it, and of parameters, which have no
-    policies of their own, it may read the rails'. Who backs up the database has none either: it
-    adds to the bucket of backups and reads it, and can remove nothing.
+    policies of their own, it may read the rails'. Nor has who runs the treasury: its secrets name
+    it. Who backs up the database has none either: it adds to the bucket of backups and reads it,
+    and can remove nothing.
     """
     roles: dict[str, list[str]] = {}
     for principal in access.principals(policy):
@@ -215,6 +220,7 @@ def _users(policy: Policy) -> dict[str, list[dict[str, Any]]]:
             ]
             for region in access.regions(policy)
         },
+        **{aws.treasury_user(region): [] for region in access.regions(policy)},
         aws.BACKUP_USER: [
             {
                 "Effect": "Allow",
@@ -247,7 +253,10 @@ def _arns(people: Mapping[str, Identity]) -> dict[str, str]:
 def _create(iam: IAMClient, name: str, statements: list[dict[str, Any]]) -> Identity:
     arn = iam.create_user(UserName=name)["User"]["Arn"]
     document = {"Version": "2012-10-17", "Statement": statements}
-    iam.put_user_policy(UserName=name, PolicyName=aws.PREFIX, PolicyDocument=json.dumps(document))
+    if statements:
+        iam.put_user_policy(
+            UserName=name, PolicyName=aws.PREFIX, PolicyDocument=json.dumps(document)
+        )
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Identity(
         user=name,

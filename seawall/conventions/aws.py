@@ -116,6 +116,15 @@ def rail_secret(venue: str, rail: str, side: str) -> str:
     return f"{PREFIX}/{venue}/rails/{rail}/{side}"
 
 
+CUSTODIAN, CARRIER = "custodian", "carrier"
+"""Who moves the venue's money between its own wallets, in the names of their secrets."""
+
+
+def keeper_secret(venue: str, who: str) -> str:
+    """Secret with the credentials of the custodian or carrier; the same name in both regions."""
+    return f"{PREFIX}/{venue}/keepers/{who}"
+
+
 def rail_queue(venue: str, rail: str, direction: str) -> str:
     """SQS queue of an asynchronous rail; ``direction`` is one of RAIL_DIRECTIONS."""
     return f"{PREFIX}-{venue}-{rail}-{direction}"
@@ -241,6 +250,14 @@ def rails_user(region: str) -> str:
     It reads their credentials there and uses their queues.
     """
     return f"rails-{region}"
+
+
+def treasury_user(region: str) -> str:
+    """IAM user of the sandbox who runs the treasury in ``region``.
+
+    It reads the credentials with custodian and carrier there.
+    """
+    return f"treasury-{region}"
 
 
 KIT = "kit"

@@ -23,19 +23,22 @@ def policy() -> Policy:
     return POLICY
 
 
-def test_each_rail_has_secrets_in_both_regions_that_only_its_workload_may_read(
+def test_each_rail_and_keeper_has_secrets_in_both_regions_that_only_its_workload_may_read(
     policy: Policy,
 ) -> None:
+    """Whoever pays over the rails reads none of custodian and carrier, nor the other way round."""
     secrets = inputs_of("aws:secretsmanager/secret:Secret")
+    keepers = {f"{who}-{region}" for who in ("custodian", "carrier") for region in REGIONS}
     wanted = {
         f"{rail}-{side}-{region}"
         for rail in policy.rails
         for side in ("primary", "standby")
         for region in REGIONS
     }
-    assert set(secrets) == wanted
+    assert set(secrets) == wanted | keepers
     for name, secret in secrets.items():
-        reader = f"arn:aws:iam::{ACCOUNT}:user/rails-{secret['region']}"
+        workload = "treasury" if name in keepers else "rails"
+        reader = f"arn:aws:iam::{ACCOUNT}:user/{workload}-{secret['region']}"
         said = statements(secret["policy"])
         assert said["Read"]["Principal"] == {"AWS": reader}, name
         assert said["NobodyElseReads"]["Condition"] == {
@@ -210,10 +213,11 @@ def test_a_placeholder_without_a_value_is_an_error() -> None:
         addressed("a: ${topic_critical}", region="r", topics={"info": "t"})
 
 
-def test_everything_that_carries_tags_of_a_rail_names_it(policy: Policy) -> None:
+def test_everything_that_carries_tags_of_a_rail_or_keeper_names_it(policy: Policy) -> None:
     for kind in ("aws:secretsmanager/secret:Secret", "aws:sqs/queue:Queue"):
         for name, inputs in inputs_of(kind).items():
             if name.startswith("key-changes"):
                 continue  # belongs to no rail
-            assert name.startswith(inputs["tags"]["rail"]), name
+            tags = inputs["tags"]
+            assert name.startswith(tags.get("rail") or tags["keeper"]), name
             assert inputs["tags"]["policy"] == policy.infrastructure_digest
