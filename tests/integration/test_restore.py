@@ -274,16 +274,11 @@ async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
         # By a log of what customers were told: what is on record, on the chain, and nowhere.
         [known] = await venue.owner.fetch("select id from withdrawals where seq = 1")
         bid, waited = Promise(kind="bid", id=uuid4()), Promise(kind="withdrawal", id=uuid4())
-        told = {
-            bid,
-            waited,
-            *(Promise(kind="withdrawal", id=each) for each in (*named, UUID(str(known["id"])))),
-        }
+        seen = (*named, UUID(str(known["id"])))
+        told = {bid, waited, *(Promise(kind="withdrawal", id=each) for each in seen)}
         with pytest.raises(LossError, match="4 withdrawals and 1 bids were accepted") as beside:
             await caught_up(venue, told=told)
-        assert beside.value.forgotten == (waited, bid)
         assert f"bid {bid.id}" in str(beside.value)
-
         done = await caught_up(venue, accepted="kim: the backup is all there is", told=told)
         assert done.forgotten == (waited, bid)
         assert [loss.withdrawal for loss in done.losses] == [*named]
