@@ -24,6 +24,8 @@ tests on real parts and game days look at what they have read. Nothing here read
         once if it is not open any more
     I15 what left a network for another one comes there once at most, and as much; what is in
         transit in the ledger is what left and is not posted as having come
+    I16 what is kept of a provider's statement is what it says, from its first line without a gap;
+        once all is settled, to its last line
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 OPEN_STATES = ("reserved", "slotted", "instructed", "unknown")
 
@@ -85,7 +88,10 @@ class UsedNonce:
 
 @dataclass(frozen=True, kw_only=True)
 class Payment:
-    """What a contract of the venue paid on the canonical chain; ``final`` at finality."""
+    """What a contract of the venue paid on the canonical chain; ``final`` at finality.
+
+    Or what a provider of a rail has taken and not returned; ``final`` once it is settled.
+    """
 
     destination: str
     asset: str
@@ -150,6 +156,17 @@ class Crossing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A provider's statement: the lines that were kept of it, and those that it has.
+
+    A line is its number, the id that it is about, and the state that this has reached.
+    """
+
+    kept: tuple[tuple[int, str, str], ...]
+    said: tuple[tuple[int, str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Books:
     """One moment of a venue and its chain.
 
@@ -162,7 +179,7 @@ class Books:
         signed: The signer's own record: by lane and nonce, the digest and the hash of its bytes.
         sent: What nodes were offered: lane, nonce, digest of its intent, hash, and whether those
             very bytes were on record at that moment.
-        payments: To addresses that are not the venue's own.
+        payments: To addresses that are not the venue's own, by contracts and by providers of rails.
         moved: By asset: how many top-ups moved on the canonical chain, and how many were asked for.
         executions: What reserves did because approvers had signed it, on the canonical chain.
         approved: By approval: address, asset and amount that were asked for.
@@ -175,6 +192,7 @@ class Books:
             Only where nothing is under way.
         escrow: By network and asset: what the ledger owes in escrow, in base units.
         bids: By id.
+        statements: By provider of a rail.
         acknowledged: Ids that were answered as accepted.
         late: What is not final although all is healed and its bound has passed.
         settled: Whether nothing is under way: no slot, no open withdrawal.
@@ -199,6 +217,7 @@ class Books:
     floats: Mapping[Hashable, tuple[int, int]] = field(default_factory=dict)
     escrow: Mapping[tuple[str, str], int] = field(default_factory=dict)
     bids: Mapping[Hashable, Bid] = field(default_factory=dict)
+    statements: Mapping[str, Statement] = field(default_factory=dict)
     acknowledged: Collection[Hashable] = ()
     late: Sequence[str] = ()
     settled: bool = False
@@ -229,6 +248,7 @@ def violations(books: Books) -> list[Violation]:
         ("I14", _escrow(books)),
         ("I15", _crossed_once(books)),
         ("I15", _in_transit(books)),
+        ("I16", _as_stated(books)),
     )
     return [Violation(invariant=name, seen=seen) for name, found in checks for seen in found]
 
@@ -410,3 +430,13 @@ def _in_transit(books: Books) -> Iterator[str]:
                 f"{books.in_transit.get(asset, 0)} {asset} are in transit in the ledger, and"
                 f" {between[asset]} by what left and came"
             )
+
+
+def _as_stated(books: Books) -> Iterator[str]:
+    for provider, statement in books.statements.items():
+        kept, said = statement.kept, statement.said
+        if kept != said[: len(kept)]:
+            wrong = next(each for each in zip_longest(kept, said) if each[0] != each[1])
+            yield f"of {provider}, line {wrong[0]} is kept, and it says {wrong[1]}"
+        elif books.settled and kept != said:
+            yield f"{len(kept)} lines of {provider} are kept, and it has {len(said)}"

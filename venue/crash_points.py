@@ -76,10 +76,13 @@ Moment: TypeAlias = Literal["before", "after"]
 CRASH_POINTS: tuple[tuple[Step, Moment], ...] = tuple(
     (step, moment) for step in get_args(Step) for moment in get_args(Moment)
 )
+RAIL_CRASH_POINTS: tuple[tuple[RailStep, Moment], ...] = tuple(
+    (step, moment) for step in get_args(RailStep) for moment in get_args(Moment)
+)
 
 AnyStep: TypeAlias = Step | RailStep | ColdStep | RebalanceStep
 Hook: TypeAlias = Callable[[Any, Moment], None]
-"""Of any step; the simulation has no rails, custodian or carrier, and meets no step of theirs."""
+"""Of any step; the simulation has no custodian or carrier, and meets no step of theirs."""
 _hook: Hook | None = None
 
 

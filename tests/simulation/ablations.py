@@ -39,6 +39,7 @@ class Ablation:
         faults: What brings the case about in which it matters.
         caught_by: The invariants that may notice.
         lies_alone: Whether it matters only where a lie is believed.
+        rails: Whether it is of who pays over rails.
         hole: The hole of the reference that it closes.
         seeds_max: How many seeds may pass before it is noticed.
     """
@@ -49,13 +50,20 @@ class Ablation:
     faults: Faults
     caught_by: Sequence[str]
     lies_alone: bool = False
+    rails: bool = False
     hole: str = ""
     seeds_max: int = 60
 
     @property
     def plan(self) -> Plan:
         """Of its runs."""
-        return Plan(faults=self.faults, without=self.without, lies_alone=self.lies_alone)
+        return Plan(
+            faults=self.faults,
+            without=self.without,
+            lies_alone=self.lies_alone,
+            rails=self.rails,
+            networks=not self.rails,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

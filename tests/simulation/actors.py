@@ -25,7 +25,6 @@ from venue.database import FAILURES
 from venue.operator.held import decide
 
 if TYPE_CHECKING:
-    from tests.simulation.store import Database
     from tests.simulation.world import World
 
 BLOCK_S = 0.4
@@ -35,6 +34,8 @@ WITHDRAWALS = (4, 16)
 _TICK_S = 0.1
 _NOBODY_CONTRADICTS = 0.7
 """How often the other endpoint is silent for as long as a lie lasts, where that may be."""
+_OVER_RAILS = 0.6
+"""How many withdrawals go over a rail, where there are networks as well."""
 _TRIES = 4
 """How often a customer asks again; then it is never known whether the request was taken."""
 
@@ -54,6 +55,8 @@ class Actors:
 
     def all(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until the end of the run."""
+        if not self.world.plan.networks:
+            return [self._beat(), self._flip(), self._cancel()]
         return [
             self._mine(),
             self._beat(),
@@ -80,6 +83,27 @@ class Actors:
 
     async def _reserve(self) -> None:
         """Ask for one withdrawal, and again with the same id until there is an answer."""
+        people, world, rails = self._people, self.world, self.world.rails
+        if rails is not None and (not world.plan.networks or people.random() < _OVER_RAILS):
+            wanted = rails.wanted(people)
+        else:
+            wanted = self._wanted()
+        for _ in range(_TRIES):
+            try:
+                async with world.database.pool().acquire() as connection:
+                    (answer,) = await commit_batch(
+                        cast("Any", connection), world.setting.policy, [wanted], clock=self._clock
+                    )
+            except (ServiceError, *FAILURES):
+                await nap(0.1 + 0.2 * people.random())
+                continue
+            if isinstance(answer, WithdrawalReceipt):
+                world.trace.reach(f"intake: {answer.outcome}")
+                world.observer.acknowledged.append(wanted.id)
+            return
+
+    def _wanted(self) -> Reservation:
+        """A withdrawal on the network."""
         people, world, it = self._people, self.world, self.world.setting
         asset = people.choice(sorted(it.tokens))
         large = people.random() < world.faults.large
@@ -91,7 +115,7 @@ class Actors:
             world.chain.refusing.add(destination)
         customer = people.randrange(CUSTOMERS)
         place = {"bucket": it.bucket, "network": NETWORK, "asset": asset}
-        wanted = Reservation(
+        return Reservation(
             id=UUID(bytes=people.randbytes(16)),
             customer_id=customer,
             bucket=it.bucket,
@@ -103,19 +127,6 @@ class Actors:
             destination=destination,
             **accounts_of(place, customer),
         )
-        for _ in range(_TRIES):
-            try:
-                async with world.database.pool().acquire() as connection:
-                    (answer,) = await commit_batch(
-                        cast("Any", connection), it.policy, [wanted], clock=self._clock
-                    )
-            except (ServiceError, *FAILURES):
-                await nap(0.1 + 0.2 * people.random())
-                continue
-            if isinstance(answer, WithdrawalReceipt):
-                world.trace.reach(f"intake: {answer.outcome}")
-                world.observer.acknowledged.append(wanted.id)
-            return
 
     async def _cancel(self) -> None:
         """Some want their money back, at any moment."""
@@ -146,8 +157,9 @@ class Actors:
             if silent:
                 world.trace.reach("fault: mode controller silent")
                 await nap(1.5 + random.random())
-            lease = world.database.tables["mode_controller_lease"]["only"]
-            lease["renewed_at"] = world.loop.time()
+            for ledger in (world.database, *(() if world.rails is None else world.rails.lost)):
+                lease = ledger.tables["mode_controller_lease"]["only"]
+                lease["renewed_at"] = world.loop.time()
             await nap(BEAT_EVERY_MS / 1_000)
 
     async def _flip(self) -> None:
@@ -360,9 +372,9 @@ class Actors:
 
             self._strike_processes(happens, random)
             if happens(faults.database_restart):
-                self._restart(world.database, "database", random.uniform(0.1, 1.5))
+                self.world.restart(world.database, "database", random.uniform(0.1, 1.5))
             if happens(faults.database_restart):
-                self._restart(world.sign_log, "sign log", random.uniform(0.1, 1.5))
+                self.world.restart(world.sign_log, "sign log", random.uniform(0.1, 1.5))
             for provider in world.providers.values():
                 if happens(faults.provider_dark):
                     provider.dark = True
@@ -423,12 +435,6 @@ class Actors:
                 if world.plan.lies_alone and random.random() < _NOBODY_CONTRADICTS:
                     each.moods.silent = 1.0
                     self._later(until_s, each.moods, "silent", value=0.0)
-
-    def _restart(self, database: Database, name: str, seconds: float) -> None:
-        self.world.trace.reach(f"fault: {name} restarts")
-        database.down = True
-        database.drop_connections()
-        self._later(seconds, database, "down", value=False)
 
     def _later(self, seconds: float, what: Any, name: str, *, value: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, setattr, what, name, value)

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -26,13 +26,17 @@ from seawall.processes.parent import signal_when_parent_dies
 from tests.simulation.coverage import EXPECTED, missing, unknown
 from tests.simulation.faults import Faults, drawn
 from tests.simulation.world import Outcome, Plan, World, outcome_of, run
-from venue.crash_points import CRASH_POINTS, Step
+from venue.crash_points import CRASH_POINTS, RAIL_CRASH_POINTS, Moment, RailStep, Step
 
 _CHUNK = 5
 _DARK = {"provider_dark": 0.6}
 _DEAR = {"fee_spike": 1.0, "empty_blocks": 0.6}
 _REFUSED = {"refused_destination": 0.6}
-LEADS_TO: dict[Step, dict[str, float]] = {
+_RAIL_DARK = {"rail_dark": 0.6}
+_RAILS_EVERY = 4
+"""Every so many seeds somebody pays over a rail; settlers have nothing to do with most of these."""
+_BOTH_EVERY = 5
+LEADS_TO: dict[Step | RailStep, dict[str, float]] = {
     "move the lanes": _DARK,
     "count a failed signature": _DARK,
     "claim a top-up": {"large": 1.0},
@@ -47,6 +51,10 @@ LEADS_TO: dict[Step, dict[str, float]] = {
     "post a cancellation": _REFUSED,
     "resume an asset": {"asset_paused": 8.0, "kill": 0.0, "freeze": 0.0},
     "leave the lease": {"stop": 1.0},
+    "record a refusal": {"rail_refused": 0.5},
+    "cancel at a provider": _RAIL_DARK,
+    "move a rail": _RAIL_DARK,
+    "open a rail": {"rail_restored": 1.0},
 }
 """Faults that lead to a step that few runs take."""
 
@@ -54,24 +62,40 @@ LEADS_TO: dict[Step, dict[str, float]] = {
 def plan_of(seed: int) -> Plan:
     """What a seed of a campaign does.
 
-    Half of the seeds let a process die at one crash point, in turn, once or twice in a row. One in
-    seven lets an endpoint lie with nobody to contradict it.
+    In every fourth somebody pays over a rail, and in every fifth of these settlers do beside it.
+    Half of each kind let a process die at one crash point, in turn, once or twice in a row. One in
+    seven of the others lets an endpoint lie with nobody to contradict it.
     """
+    if seed % _RAILS_EVERY == 0:
+        return _over_rails(seed)
     faults = drawn(Random(f"{seed} faults"))
     plan = Plan(faults=faults, lies_alone=seed % 7 == 0)
     if plan.lies_alone:
         others = Faults() if seed // 7 % 3 else faults  # few lies are told where all else fails too
         lies = replace(others, lies=1.0, refused_destination=0.5, cancellations=0.5)
         plan = replace(plan, faults=lies)
-    if seed % 2:
-        step, moment = CRASH_POINTS[seed // 2 % len(CRASH_POINTS)]
-        plan = replace(
-            plan,
-            faults=replace(plan.faults or Faults(), **LEADS_TO.get(step, {})),
-            crash_at=(step, moment),
-            crashes=1 + seed // 2 // len(CRASH_POINTS) % 2,
-        )
-    return plan
+    return _dying(plan, seed // 2, CRASH_POINTS) if seed % 2 else plan
+
+
+def _over_rails(seed: int) -> Plan:
+    number = seed // _RAILS_EVERY
+    plan = Plan(
+        faults=drawn(Random(f"{seed} faults")), rails=True, networks=number % _BOTH_EVERY == 0
+    )
+    return _dying(plan, number // 2, RAIL_CRASH_POINTS) if number % 2 else plan
+
+
+def _dying(
+    plan: Plan, number: int, points: Sequence[tuple[Step, Moment] | tuple[RailStep, Moment]]
+) -> Plan:
+    """The plan, with the death of a process at one of ``points``, in turn."""
+    step, moment = points[number % len(points)]
+    return replace(
+        plan,
+        faults=replace(plan.faults or Faults(), **LEADS_TO.get(step, {})),
+        crash_at=(step, moment),
+        crashes=1 + number // len(points) % 2,
+    )
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from venue.crash_points import CRASH_POINTS
+from venue.crash_points import CRASH_POINTS, RAIL_CRASH_POINTS
 
 EDGES = (
     *(
@@ -23,6 +23,10 @@ EDGES = (
             "unknown -> posted",
             "unknown -> reserved",
             "unknown -> voided",
+            "reserved -> instructed",
+            "instructed -> posted",
+            "instructed -> reserved",
+            "instructed -> voided",
         )
     ),
     *(
@@ -72,6 +76,20 @@ EDGES = (
             "veto done",
         )
     ),
+    *(
+        f"instruction: {edge}"
+        for edge in (
+            "none -> recorded",
+            "none -> accepted",
+            "recorded -> accepted",
+            "recorded -> cancelled",
+            "accepted -> settled",
+            "accepted -> returned",
+        )
+    ),
+    "rail: moved to primary",
+    "rail: moved to standby",
+    "rail: opened",
     "sweep",
     "asset rests",
     "asset moves again",
@@ -82,8 +100,10 @@ FAULTS = (
     *(
         f"fault: {fault}"
         for fault in (
+            "answer of a rail lost",
             "answer to a commit lost",
             "asset paused",
+            "bank of a rail closed",
             "bits hidden",
             "commit lost",
             "connection cut",
@@ -95,22 +115,37 @@ FAULTS = (
             "fee spike",
             "key provider dark",
             "key provider slow",
+            "ledger restored",
+            "lost ledger goes on",
             "made-up head",
             "message with a signer lost",
             "mode controller silent",
+            "nonsense of a rail",
             "nonsense of an endpoint",
             "pool lost a transaction",
+            "rail dark (all)",
+            "rail dark (payouts)",
+            "rail dark (statement)",
+            "rail forgets",
+            "rail without money",
             "receipt said to be reverted",
             "reorganisation of depth 1",
             "reorganisation of depth 2",
             "reorganisation of depth 3",
+            "request to a rail hangs",
+            "request to a rail lost",
             "settler frozen",
             "settler killed",
             "settler told to stop",
             "sign log restarts",
             "signer killed",
             "silent endpoint",
+            "statement of a rail in pages",
+            "statement of a rail late",
             "transaction not passed on",
+            "who pays over a rail frozen",
+            "who pays over a rail killed",
+            "who pays over a rail told to stop",
         )
     ),
     "flip",
@@ -118,6 +153,10 @@ FAULTS = (
     "intake: replayed",
     "node: already known",
     "node: nonce too low",
+    "rail: bad_destination",
+    "rail: cancelled",
+    "rail: insufficient_funds",
+    "rail: too_late",
     "signer: log_unavailable",
     "signer: provider_unavailable",
     "signer: records_unavailable",
@@ -126,7 +165,7 @@ FAULTS = (
     "signer: throttled",
 )
 """Faults as they struck, and what neighbours said because of them."""
-CRASHES = tuple(f"crash: {step}, {moment}" for step, moment in CRASH_POINTS)
+CRASHES = tuple(f"crash: {step}, {moment}" for step, moment in (*CRASH_POINTS, *RAIL_CRASH_POINTS))
 EXPECTED = frozenset((*EDGES, *FAULTS, *CRASHES))
 
 
@@ -137,5 +176,8 @@ def missing(reached: Mapping[str, int]) -> list[str]:
 
 def unknown(reached: Iterable[str]) -> list[str]:
     """What was reached and stands on no list: a new edge, or one that must never be taken."""
-    kinds = ("withdrawal: ", "slot: ", "resolution: ", "top-up: ", "fault: ", "crash: ")
+    kinds = (
+        *("withdrawal: ", "slot: ", "resolution: ", "top-up: ", "instruction: ", "rail: "),
+        *("fault: ", "crash: "),
+    )
     return sorted(name for name in reached if name.startswith(kinds) and name not in EXPECTED)

@@ -53,6 +53,20 @@ class Faults:
     restored_before: float = 0.0
     approvals: float = 0.0
     overfull: float = 0.0
+    rail_lost: float = 0.0
+    rail_unheard: float = 0.0
+    rail_hangs: float = 0.0
+    rail_nonsense: float = 0.0
+    rail_slow: float = 0.0
+    rail_dark: float = 0.0
+    rail_poor: float = 0.0
+    rail_late: float = 0.0
+    rail_pages: float = 0.0
+    rail_hours: float = 0.0
+    rail_returned: float = 0.0
+    rail_refused: float = 0.0
+    rail_forgets: float = 0.0
+    rail_restored: float = 0.0
 
 
 HIGHEST = Faults(
@@ -93,6 +107,20 @@ HIGHEST = Faults(
     restored_before=1.0,
     approvals=0.5,
     overfull=1.0,
+    rail_lost=0.15,
+    rail_unheard=0.15,
+    rail_hangs=0.15,
+    rail_nonsense=0.1,
+    rail_slow=0.3,
+    rail_dark=0.25,
+    rail_poor=0.15,
+    rail_late=0.3,
+    rail_pages=1.0,
+    rail_hours=1.0,
+    rail_returned=0.4,
+    rail_refused=0.3,
+    rail_forgets=0.4,
+    rail_restored=1.0,
 )
 """The rate that a fault has at most."""
 

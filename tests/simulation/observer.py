@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from seawall.invariants import (
@@ -28,13 +29,39 @@ from tests.simulation.store import Database, Stored, Transaction
 from tests.simulation.trace import Trace
 from venue.chain.transaction import Intent
 
+if TYPE_CHECKING:
+    from tests.simulation.rails import Rails
+
 Changes = Mapping[str, Mapping[Any, tuple[Stored | None, Stored | None]]]
 _WITH_STATES = {
     "withdrawals": "withdrawal",
     "slots": "slot",
     "resolutions": "resolution",
     "topups": "top-up",
+    "rail_instructions": "instruction",
 }
+_BETWEEN = {
+    ("recorded", "settled"): "accepted",
+    ("recorded", "returned"): "accepted",
+    ("none", "settled"): "accepted",
+    ("none", "returned"): "accepted",
+}
+"""What an instruction passes that several lines move in one transaction."""
+
+
+def _steps(table: str, old: Stored | None, new: Stored | None) -> list[tuple[str, str]]:
+    """The edges that a change of a row took."""
+    before = "none" if old is None else old["state"]
+    after = "none" if new is None else new["state"]
+    way = [before, after]
+    if table == "rail_instructions" and (before, after) in _BETWEEN:
+        way.insert(1, _BETWEEN[before, after])
+    elif table == "withdrawals" and before == "reserved" and new and new["instruction_id"]:
+        # What a lost ledger had instructed is adopted and resolved at once.
+        way = ["reserved", "instructed"] + ([after] if after != "instructed" else [])
+    elif before == after and (table != "slots" or old is None):
+        return []
+    return [*pairwise(way)]
 
 
 @dataclass(kw_only=True)
@@ -46,6 +73,7 @@ class Observer:
     found: dict[str, Violation] = field(default_factory=dict)
     acknowledged: list[Hashable] = field(default_factory=list)
     paid_to: dict[Hashable, set[str]] = field(default_factory=lambda: defaultdict(set))
+    rails: Rails | None = None
     database: Database = field(init=False)
     sign_log: Database = field(init=False)
     chain: Chain = field(init=False)
@@ -61,9 +89,7 @@ class Observer:
             if name is None:
                 continue
             for key, (old, new) in rows.items():
-                before = "none" if old is None else old["state"]
-                after = "none" if new is None else new["state"]
-                if before != after or (table == "slots" and old is not None):
+                for before, after in _steps(table, old, new):
                     self.trace.reach(f"{name}: {before} -> {after}")
                     self.trace.note(key)
         for key, (_, new) in changes.get("approval_calls", {}).items():
@@ -81,6 +107,33 @@ class Observer:
             self.paid_to[key] |= {new["destination"], new["paid_to"] or new["destination"]}
         self._claimed(tx, changes)
         self._offered(tx, changes)
+        if self.rails is not None:
+            self._instructed(changes)
+
+    def _instructed(self, changes: Changes) -> None:
+        """Something was claimed over a rail, or a rail has moved, or was opened."""
+        assert self.rails is not None
+        if any(old is None for old, _ in changes.get("withdrawals", {}).values()):
+            self.rails.keep()
+        for _, new in changes.get("rail_log", {}).values():
+            assert new is not None
+            self.trace.reach(f"rail: moved to {new['side']}")
+        for key, (_, new) in changes.get("rail_providers", {}).items():
+            assert new is not None
+            self.trace.reach("rail: opened")
+            self.trace.note(key)
+        told = {new["client_id"] for _, new in changes.get("rail_lines", {}).values() if new}
+        for old, new in changes.get("rail_instructions", {}).values():
+            if old is not None or new is None or new["client_id"] in told:
+                continue  # what a lost ledger had claimed is adopted
+            epoch = self.database.tables["mode"]["only"]["epoch"]
+            self._claims.append(
+                Claim(
+                    what=f"{new['client_id']} was claimed",
+                    epochs=(new["mode_epoch"], 0),
+                    in_force=(epoch, 0),
+                )
+            )
 
     def _claimed(self, tx: Transaction, changes: Changes) -> None:
         mode = self.database.tables["mode"]["only"]
@@ -214,7 +267,8 @@ class Observer:
                 )
                 for block, _, item in chain.paid_until(chain.tip)
                 if item.to not in own
-            ],
+            ]
+            + ([] if self.rails is None else [*self.rails.payments()]),
             moved=self._moved(chain.tip),
             executions=self._executions(final),
             approved={
@@ -229,6 +283,7 @@ class Observer:
             claims=self._claims,
             below_floor=self._below_floor,
             floats=self._floats(chain.tip) if settled else {},
+            statements={} if self.rails is None else self.rails.statements(),
             acknowledged=self.acknowledged,
             late=late,
             settled=settled,
@@ -287,7 +342,7 @@ class Observer:
                 if wallet == it.hot:
                     said = tables["floats"][wallet, asset]["available"]
                     found[f"the float of {wallet} in {asset}"] = (said, true)
-        return found
+        return found if self.rails is None else found | dict(self.rails.funds())
 
     def open(self) -> list[str]:
         """What is not in a final state yet, as sentences."""
@@ -317,7 +372,7 @@ class Observer:
             for key, row in tables["approval_requests"].items()
             if (call := self._still_due(row)) is not None
         ]
-        return found
+        return found if self.rails is None else found + self.rails.open()
 
     def _still_due(self, request: Stored) -> str | None:
         """What is due of an approval now, or will be after its delay."""

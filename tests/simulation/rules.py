@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from tests.simulation.rail_rules import RAIL_RULES, may_yet_be_paid, over_rail, unexplained
+
 if TYPE_CHECKING:
     from tests.simulation.store import Rule, Stored, Transaction
 
@@ -25,6 +27,10 @@ _TRANSITIONS = {
     ("unknown", "voided"),
     ("unknown", "reserved"),
     ("unknown", "posted"),
+    ("reserved", "instructed"),
+    ("instructed", "posted"),
+    ("instructed", "reserved"),
+    ("instructed", "voided"),
 }
 _USE = ("purpose", "data", "digest", "gas_limit", "max_fee_wei", "priority_fee_wei")
 
@@ -88,13 +94,15 @@ def _same_bytes(tx: Transaction, old: Mapping[str, Any], new: Mapping[str, Any])
 def withdrawals(tx: Transaction, old: Stored | None, new: Stored | None) -> None:
     """A withdrawal moves along the arrows of its states, and out of `unknown` by a resolution."""
     assert new is not None, "nobody may delete a withdrawal"
-    state = new["state"]
-    _check(
-        state not in ("slotted", "posted", "unknown") or new["slot_id"] is not None, "has a slot"
-    )
+    state, instructed = new["state"], new["instruction_id"] is not None
+    _check(state not in ("slotted", "unknown") or new["slot_id"] is not None, "has a slot")
+    _check(state != "instructed" or instructed, "has an instruction")
+    _check(state != "posted" or instructed or new["slot_id"] is not None, "is paid by something")
+    _check(not instructed or new["slot_id"] is None, "has a slot or an instruction")
     _check(state not in ("voided", "unknown") or new["reason"] is not None, "has a reason")
     _check((state == "unknown") == (new["held_because"] is not None), "says why it is held")
-    _check(state != "reserved" or new["slot_id"] is None, "what waits has no slot")
+    waits = new["slot_id"] is None and not instructed
+    _check(state != "reserved" or waits, "what waits has neither")
     if old is None:
         _unique(tx, "withdrawals", new, ("seq",), "a number once")
         return
@@ -102,8 +110,10 @@ def withdrawals(tx: Transaction, old: Stored | None, new: Stored | None) -> None
         return
     if (old["state"], state) not in _TRANSITIONS and "transitions" not in tx.without:
         raise asyncpg.RaiseError(f"a withdrawal may not go from {old['state']} to {state}")
-    if old["state"] == "reserved" and state in ("voided", "unknown"):
+    if old["state"] in ("reserved", "instructed") and state in ("voided", "unknown"):
         _refund(tx, old, new)
+    if "instructed" in (old["state"], state):
+        over_rail(tx, old, new)
     if old["state"] == "unknown":
         _resolved(tx, old, new)
 
@@ -112,8 +122,13 @@ def _refund(tx: Transaction, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     if "refund rule" in tx.without:
         return
     tried = [each["slot_id"] for each in tx.rows("attempts") if each["withdrawal_id"] == old["id"]]
-    if new["state"] == "voided" and tried:
-        raise asyncpg.RaiseError("it was tried: its number must be used up first")
+    if new["state"] == "voided":
+        if old["state"] == "reserved" and may_yet_be_paid(tx, old["seq"], old["network"]):
+            raise asyncpg.RaiseError("it may yet be paid by a ledger that was lost")
+        if tried:
+            raise asyncpg.RaiseError("it was tried: its number must be used up first")
+        if unexplained(tx, old["id"]):
+            raise asyncpg.RaiseError("a provider may have paid it: nothing explains what it says")
     if new["state"] == "unknown" and new["slot_id"] not in tried:
         raise asyncpg.RaiseError("it was never tried: there is nothing to hold")
 
@@ -262,7 +277,7 @@ def check_balanced(entries: Iterable[Mapping[str, Any]]) -> None:
         raise asyncpg.RaiseError("a posting does not sum to zero per network and asset")
 
 
-RULES: Mapping[str, Rule] = {
+RULES: dict[str, Rule] = {
     "slots": slots,
     "replacements": replacements,
     "sign_log": sign_log,
@@ -275,4 +290,4 @@ RULES: Mapping[str, Rule] = {
     "postings": postings,
     "floats": floats,
     "balances": not_negative,
-}
+} | RAIL_RULES

@@ -89,6 +89,11 @@ TABLES = (
     "entries",
     "mode",
     "mode_controller_lease",
+    "rail_providers",
+    "rail_lines",
+    "rail_instructions",
+    "rail_log",
+    "rail_funds",
 )
 
 
@@ -122,6 +127,8 @@ class Database:
     down: bool = False
     generation: int = 0
     """Of the ledger: a later one than its contracts pay yet, if it was restored just before."""
+    key: str = "first"
+    """What tells two ledgers of one generation apart."""
     chain_nonce: Callable[[str], int] = lambda _: 0
     """The next nonce of an address on the chain; only an ablated store looks at it."""
     locks: dict[Any, Transaction] = field(default_factory=dict)
@@ -142,6 +149,11 @@ class Database:
         """The next number of a withdrawal, in the generation in force."""
         return packed(self.generation, self.number("withdrawals"))
 
+    @property
+    def mark(self) -> str:
+        """The id that it uses up at providers of rails to open its generation."""
+        return f"generation-{self.generation}-{self.key}"
+
     def pool(self) -> Pool:
         """A pool of the process in progress."""
         return Pool(self)
@@ -157,7 +169,10 @@ class Database:
 
     def saved(self) -> Any:
         """What a backup of this moment holds."""
-        return copy.deepcopy((self.tables, self._numbers))
+        rows = {
+            table: {key: dict(row) for key, row in of.items()} for table, of in self.tables.items()
+        }
+        return rows, dict(self._numbers)
 
     def restore(self, backup: Any) -> None:
         """Go back to a backup: whatever was committed since is lost."""
@@ -284,17 +299,33 @@ class Transaction:
             for connection in tuple(database.connections):
                 connection.hear(channel)
 
+    def savepoint(self) -> Any:
+        """What :meth:`back_to` goes back to."""
+        own = {table: dict(rows) for table, rows in self.own.items()}
+        return own, len(self.held), len(self.notes)
+
+    def back_to(self, savepoint: Any) -> None:
+        """Undo what was written since, and release what was locked since."""
+        if self.over:
+            return
+        self.own, held, notes = savepoint
+        self._release(self.held[held:])
+        del self.held[held:], self.notes[notes:]
+
+    def _release(self, held: Sequence[Any]) -> None:
+        locks, waiting = self.database.locks, self.database.waiting
+        for what in held:
+            del locks[what]
+            for future in waiting.pop(what, ()):
+                if not future.done():
+                    future.set_result(None)
+
     def end(self) -> None:
         """Release everything; without a commit before, nothing has happened."""
         if self.over:
             return
         self.over = True
-        locks, waiting = self.database.locks, self.database.waiting
-        for what in self.held:
-            del locks[what]
-            for future in waiting.pop(what, ()):
-                if not future.done():
-                    future.set_result(None)
+        self._release(self.held)
         self.database.mode_lock.release(self)
 
 
@@ -479,12 +510,15 @@ class Connection:
         raise _gone()
 
     def transaction(self) -> _Block:
-        """A block that is one transaction."""
+        """A block that is one transaction; within another one, a savepoint of it."""
         return _Block(self)
 
-    def begin(self) -> None:
-        """Start a transaction."""
+    def begin(self) -> Any:
+        """Start a transaction; within one, the savepoint that stands for it."""
+        if self._tx is not None:
+            return self._tx.savepoint()
         self._tx = Transaction(self._database)
+        return None
 
     async def finish(self, *, commit: bool) -> None:
         """End the transaction in progress."""
@@ -500,14 +534,20 @@ class Connection:
 class _Block:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._savepoint: Any = None
 
     async def __aenter__(self) -> None:
         await pass_through()
-        self._connection.begin()
+        self._savepoint = self._connection.begin()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, KilledError):
             return  # the session has ended with its client
+        tx = self._connection._tx
+        if self._savepoint is not None:
+            if kind is not None and tx is not None:
+                tx.back_to(self._savepoint)
+            return
         await self._connection.finish(commit=kind is None)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.simulation.ablations import ABLATIONS, Ablation, hunt
 from tests.simulation.faults import Faults
+from tests.simulation.rail_ablations import RAIL_ABLATIONS
 from tests.simulation.unusual import run_with_foreign_transaction, run_with_restored_database
 from tests.simulation.world import Plan, run
 from venue.settler import settle
@@ -14,16 +17,18 @@ from venue.settler.agreement import Comparison
 
 def test_there_are_enough_of_them_and_each_hole_of_the_reference_has_one() -> None:
     assert len(ABLATIONS) >= 15
-    assert len({each.guards for each in ABLATIONS}) == len(ABLATIONS)
+    assert len(RAIL_ABLATIONS) >= 4
+    every = (*ABLATIONS, *RAIL_ABLATIONS)
+    assert len({each.guards for each in every}) == len(every)
     assert {each.hole for each in ABLATIONS} >= {"H1", "H2", "H3", "H5", "H6"}
 
 
-@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.guards)
+@pytest.mark.parametrize("ablation", [*ABLATIONS, *RAIL_ABLATIONS], ids=lambda each: each.guards)
 def test_without_a_safeguard_an_invariant_is_violated(ablation: Ablation) -> None:
     caught = hunt(ablation)
     assert caught.outcome is not None, f"nothing in {caught.seeds} seeds"
     assert set(caught.names) & set(ablation.caught_by)
-    plan = Plan(faults=ablation.faults, lies_alone=ablation.lies_alone)
+    plan = replace(ablation.plan, without=frozenset())
     assert run(caught.outcome.seed, plan).violations == ()
 
 

@@ -85,6 +85,31 @@ def test_a_transaction_that_fails_leaves_nothing_and_frees_its_rows() -> None:
     assert database.locks == {}
 
 
+def test_a_block_within_a_transaction_is_undone_alone_and_frees_what_it_has_locked() -> None:
+    async def raise_it(database: Database, seen: list[int]) -> None:
+        await database.pool().execute(RAISE)
+        seen.append(database.tables["mode"]["only"]["epoch"])
+
+    async def main(database: Database) -> list[int]:
+        seen: list[int] = []
+        async with database.pool().acquire() as one, one.transaction():
+            with contextlib.suppress(ZeroDivisionError):
+                async with one.transaction():
+                    await one.execute(RAISE)
+                    raise ZeroDivisionError
+            seen.append(await one.fetchval(READ))
+            await raise_it(database, seen)
+            async with one.transaction():
+                await one.execute(RAISE)
+            seen.append(await one.fetchval(READ))
+        return seen
+
+    seen, database = in_virtual_time(main)
+    assert seen == [1, 2, 3]
+    assert database.tables["mode"]["only"]["epoch"] == 3
+    assert database.locks == {}
+
+
 @pytest.mark.parametrize(("fault", "epoch"), [("commit_lost", 1), ("answer_lost", 2)])
 def test_a_commit_is_lost_before_it_happens_or_after_and_the_client_cannot_tell(
     fault: str, epoch: int

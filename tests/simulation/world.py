@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -22,9 +22,10 @@ import httpx
 import tests.simulation.sql.approving
 import tests.simulation.sql.claiming
 import tests.simulation.sql.deciding
+import tests.simulation.sql.paying
 import tests.simulation.sql.refilling
 import tests.simulation.sql.reserving
-import tests.simulation.sql.settling  # noqa: F401 - the five register what statements do
+import tests.simulation.sql.settling  # noqa: F401 - the six register what statements do
 from seawall.errors import SeawallError
 from seawall.invariants import Violation
 from tests.simulation.actors import Actors
@@ -35,6 +36,7 @@ from tests.simulation.loop import DeadlockError, VirtualLoop
 from tests.simulation.nodes import Endpoint, Moods, Nodes
 from tests.simulation.observer import Observer
 from tests.simulation.processes import KilledError, Life, Supervisor, born, running
+from tests.simulation.rails import Rails
 from tests.simulation.rules import RULES
 from tests.simulation.setting import CUSTOMERS, NETWORK, Setting, setting
 from tests.simulation.signers import KeyProvider, Signers, SimulatedSigner
@@ -45,7 +47,7 @@ from tests.simulation.weather import Weather
 from venue import clock, crash_points
 from venue.api import reservations
 from venue.contracts.calls import NATIVE
-from venue.crash_points import Moment, Step
+from venue.crash_points import AnyStep, Moment, RailStep, Step
 from venue.process import start_over
 from venue.settler import agreement, approvals
 from venue.settler.lanes import LaneLostError
@@ -78,18 +80,23 @@ class Plan:
     Attributes:
         faults: Their rates; None: drawn from the seed.
         without: Safeguards of store and chain that are switched off.
-        crash_at: The settler or signer dies at this crash point, as often as ``crashes`` says.
+        crash_at: The process dies at this crash point, as often as ``crashes`` says.
         crashes: How many times in a row.
         lies_alone: An endpoint may lie while the other is silent or late. The settler then believes
             it, and may need people to go on; so safety alone is looked at. Two that tell the same
             lie are beyond what is asked of it: a top-up would move again.
+        networks: There are settlers and signers, and customers withdraw on a network.
+        rails: Somebody pays over a rail, and customers withdraw over that. Where there are no
+            networks beside it, the ledger may be lost and restored in the middle of a run.
     """
 
     faults: Faults | None = None
     without: frozenset[str] = frozenset()
-    crash_at: tuple[Step, Moment] | None = None
+    crash_at: tuple[Step | RailStep, Moment] | None = None
     crashes: int = 1
     lies_alone: bool = False
+    networks: bool = True
+    rails: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +131,8 @@ class World:
         self._make_database()
         self._make_chain()
         self._make_processes()
+        self.rails = Rails(world=self) if plan.rails else None
+        self.observer.rails = self.rails
 
     def stream(self, name: str) -> Random:
         """Random numbers of one part of the world: what others draw does not move them."""
@@ -140,14 +149,7 @@ class World:
             commit_lost=faults.commit_lost,
             answer_lost=faults.answer_lost,
         )
-        self.database = Database(
-            trace=self.trace,
-            weather=self.weather,
-            clock=self.loop.time,
-            rules=RULES,
-            without=self.plan.without,
-            committed=self.observer.committed,
-        )
+        self.database = self._database()
         self.database.generation = 1 if faults.restored_before else 0
         self.sign_log = Database(
             trace=self.trace,
@@ -174,6 +176,16 @@ class World:
             }
         tables["mode"]["only"] = {"epoch": 1, "tier": "normal"}
         tables["mode_controller_lease"]["only"] = {"holder": "world", "renewed_at": 0.0}
+
+    def _database(self) -> Database:
+        return Database(
+            trace=self.trace,
+            weather=self.weather,
+            clock=self.loop.time,
+            rules=RULES,
+            without=self.plan.without,
+            committed=self.observer.committed,
+        )
 
     def _make_chain(self) -> None:
         it, random = self.setting, self.stream("chain")
@@ -282,7 +294,7 @@ class World:
             signers={
                 signer.url: SimulatedSigner(
                     service=self._service(region),
-                    supervisor=self._supervisor(f"signer-{region}", _live_for_ever, rest),
+                    supervisor=self.supervisor(f"signer-{region}", _live_for_ever, rest),
                 )
                 for region, signer in it.config.signers.items()
             },
@@ -290,9 +302,10 @@ class World:
             lost=self.faults.signer_lost,
             trace=self.trace,
         )
-        self.settlers = [self._supervisor(name, self._settle, rest) for name in SETTLERS]
+        self.settlers = [self.supervisor(name, self._settle, rest) for name in SETTLERS]
 
-    def _supervisor(self, name: str, work: Any, rest: Random) -> Supervisor:
+    def supervisor(self, name: str, work: Any, rest: Random) -> Supervisor:
+        """One that starts ``work`` again after a moment."""
         return Supervisor(
             name=name,
             work=work,
@@ -370,7 +383,7 @@ class World:
         elif error is not None:
             self.observer.ended(name, error)
 
-    def _crash(self, step: Step, moment: Moment) -> None:
+    def _crash(self, step: AnyStep, moment: Moment) -> None:
         """Installed at the crash points."""
         life = running.get()
         if life is None:
@@ -401,11 +414,17 @@ class World:
 
     async def run(self) -> None:
         """Safety, then liveness."""
-        supervisors = [*self.settlers, *(each.supervisor for each in self.signers.signers.values())]
+        supervisors = [] if self.rails is None else [*self.rails.workers]
+        if self.plan.networks:
+            supervisors += self.settlers
+            supervisors += [each.supervisor for each in self.signers.signers.values()]
         alive = [asyncio.ensure_future(each.run()) for each in supervisors]
         actors = Actors(world=self)
         acting = [asyncio.ensure_future(each) for each in actors.all()]
-        acting.append(asyncio.ensure_future(Approvers(world=self).act()))
+        if self.plan.networks:
+            acting.append(asyncio.ensure_future(Approvers(world=self).act()))
+        if self.rails is not None:
+            acting += [asyncio.ensure_future(each) for each in self.rails.all()]
         try:
             await actors.withdraw()
             self.heal()
@@ -441,6 +460,29 @@ class World:
         self.signers.lost = 0.0
         self.chain.paused = frozenset()
         self.chain.base_fee_wei = 10**9
+        if self.rails is not None:
+            self.rails.heal()
+
+    # What parts of it do to it.
+
+    def later(self, seconds: float, do: Callable[..., object], *given: Any) -> None:
+        """Do something after so many seconds."""
+        self.loop.call_later(seconds, do, *given)
+
+    def restart(self, database: Database, name: str, seconds: float) -> None:
+        """A database is gone for so long."""
+        self.trace.reach(f"fault: {name} restarts")
+        database.down = True
+        database.drop_connections()
+        self.later(seconds, setattr, database, "down", False)
+
+    def open_ledger(self, backup: Any, *, key: str) -> None:
+        """Go on by a new database that is restored from ``backup``, in its next generation."""
+        lost = self.database
+        self.database = self._database()
+        self.database.restore(backup)
+        self.database.generation, self.database.key = lost.generation + 1, key
+        self.observer.database = self.database
 
 
 async def _live_for_ever(_life: Life) -> None:

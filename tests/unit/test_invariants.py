@@ -15,6 +15,7 @@ from seawall.invariants import (
     Execution,
     Payment,
     Posting,
+    Statement,
     UsedNonce,
     Withdrawal,
     violations,
@@ -51,6 +52,7 @@ EXECUTED = Execution(
     cap=5,
     final=True,
 )
+LINE = (1, "x-1", "accepted")
 CROSSED = Crossing(asset="USDX", left=4, came=(4,), posted_left=4, posted_came=4)
 GOOD = Books(
     withdrawals={
@@ -259,6 +261,23 @@ SPOILS: list[tuple[str, str, Spoil]] = [
         ),
     ),
     ("in transit what never left", "I15", lambda books: replace(books, in_transit={"USDX": 1})),
+    (
+        "a line that the statement does not have",
+        "I16",
+        lambda books: replace(books, statements={"it": Statement(kept=(LINE,), said=())}),
+    ),
+    (
+        "a line that was passed over",
+        "I16",
+        lambda books: replace(
+            books, statements={"it": Statement(kept=((2, "x-1", "settled"),), said=(LINE,))}
+        ),
+    ),
+    (
+        "a line that is never read",
+        "I16",
+        lambda books: replace(books, statements={"it": Statement(kept=(), said=(LINE,))}),
+    ),
     ("something that never ends", "I12", lambda books: replace(books, late=["slot 1 is open"])),
 ]
 
@@ -290,4 +309,4 @@ def test_a_violation_says_what_was_seen() -> None:
 
 
 def test_every_invariant_has_a_spoil() -> None:
-    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 16)}
+    assert {name for _, name, _ in SPOILS} | {"I5"} == {f"I{n}" for n in range(1, 17)}

@@ -15,4 +15,5 @@ statement must say: that uses the id up, as setting a bit does in a payout contr
     statements.py   what providers' statements say is written to the ledger
     routing.py      which provider gets new instructions
     worker.py       the loops
+    pay.py          all of it, for one rail
 """

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 
 import httpx
 
-from seawall.conventions import database
 from seawall.conventions.components import RAILS_PROCESS, SIDES
 from seawall.errors import UsageError
 from seawall.formats.venue_config import (
@@ -19,13 +18,10 @@ from seawall.formats.venue_config import (
     rail_credentials,
 )
 from seawall.policy import Policy
-from venue.clock import monotonic_us
-from venue.database import connect, open_pool, while_open
+from venue.database import connect, open_pool
 from venue.process import pause, run, say_ready, serve_metrics, start_over
 from venue.rails import metrics
-from venue.rails.provider import Provider
-from venue.rails.routing import Routing
-from venue.rails.worker import RailWorker
+from venue.rails.pay import Ports, pay_through
 
 _DATABASE_CONNECTIONS = 6
 """Of each rail; they share nothing, so that one that waits keeps none from another."""
@@ -89,29 +85,12 @@ async def _pay(  # noqa: PLR0917 - each is of another kind
     async with AsyncExitStack() as stack:
         pool = await open_pool(url, name="rails", size=_DATABASE_CONNECTIONS)
         stack.callback(pool.terminate)
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        providers = {
-            side: Provider(
-                rail=rail,
-                side=side,
-                url=getattr(endpoint, side),
-                credential=credentials[side],
-                client=client,
-                tell=lambda side, answered: metrics.REQUESTS.labels(
-                    rail, side, "answered" if answered else "silent"
-                ).inc(),
-            )
-            for side in SIDES
-        }
-        routing = Routing(pool=pool, rail=rail, now_us=monotonic_us)
-        worker = RailWorker(
-            pool=pool, policy=policy, rail=rail, providers=providers, routing=routing
+        ports = Ports(
+            pool=pool,
+            listen=lambda: connect(url, name="rails-wake"),
+            client=await stack.enter_async_context(httpx.AsyncClient(trust_env=False)),
         )
-        listener = await connect(url, name="rails-wake")
-        stack.callback(listener.terminate)
-        await listener.add_listener(database.WITHDRAWAL_CHANNEL, lambda *_: worker.wake.set())
-        begun()
-        await while_open(listener, worker.work(stop))
+        await pay_through(ports, policy, rail, endpoint, credentials, stop, begun)
 
 
 if __name__ == "__main__":

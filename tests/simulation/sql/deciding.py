@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.simulation import rail_rules
 from tests.simulation.sql.settling import void
 from tests.simulation.store import Row, Transaction, statement
 from venue.api import reservations
@@ -30,8 +31,7 @@ async def tried(tx: Transaction, withdrawal: UUID) -> Iterable[Row]:
 
 @statement(reservations._MAY_YET_BE_PAID)
 async def may_yet_be_paid(tx: Transaction, seq: int, network: str) -> Iterable[Row]:
-    del tx, seq, network  # no ledger is restored by catch-up here
-    return [Row(may_yet_be_paid=False)]
+    return [Row(may_yet_be_paid=rail_rules.may_yet_be_paid(tx, seq, network))]
 
 
 @statement(reservations._HOLD)

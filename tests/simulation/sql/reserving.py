@@ -73,7 +73,10 @@ async def read_clock(tx: Transaction) -> Iterable[Row]:
 def _known(tx: Transaction, row: Stored) -> list[Any]:
     """A withdrawal that is there already, with the state that its customer is shown."""
     state = row["state"]
-    if state == "slotted":
+    if state == "instructed":
+        told = tx.get("rail_instructions", row["instruction_id"])
+        state = "slotted" if told is not None and told["state"] == "recorded" else "broadcast"
+    elif state == "slotted":
         slot = tx.get("slots", row["slot_id"])
         assert slot is not None
         state = {"open": "slotted", "final": "included"}.get(slot["state"], slot["state"])
@@ -100,16 +103,17 @@ async def reserve(tx: Transaction, *given: Any) -> Iterable[Row]:
     charged: Counter[Any] = Counter()
     for values in zip(*columns, strict=True):
         row = dict(zip(_COLUMNS, values, strict=False))
-        source, _, _, reserved = values[len(_COLUMNS) :]
-        assert row["source_network"] == row["network"], "cross-rail transfers are not simulated"
+        source, source_clearing, clearing, reserved = values[len(_COLUMNS) :]
         await tx.lock(("withdrawals", row["id"]))
         if tx.get("withdrawals", row["id"]) is not None:  # on conflict do nothing
             continue
         row |= {"seq": tx.database.next_seq(), "state": "reserved"}
         row["requested_us"] = _now_us(tx)
-        row |= dict.fromkeys(("paid_to", "slot_id", "held_because"))
+        row |= dict.fromkeys(("paid_to", "slot_id", "held_because", "instruction_id"))
         tx.put("withdrawals", row["id"], row)
         amounts = {source: row["amount"], reserved: -row["amount"]}
+        if row["source_network"] != row["network"]:
+            amounts |= {source_clearing: -row["amount"], clearing: row["amount"]}
         await book(tx, "reserve", {"withdrawal_id": row["id"]}, amounts)
         charged[source] += row["amount"]
         found.append(Row(id=row["id"], seq=row["seq"]))
@@ -121,12 +125,18 @@ async def reserve(tx: Transaction, *given: Any) -> Iterable[Row]:
     return found
 
 
-def accounts_of(place: dict[str, str], customer: int) -> dict[str, Any]:
-    """The accounts that a reservation moves, as it names them."""
+def accounts_of(
+    place: dict[str, str], customer: int, *, source: str | None = None
+) -> dict[str, Any]:
+    """The accounts that a reservation moves, as it names them.
+
+    ``source``: the network whose balance pays, if it is not that of ``place``.
+    """
+    paying = place | {"network": source or place["network"]}
     return {
-        "customer_account": account(place, "customer", customer),
-        "source_account": account(place, "customer", customer),
-        "source_clearing": account(place, "clearing"),
+        "customer_account": account(paying, "customer", customer),
+        "source_account": account(paying, "customer", customer),
+        "source_clearing": account(paying, "clearing"),
         "clearing": account(place, "clearing"),
         "reserved_account": account(place, "reserved"),
     }
