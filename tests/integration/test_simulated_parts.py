@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -16,6 +17,7 @@ import pytest
 from seawall.ethereum.keys import address_of_private_key
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.ethereum.values import uint256
+from seawall.formats.venue_config import Endpoint
 from tests.integration.test_payout_contract import CAP, REJECTS, SIGNER, Bench
 from tests.integration.test_reserve_contract import (
     ADDRESSES,
@@ -36,8 +38,9 @@ from tests.simulation.reserve import Lane as ApprovalLane
 from tests.simulation.trace import Trace
 from tests.testing.approvers import all_signed, signed
 from tests.testing.conformance import Pair, pair_of
+from tests.testing.conformance_rails import rail_pair_of
 from tests.testing.nightly import repetitions
-from tests.testing.venue_harness import Founded, connected
+from tests.testing.venue_harness import Founded, connected, found
 from venue.contracts import approvals
 from venue.contracts.approvals import Approval, Kind, review_message, veto_message
 from venue.contracts.calls import (
@@ -85,6 +88,31 @@ async def test_what_postgresql_forbids_the_simulated_store_forbids_too(pair: Pai
     """Each constraint and trigger on the money path, met head on."""
     refused = await pair.forbidden_steps()
     assert refused >= 18
+
+
+@pytest.mark.parametrize("seed", repetitions(range(12), keep=2))
+async def test_a_random_sequence_over_a_rail_has_the_same_effects_on_both(
+    new_database: Callable[[], str], tmp_path: Path, seed: int
+) -> None:
+    """What was claimed is taken, used up, settled, contradicted, and made by a lost ledger."""
+    rail = ("fiat", "exchange")[seed % 2]
+    nowhere = Endpoint(primary="http://nowhere", standby="http://nowhere")
+    founded = await found(
+        new_database(), tmp_path / "venue.json", customers=3, rails={rail: nowhere}
+    )
+    pools = [
+        await open_pool(url, name="conformance", size=2)
+        for url in (founded.database.rails, founded.database.api)
+    ]
+    try:
+        async with connected(founded.database.owner) as owner:
+            both = await rail_pair_of(founded, owner, *pools, rail=rail, seed=seed)
+            await both.random_steps(count=120)
+    finally:
+        for pool in pools:
+            pool.terminate()
+    for effect in ("reserve", "claim", "read", "cancel", "open"):
+        assert both.pair.effects[effect] > 0, both.pair.effects
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ _RAIL_DARK = {"rail_dark": 0.6}
 _RAILS_EVERY = 4
 """Every so many seeds somebody pays over a rail; settlers have nothing to do with most of these."""
 _BOTH_EVERY = 5
+_FORGETS_EVERY = 5
+"""A provider that comes back from a backup needs a run in which nobody stands still meanwhile."""
 LEADS_TO: dict[Step | RailStep, dict[str, float]] = {
     "move the lanes": _DARK,
     "count a failed signature": _DARK,
@@ -79,9 +81,10 @@ def plan_of(seed: int) -> Plan:
 
 def _over_rails(seed: int) -> Plan:
     number = seed // _RAILS_EVERY
-    plan = Plan(
-        faults=drawn(Random(f"{seed} faults")), rails=True, networks=number % _BOTH_EVERY == 0
-    )
+    faults = drawn(Random(f"{seed} faults"))
+    if number % _FORGETS_EVERY == 1:
+        faults = replace(faults, rail_forgets=1.0, freeze=0.0)
+    plan = Plan(faults=faults, rails=True, networks=number % _BOTH_EVERY == 0)
     return _dying(plan, number // 2, RAIL_CRASH_POINTS) if number % 2 else plan
 
 

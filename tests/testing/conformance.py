@@ -257,12 +257,12 @@ def _real(  # noqa: PLR0917 - each is of another kind
         for table, columns in _COLUMNS.items():
             where = f" where network = '{NETWORK}'" if table in _OF_NETWORK else ""
             query = f"select {', '.join(columns.split())} from {table}{where}"
-            found[table] = _sorted(await owner.fetch(query))
+            found[table] = in_order(await owner.fetch(query))
         for table, columns in _LOG_COLUMNS.items():
             query = f"select {', '.join(columns.split())} from {table}"
-            found[table] = _sorted(await log.fetch(query))
-        found["entries"] = _sorted(await owner.fetch(_ENTRIES))
-        found["balances"] = _sorted(await owner.fetch(_BALANCES))
+            found[table] = in_order(await log.fetch(query))
+        found["entries"] = in_order(await owner.fetch(_ENTRIES))
+        found["balances"] = in_order(await owner.fetch(_BALANCES))
         return found
 
     return Side(
@@ -281,11 +281,13 @@ def _real(  # noqa: PLR0917 - each is of another kind
     )
 
 
-def _sorted(rows: Any) -> list[tuple[Any, ...]]:
+def in_order(rows: Any) -> list[tuple[Any, ...]]:
+    """Rows, in an order that both sides share."""
     return sorted((tuple(row) for row in rows), key=repr)
 
 
-def _empty(names: Sequence[str]) -> Database:
+def empty(names: Sequence[str]) -> Database:
+    """A simulated store without rows."""
     return Database(
         trace=Trace(now=lambda: 0.0),
         weather=Weather(draw=lambda: 1.0),
@@ -298,7 +300,7 @@ def _empty(names: Sequence[str]) -> Database:
 
 async def _copied(owner: Connection) -> Database:
     """A simulated store with the rows that genesis made."""
-    database = _empty(TABLES)
+    database = empty(TABLES)
     tables = database.tables
     for row in await owner.fetch("select * from lanes where network = $1", NETWORK):
         tables["lanes"][row["chain_id"], row["address"]] = dict(row)
@@ -318,7 +320,7 @@ async def _copied(owner: Connection) -> Database:
 
 
 def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: str) -> Side:
-    tables, log = database.tables, _empty(SIGN_LOG_TABLES)
+    tables, log = database.tables, empty(SIGN_LOG_TABLES)
 
     async def topup(each: UUID, asset: str, amount: int, out: bool) -> None:
         wallets = (hot, reserve_wallet) if out else (reserve_wallet, hot)
@@ -363,21 +365,21 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
 
     async def rows() -> dict[str, Any]:
         found: dict[str, Any] = {
-            table: _sorted(
+            table: in_order(
                 [row[name] for name in columns.split()] for row in tables[table].values()
             )
             for table, columns in _COLUMNS.items()
         }
         found |= {
-            table: _sorted(
+            table: in_order(
                 [row[name] for name in columns.split()] for row in log.tables[table].values()
             )
             for table, columns in _LOG_COLUMNS.items()
         }
-        found["slot_events"] = _sorted(
+        found["slot_events"] = in_order(
             (row["slot_id"], row["state"]) for row in tables["slot_events"].values()
         )
-        found["entries"] = _sorted(
+        found["entries"] = in_order(
             (
                 posting["kind"],
                 posting["withdrawal_id"] or posting["topup_id"] or posting["request_id"],
@@ -388,7 +390,7 @@ def _simulated(founded: Founded, database: Database, hot: str, reserve_wallet: s
             for entry in tables["entries"].values()
             for posting in [tables["postings"][entry["posting_id"]]]
         )
-        found["balances"] = _sorted(
+        found["balances"] = in_order(
             (owner[2], row["available"]) for owner, row in tables["balances"].items()
         )
         return found
