@@ -94,7 +94,15 @@ class RailPair:
         steps = [
             *(self._reserve, self._reserve, self._reserve, self._claim, self._take, self._take),
             *(self._read, self._read, self._settle, self._cancel_id, self._wrong, self._refuse),
-            *(self._dispute, self._cancel, self._cancel, self._look, self._log, self._forbidden, self._flip),
+            *(
+                self._dispute,
+                self._cancel,
+                self._cancel,
+                self._look,
+                self._log,
+                self._forbidden,
+                self._flip,
+            ),
         ]
         for _ in range(count):
             await self.random.choice(steps)()
