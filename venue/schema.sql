@@ -66,8 +66,8 @@ begin
     end if;
     return new;
 end $$;
--- Nor does a top-up, an approval, a cold transfer or a rebalance bring money into it from another
--- bucket: the coins would be there, and no more could be in escrow for them. What comes from outside
+-- Nor does an approval, a cold transfer or a rebalance bring money into it from another bucket (a
+-- top-up goes between lanes): the coins would be there, and no more could be in escrow for them. What comes from outside
 -- is a surplus like any other; once people have identified it as the bucket's own, there is room for
 -- as much more (docs/runbooks/unidentified-money.md).
 create function refuse_escrow_movement() returns trigger language plpgsql as $$
@@ -504,8 +504,6 @@ create table topups (
     check ((state in ('requested', 'taken_back')) = (slot_id is null)),
     check ((seq is null) = (slot_id is null))
 );
-create trigger topups_not_of_escrow before insert on topups for each row
-    execute function refuse_escrow_movement();
 create unique index topups_one_at_a_time on topups (to_wallet, asset)
     where state in ('requested', 'slotted') and not restored;
 

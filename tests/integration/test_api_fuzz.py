@@ -21,7 +21,7 @@ from tests.testing.venue_harness import HANGS_AFTER_S, Founded, connected, heart
 pytestmark = pytest.mark.integration
 CUSTOMERS = "tests.testing.fuzz_as_customers"
 STRANGERS = "tests.testing.fuzz_as_strangers"
-SEEDS = repetitions([(20250221, 15), (1, 200), (2, 200)], keep=1)
+SEEDS = repetitions([(20250221, 20), (1, 200), (2, 200)], keep=1)
 OF_STRANGERS = repetitions([(20250221, 4), (1, 200), (2, 200)], keep=1)
 """Seeds, and how many requests of each operation are drawn with them."""
 _DONE = """

@@ -307,10 +307,6 @@ async def test_no_slot_is_of_its_key(bench: MarketBench) -> None:
 
 
 _INTO = {
-    "topups": """
-        insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
-                            justification)
-        values (gen_random_uuid(), 'aster', 'USDX', $1, $2, 1, 'requested', 'a test')""",
     "approvals": """
         insert into approval_requests (id, kind, network, from_wallet, to_wallet, from_bucket,
             to_bucket, to_class, to_address, asset, token, amount, use, not_before, expires,

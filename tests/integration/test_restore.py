@@ -570,12 +570,7 @@ async def test_a_later_generation_is_opened_before_anything_is_paid(venue: Venue
             f"alter table withdrawals alter column seq restart with {packed(3, 1)}"
         )
     await venue.reserve(some(4))
-    await venue.owner.execute(
-        """insert into topups (id, network, asset, from_wallet, to_wallet, amount, state,
-            justification)
-           values (gen_random_uuid(), 'aster', 'USDX', 'customer-aster-reserve',
-           'customer-aster-hot', 1000000, 'requested', 'test')"""
-    )
+    await ask_topup(venue)
 
     process = await venue.settler("aster")
     await venue.all_posted()
