@@ -66,10 +66,11 @@ begin
     end if;
     return new;
 end $$;
--- Nor does an approval, a cold transfer or a rebalance bring money into it from another bucket (a
--- top-up goes between lanes): the coins would be there, and no more could be in escrow for them. What comes from outside
--- is a surplus like any other; once people have identified it as the bucket's own, there is room for
--- as much more (docs/runbooks/unidentified-money.md).
+-- Nor does an approval, a cold transfer or a rebalance bring money into it from another bucket, or
+-- take any out to one (a top-up goes between lanes): the coins would be there, and no more could be
+-- in escrow for them, or the other way round. What comes from outside is a surplus like any other;
+-- once people have identified it as the bucket's own, there is room for as much more
+-- (docs/runbooks/unidentified-money.md).
 create function refuse_escrow_movement() returns trigger language plpgsql as $$
 begin
     if (select count(*) from escrow_wallets e

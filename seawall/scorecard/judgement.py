@@ -32,6 +32,9 @@ TIMES: dict[str, tuple[str, Callable[[Facts], Budget]]] = {
 }
 """The measured times by the target that gates each, with the check that judges it."""
 
+OF_MONEY = frozenset({"customer", "safety"})
+"""Categories of checks about what was paid, lost or said, and not about when."""
+
 
 def judge(run_dir: Path) -> Verdict:
     """The verdict on a run directory; a broken directory is UNKNOWN and never raises.
@@ -84,7 +87,7 @@ def judge_facts(facts: Facts, checks: Sequence[Check] | None = None) -> Verdict:
         not_claimed=not_claimed,
         goals=goals.reported(facts) if control is None else (),
         figures=_figures(facts) if control is None else (),
-        note=None if outcome is Outcome.PASS else _note(facts),
+        note=_note(facts, results),
     )
 
 
@@ -238,14 +241,18 @@ def _figures(facts: Facts) -> tuple[Figure, ...]:
         return ()
 
 
-def _note(facts: Facts) -> str | None:
-    """That the machine had nothing left, in which case what was late may be its fault."""
+def _note(facts: Facts, results: Sequence[Result]) -> str | None:
+    """That the machine had nothing left, in which case what was late may be its fault.
+
+    Money that is gone or was paid twice is not late, so of that alone nothing is said.
+    """
     try:
         manifest = facts.run.manifest
     except EvidenceError:
         return None
     machine = manifest.machine
-    if machine is None:
+    bad = {result.category for result in results if result.outcome is not Outcome.PASS}
+    if machine is None or not bad - OF_MONEY:
         return None
     busy = machine.busy is not None and machine.busy > BUSY_MAX
     slow = machine.addition_ms > SLOW_MS
@@ -262,7 +269,8 @@ def _note(facts: Facts) -> str | None:
     whose = "which it shared with the venue" if manifest.kind == "sandbox" else "of the flood"
     return (
         f"The machine {whose} had nothing left: {' and '.join(seen)}. What is late may be late for"
-        " that reason alone: repeat the drill on a faster or quieter machine."
+        " that reason alone: repeat the drill on a faster or quieter machine. It excuses nothing"
+        f" that is wrong under {' or '.join(sorted(OF_MONEY))}."
     )
 
 

@@ -73,12 +73,20 @@ def _moments(fault: FaultSeen) -> tuple[Instant, Instant, Instant, Instant]:
 def _had_work(facts: Facts, fault: FaultSeen, rail: str) -> bool:
     """Whether the flood asked for a withdrawal over ``rail`` in the dark, early enough for it.
 
-    Whatever it was answered: a venue that takes none because it cannot pay has not failed over.
+    Whatever it was answered: a venue that takes none because it cannot pay has not failed over. One
+    that was acknowledged before and is asked for once more is no work.
     """
     _, effective, _, reverted = _moments(fault)
     latest = reverted - facts.run.policy.targets.rail_failover_max * MILLISECOND
+    done = {
+        identity
+        for identity, promise in facts.acknowledged.items()
+        if promise.acknowledged_at < effective
+    }
     return any(
-        arrival.network == rail and effective <= (request.sent_at or 0) <= latest
+        arrival.network == rail
+        and effective <= (request.sent_at or 0) <= latest
+        and arrival.id not in done
         for arrival, request in facts.sent
     )
 

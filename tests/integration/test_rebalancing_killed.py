@@ -14,6 +14,7 @@ import pytest
 from seawall.conventions import metrics
 from seawall.conventions.environment import CARRIER_CREDENTIAL_VARIABLE, DATABASE_VARIABLE
 from tests.testing.dying_process import Order
+from tests.testing.nightly import repetitions
 from tests.testing.rebalancing_harness import MOVED, RebalancingVenue, rebalancing_bench
 from tests.testing.venue_harness import HANGS_AFTER_S
 from venue.crash_points import Moment, RebalanceStep
@@ -68,8 +69,7 @@ async def treasury(
         await process.wait()
 
 
-@pytest.mark.nightly  # that of a cold transfer is killed always
-@pytest.mark.parametrize(("step", "moment", "deaths"), _POINTS)
+@pytest.mark.parametrize(("step", "moment", "deaths"), repetitions(_POINTS, keep=1))
 async def test_it_is_killed_and_the_money_comes_once(
     bench: RebalancingVenue, tmp_path: Path, step: RebalanceStep, moment: Moment, deaths: int
 ) -> None:

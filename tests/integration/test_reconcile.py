@@ -245,7 +245,6 @@ async def _signed_instead(venue: Venue) -> str:
     return transaction_hash(raw)
 
 
-@pytest.mark.nightly  # what leaves or comes past the venue stays
 async def test_records_that_were_changed_are_named(venue: Venue, tmp_path: Path) -> None:
     """One fact after another is changed, as only the owner of the database could, and back."""
     await reserve(venue, [Wanted(network="aster", asset="USDX", amount=USDX)] * 5)

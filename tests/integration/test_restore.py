@@ -244,7 +244,6 @@ async def _token_moves(venue: Venue, *, paused: bool) -> None:
         await mined(rpc, {"from": STRANGER, **call})
 
 
-@pytest.mark.nightly  # what was paid after the last moment stays
 async def test_a_payment_that_no_record_knows_is_listed_and_stops_the_restore(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -517,7 +516,6 @@ async def test_what_is_on_record_and_too_cheap_is_left_to_the_settler(
         assert await venue.stop(second) == 0
 
 
-@pytest.mark.nightly  # what was paid after the last moment stays
 async def test_nothing_is_given_back_while_the_lost_ledger_may_have_paid_it(
     venue: Venue, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

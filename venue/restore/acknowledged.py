@@ -45,9 +45,15 @@ def read_acknowledged(path: Path) -> frozenset[Promise]:
     """The requests in the log at ``path``. Raises :class:`UsageError` for what is none."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file)
+            if not {"kind", "id"} <= set(lines.fieldnames or ()):
+                raise UsageError(
+                    f"{path} does not begin with the names of its columns, kind and id: a log that"
+                    " is empty or cut off would look like one in which nothing is missing"
+                )
             return frozenset(
                 _promise(row, where=f"{path}, line {number}")
-                for number, row in enumerate(csv.DictReader(file), start=2)
+                for number, row in enumerate(lines, start=2)
             )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error

@@ -45,10 +45,12 @@ if TYPE_CHECKING:
 Why: TypeAlias = Literal["window", "incident", "paused", "silent", "venue"]
 """What keeps a transfer from going on; the last is a health check of the venue's own."""
 _OPEN = """
-    select *, expires_at <= clock_timestamp() as expired,
-           ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as expires_in_ms
+    select *, expires_at <= clock_timestamp() as expired
     from cold_transfers
     where network = $1 and state in ('requested', 'approved', 'sent', 'held')"""
+_EXPIRES_IN_MS = """
+    select ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint
+    from cold_transfers where id = $1"""
 _NOT_ENDED = """
     select * from cold_transfers
     where network = $1 and state in ('requested', 'approved', 'sent')"""
@@ -409,16 +411,15 @@ class ColdTransfers:
 
         That its approval has expired is its word about a moment which the venue knows as well: one
         that says it too early goes by a wrong clock, or lies, and ends nothing. It is held, for
-        what it calls expired it may still sign.
+        what it calls expired it may still sign. Our own clock is read after its answer: that may
+        have been waited for.
         """
         why = f"{told.code}: {told.reason}"
-        if told.code == EXPIRED and not row["expired"]:
-            if row["expires_in_ms"] > CUSTODIAN_CLOCK_MS:
-                await self._end(
-                    row,
-                    "held",
-                    f"{why}; by our own clock its approval lasts {row['expires_in_ms']} ms more",
-                )
+        left_ms = await self.pool.fetchval(_EXPIRES_IN_MS, row["id"])
+        if told.code == EXPIRED and left_ms > 0:
+            if left_ms > CUSTODIAN_CLOCK_MS:
+                why = f"{why}; by our own clock its approval lasts {left_ms} ms more"
+                await self._end(row, "held", why)
             else:
                 await self._note(row, ("venue", f"{why}; by our own clock it has not expired yet"))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -94,14 +95,13 @@ def _trust(policy: Policy, declared: Marketplace) -> Iterator[Problem]:
             remedy=f"at most limits.small_withdrawal_value_max, {small}: what is settled to others"
             " in a run can leave as theirs",
         )
-    values = [
-        holding.target * policy.assets[asset].reference_price
-        for wallet in policy.wallets.values()
-        if wallet.bucket == declared.escrow
-        for asset, holding in wallet.holdings.items()
-        if asset in policy.assets
-    ]
-    largest = declared.share_max * max(map(Fraction, values), default=Fraction(0))
+    values: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
+    for wallet in policy.wallets.values():
+        for asset, holding in wallet.holdings.items():
+            if wallet.bucket == declared.escrow and asset in policy.assets:
+                value = holding.target * policy.assets[asset].reference_price
+                values[wallet.network, asset] += Fraction(value)
+    largest = declared.share_max * max(values.values(), default=Fraction(0))
     if values and Fraction(declared.trust_value_min) > largest:
         yield Problem(
             path="marketplace.trust_value_min",

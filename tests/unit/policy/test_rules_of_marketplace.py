@@ -91,6 +91,16 @@ def test_escrow_that_could_go_elsewhere_is_refused(
     assert [what for where, what in found if where == path and remedy in what], found
 
 
+def test_what_may_be_bid_is_a_share_of_all_of_escrows_wallets() -> None:
+    """Two wallets on one network hold 400,000 USDX: a quarter of them is worth 100,000."""
+    wallet = policies.tree()["wallets"]["escrow-aster-hot"]
+    twice = {"wallets.escrow-aster-too": wallet, "marketplace.trust_value_min": "100000"}
+    trusted = "marketplace.trust_value_min"
+    assert trusted not in [each.path for each in relations_of(market(**twice))]
+    more = market(**twice | {trusted: "100000.01"})
+    assert trusted in [each.path for each in relations_of(more)]
+
+
 @pytest.mark.parametrize("share", ["0", "1", "1.5"])
 def test_a_share_of_everything_is_no_share(share: str) -> None:
     """One customer could fill the escrow, or none could bid."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
 from seawall.scorecard.checks import ALL, database, expectations, rails
 from seawall.scorecard.facts import Facts
-from seawall.scorecard.judgement import judge_facts
+from seawall.scorecard.judgement import OF_MONEY, _note, judge_facts
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report import SECTIONS
 from seawall.scorecard.run import Run
@@ -136,6 +136,22 @@ def test_who_does_not_pass_is_told_of_a_machine_that_had_nothing_left(
     assert broken.note in (directory / "report.html").read_text(encoding="utf-8")
     elsewhere = with_manifest(directory, kind="staging")
     assert "The machine of the flood had nothing left" in (elsewhere.note or "")
+
+
+def test_a_slow_machine_excuses_no_payment(directory: Path) -> None:
+    """Not even a word of it, where nothing else is wrong."""
+    verdict = with_manifest(directory, machine=MACHINES["slow"][0], kind="sandbox", broke="it did")
+    assert verdict.note is not None
+    assert "It excuses nothing that is wrong under customer or safety." in verdict.note
+
+    facts = Facts(Run(directory))
+    paid_twice = [
+        result.model_copy(update={"outcome": Outcome.FAIL})
+        for result in verdict.results
+        if result.category in OF_MONEY
+    ]
+
+    assert _note(facts, paid_twice) is None
 
 
 def with_manifest(directory: Path, **changes: object) -> Verdict:

@@ -43,6 +43,11 @@ def _standby(line: object) -> bool:
     return getattr(line, "side", None) == "standby"
 
 
+def _sent_after(run: Run, moment: float) -> set[int]:
+    """Indexes of the requests that were sent after ``moment``."""
+    return {row.index for row in run.requests if (row.sent_at or 0) > us(moment)}
+
+
 def _late(run: Run, by_s: float, *names: str) -> dict[str, object]:
     """Both, or one of them, have the standby's acceptances so much later."""
     found: dict[str, object] = {}
@@ -270,6 +275,18 @@ SPOILED: dict[str, tuple[Spoil, Outcome, str]] = {
         },
         FAIL,
         "it never happened",
+    ),
+    "all that was asked for over the rail in the dark had been acknowledged before": (
+        lambda run: {
+            "arrivals": each(
+                run.arrivals,
+                lambda row: row.network == RAIL and row.index in _sent_after(run, EFFECTIVE),
+                id=next(row.id for row in run.arrivals if row.network == RAIL),
+                attempt=2,
+            )
+        },
+        UNKNOWN,
+        "no rail had a withdrawal to pay in the dark",
     ),
     "the dark was shorter than the bound, and it never happened": (
         lambda run: (

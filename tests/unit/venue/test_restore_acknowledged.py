@@ -31,7 +31,9 @@ def test_each_line_is_a_request_whatever_else_it_says(tmp_path: Path) -> None:
         ("kind,id\nswap,1\n", "line 2: 'swap' is neither"),
         ("kind,id\nbid,1\n", "line 2: '1' is no id"),
         ("kind,id\nbid\n", "line 2: None is no id"),
-        ("id\n1\n", "line 2: None is neither"),
+        ("", "does not begin with the names of its columns"),
+        ("id\n1\n", "does not begin with the names of its columns"),
+        (f"bid,{BID}\n", "does not begin with the names of its columns"),
     ],
 )
 def test_what_is_no_request_is_refused(text: str, said: str, tmp_path: Path) -> None:
