@@ -1587,9 +1587,12 @@ create table bids (
 -- One bid at a time has a listing, and one that is settled has it for good.
 create unique index bids_one_alive on bids (listing_id) where state in ('open', 'settled');
 create index bids_open on bids (bidder_id, network, asset) where state = 'open';
--- With whom a customer has settled: it says who is trusted.
-create index bids_settled_by_seller on bids (seller_id, bidder_id) where state = 'settled';
-create index bids_settled_by_bidder on bids (bidder_id, seller_id) where state = 'settled';
+-- With whom a customer has settled what: it says who is trusted. All of it is read from the index,
+-- for that is done while the mode lock is held.
+create index bids_settled_by_seller on bids (seller_id, bidder_id)
+    include (asset, amount, ended_at) where state = 'settled';
+create index bids_settled_by_bidder on bids (bidder_id, seller_id)
+    include (asset, amount, ended_at) where state = 'settled';
 
 create function refuse_bid() returns trigger language plpgsql as $$
 begin

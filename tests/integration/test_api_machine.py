@@ -18,7 +18,7 @@ from tests.testing.withdrawal_bench import Benches
 from tests.testing.withdrawal_machine import Course, WithdrawalMachine
 
 pytestmark = pytest.mark.integration
-RUNS = repetitions([(5, 15, 30), (1, 100, 50), (2, 100, 50)], keep=1)
+RUNS = repetitions([(3, 25, 30), (1, 100, 50), (2, 100, 50)], keep=1)
 """Seeds, and how many runs of how many steps are drawn with them."""
 REACHED = {
     "reserved",
