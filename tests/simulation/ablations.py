@@ -42,6 +42,7 @@ class Ablation:
         rails: Whether it is of who pays over rails.
         hole: The hole of the reference that it closes.
         seeds_max: How many seeds may pass before it is noticed.
+        nightly: Whether so many pass that it is for the nightly run alone.
     """
 
     guards: str
@@ -53,6 +54,7 @@ class Ablation:
     rails: bool = False
     hole: str = ""
     seeds_max: int = 60
+    nightly: bool = False
 
     @property
     def plan(self) -> Plan:

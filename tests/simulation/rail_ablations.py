@@ -174,5 +174,6 @@ RAIL_ABLATIONS = (
         caught_by=("I3",),
         rails=True,
         seeds_max=300,
+        nightly=True,
     ),
 )

@@ -23,7 +23,13 @@ def test_there_are_enough_of_them_and_each_hole_of_the_reference_has_one() -> No
     assert {each.hole for each in ABLATIONS} >= {"H1", "H2", "H3", "H5", "H6"}
 
 
-@pytest.mark.parametrize("ablation", [*ABLATIONS, *RAIL_ABLATIONS], ids=lambda each: each.guards)
+@pytest.mark.parametrize(
+    "ablation",
+    [
+        pytest.param(each, id=each.guards, marks=[pytest.mark.nightly] if each.nightly else [])
+        for each in (*ABLATIONS, *RAIL_ABLATIONS)
+    ],
+)
 def test_without_a_safeguard_an_invariant_is_violated(ablation: Ablation) -> None:
     caught = hunt(ablation)
     assert caught.outcome is not None, f"nothing in {caught.seeds} seeds"
