@@ -105,9 +105,11 @@ class SimulatedProvider:
     incarnation: int = 0
     book: PayoutBook = field(init=False)
     _true: PayoutBook = field(init=False)
+    _served: list[PayoutBook] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.book = self._true = self._opened()
+        self._served.append(self.book)
 
     def _opened(self) -> PayoutBook:
         book = PayoutBook(Path(":memory:"), self.terms)
@@ -139,6 +141,8 @@ class SimulatedProvider:
 
     def _serve(self, book: PayoutBook) -> None:
         self.book, self.incarnation = book, self.incarnation + 1
+        if not any(each is book for each in self._served):
+            self._served.append(book)
         self._desk = replace(self._desk, book=book)
 
     def settle(self) -> None:
@@ -151,9 +155,9 @@ class SimulatedProvider:
         return [(row["n"], row["client_id"], row["state"]) for row in rows]
 
     def states(self) -> dict[str, str]:
-        """What has become of each id, by either book; what one has settled is paid."""
+        """What has become of each id, by any book it ever had; what one has settled is paid."""
         found: dict[str, str] = {}
-        for book in {id(each): each for each in (self._true, self.book)}.values():
+        for book in self._served:
             for row in book._database.execute("select client_id, state from payouts"):
                 if found.get(row["client_id"]) != "settled":
                     found[row["client_id"]] = row["state"]

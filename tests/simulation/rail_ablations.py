@@ -112,7 +112,8 @@ RAIL_ABLATIONS = (
         faults=Faults(rail_forgets=1.0, rail_late=0.3, rail_unheard=0.15),
         caught_by=("I3",),
         rails=True,
-        seeds_max=200,
+        seeds_max=1_000,
+        nightly=True,
     ),
     Ablation(
         guards="a statement goes on from the last line that was read",
