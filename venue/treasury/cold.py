@@ -415,8 +415,9 @@ class ColdTransfers:
         have been waited for.
         """
         why = f"{told.code}: {told.reason}"
-        left_ms = await self.pool.fetchval(_EXPIRES_IN_MS, row["id"])
-        if told.code == EXPIRED and left_ms > 0:
+        expired = told.code == EXPIRED
+        left_ms = await self.pool.fetchval(_EXPIRES_IN_MS, row["id"]) if expired else 0
+        if left_ms > 0:
             if left_ms > CUSTODIAN_CLOCK_MS:
                 why = f"{why}; by our own clock its approval lasts {left_ms} ms more"
                 await self._end(row, "held", why)
@@ -424,7 +425,7 @@ class ColdTransfers:
                 await self._note(row, ("venue", f"{why}; by our own clock it has not expired yet"))
             return
         if await self._never_moved(row, view, f"it is refused: {why}"):
-            await self._end(row, "expired" if told.code == EXPIRED else "refused", why)
+            await self._end(row, "expired" if expired else "refused", why)
 
     async def _never_moved(self, row: Mapping[str, Any], view: ChainView, why: str) -> bool:
         """Whether ``row``, which nobody is to move any more, has not been moved before.
