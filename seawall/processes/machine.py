@@ -12,10 +12,11 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 ADDITIONS = 100_000
 SLOW_MS = 40.0
@@ -28,11 +29,6 @@ less, which makes 17 to 27 idle and at most 35 in a flood.
 BUSY_MAX = 0.97
 """Share of all processors' time above which whoever becomes ready waits for one."""
 _EVERY_S = 1.0
-_STAT = Path("/proc/stat")
-_IDLE_COLUMNS = (3, 4)
-"""Of the line ``cpu`` (proc_stat(5)): idle, and idle while a disk is waited for."""
-_COLUMNS = 8
-"""The two after them are parts of the first two."""
 
 
 def addition_ms() -> float:
@@ -52,7 +48,7 @@ class MachineLoad:
         processors: how many the programs of this account may use.
         addition_ms: processor time of a million additions, in milliseconds.
         busy: share of all processors' time that was in use or taken by other guests of the same
-            hardware; None where the kernel does not tell.
+            hardware; None if it was not watched for a second.
     """
 
     processors: int
@@ -64,7 +60,6 @@ class MachineLoad:
 class MachineWatch:
     """Looks at the machine once a second for as long as the block lasts."""
 
-    stat: Path = _STAT
     _addition_ms: list[float] = field(default_factory=list)
     _busy: list[float] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -96,37 +91,9 @@ class MachineWatch:
         )
 
     def _look(self) -> None:
-        before = processor_ticks(self.stat)
+        psutil.cpu_percent()  # each call says how busy they were since the one before, by thread
         while True:
             self._addition_ms.append(addition_ms())
             if self._ended.wait(_EVERY_S):
                 return
-            now = processor_ticks(self.stat)
-            share = busy_share(before, now)
-            if share is not None:
-                self._busy.append(share)
-            before = now
-
-
-def processor_ticks(stat: Path = _STAT) -> tuple[int, int] | None:
-    """Time of all processors since the machine started, in ticks: idle, and in all.
-
-    None where the kernel does not tell.
-    """
-    try:
-        with stat.open(encoding="ascii") as lines:
-            name, *columns = next(lines, "").split()
-        ticks = [int(column) for column in columns[:_COLUMNS]]
-    except (OSError, ValueError):
-        return None
-    if name != "cpu" or len(ticks) < _COLUMNS:
-        return None
-    return sum(ticks[column] for column in _IDLE_COLUMNS), sum(ticks)
-
-
-def busy_share(before: tuple[int, int] | None, now: tuple[int, int] | None) -> float | None:
-    """Share of the time between two readings that was not idle; None if that is not known."""
-    if before is None or now is None or now[1] <= before[1]:
-        return None
-    idle = now[0] - before[0]  # which may step back a little, says proc_stat(5)
-    return 1 - min(max(idle / (now[1] - before[1]), 0.0), 1.0)
+            self._busy.append(psutil.cpu_percent() / 100)
