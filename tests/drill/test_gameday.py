@@ -18,6 +18,7 @@ from tests.testing.drill_kit import (
     ROOT,
     GameDay,
     latest_run,
+    measured,
     processes_of,
     run_directories,
     run_id_of,
@@ -35,7 +36,7 @@ SEED = "20250221"
 @pytest.fixture(scope="module")
 def healthy() -> tuple[subprocess.CompletedProcess[str], Path]:
     """The default game day, once for two tests: what it printed, and its directory."""
-    done = seawall("gameday", "--seed", SEED)
+    done = measured("gameday", "--seed", SEED)
     return done, latest_run()
 
 
@@ -128,7 +129,7 @@ def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries
 @pytest.mark.nightly
 def test_one_customer_alone_forces_no_tier() -> None:
     """It asks for more than everybody else together; most of that is refused, and said why."""
-    done = seawall("drill", "one-customer", "--seed", SEED)
+    done = measured("drill", "one-customer", "--seed", SEED)
 
     assert done.returncode == 0, done.stdout + done.stderr
     run_dir = latest_run()

@@ -19,6 +19,7 @@ from sandbox.identities import Identities
 from sandbox.kept import SANDBOXES
 from seawall.cache import cache_root
 from seawall.formats.deployment import DEPLOYMENT_FILE
+from seawall.scorecard.judgement import OF_MONEY
 
 ROOT = Path(__file__).resolve().parents[2]
 SEAWALL = ROOT / "bin" / "seawall"
@@ -47,6 +48,23 @@ def seawall(
         timeout=timeout_s,
         check=False,
     )
+
+
+def measured(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a drill that is to pass, and once more where its verdict blames the machine alone.
+
+    That is what the verdict's note asks people to do. A venue that is late by itself is late twice,
+    and money that is wrong is never tried again.
+    """
+    done = seawall(*arguments)
+    if done.returncode == 0:
+        return done
+    verdict = scorecard_of(latest_run())
+    wrong = {name for name, each in verdict["categories"].items() if each["outcome"] != "PASS"}
+    if verdict["note"] is None or wrong & OF_MONEY:
+        return done
+    print(f"{done.stdout}\n{verdict['note']}\nonce more")
+    return seawall(*arguments)
 
 
 def drill_result(
