@@ -25,7 +25,7 @@ PROVIDER_TIMEOUT_MS = 250
 The smallest time without false alarms on a busy machine, with margin: 50 ms raised some, 100 ms
 none in 200 signatures.
 """
-RAIL_CLAIM_POLL_MS = 100
+RAIL_CLAIM_POLL_MS = 200
 """How often who pays over rails polls for withdrawals, in case a notification was lost."""
 RAIL_RETRY_MS = 250
 """Its pause after a provider has not answered."""

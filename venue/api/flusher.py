@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 500
 """Rows of one transaction; bounds how long a flip of the mode has to wait for it."""
-REST_S = 0.015
+REST_S = 0.025
 """Shortest time between the starts of two batches.
 
 It bounds the number of transactions, and of wake-ups of mode controller and settlers.

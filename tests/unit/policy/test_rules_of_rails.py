@@ -96,8 +96,8 @@ def test_no_rail_changes_faster_than_its_providers_are_asked(tmp_path: Path) -> 
 
     assert list(found) == ["targets.rail_failover_max"]
     assert (
-        "failover of rail fiat, at most 9s: breaker opens 5s (2 failures x 2.5s) + claim 100ms + "
-        "instruction 2.25s + statement 2.5s = 9.85s"
+        "failover of rail fiat, at most 9s: breaker opens 5s (2 failures x 2.5s) + claim 200ms + "
+        "instruction 2.25s + statement 2.5s = 9.95s"
     ) in found["targets.rail_failover_max"]
 
 
