@@ -10,8 +10,8 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -101,38 +101,58 @@ def collect(
     _gather(unsettled, report)
 
 
-@contextmanager
-def aws_log(
-    deployment: Deployment,
-    *,
-    policy: Policy,
-    manifest: Manifest,
-    run_dir: Path,
-    report: Callable[[str], None],
-) -> Iterator[Callable[[], None]]:
-    """Read AWS's own log of signatures beside the drill, if the deployment offers it.
+@dataclass(kw_only=True)
+class LateLog:
+    """AWS's own log of a drill's signatures: read from its beginning on, complete after its end.
 
-    What is yielded reads the rest of it, which comes late and is waited for, and writes it; of a
-    drill that broke, which proves nothing anyway, only what is there.
+    Where the deployment offers none, or it cannot be read, there is nothing to wait for: the file
+    is missing evidence then.
+
+    Attributes:
+        run_dir: Where the file goes.
+        report: Gets lines for people.
+        reading: Once it has begun.
     """
-    logs: list[AwsLogReading] = []
 
-    def begin() -> None:
-        logs.append(
-            AwsLogReading(deployment, policy, started_at=manifest.started_at, report=report)
-        )
+    run_dir: Path
+    report: Callable[[str], None]
+    reading: AwsLogReading | None = None
 
-    def finish() -> None:
-        for log in logs:
-            log.finish(wait=manifest.broke is None, into=run_dir)
+    def begin(
+        self, deployment: Deployment, *, policy: Policy, started_at: float, after: LateLog | None
+    ) -> None:
+        """Read it beside the drill that began at ``started_at`` (Unix seconds).
 
-    if deployment.aws_log is not None:
-        _gather({"aws_log": begin}, report)
-    try:
-        yield lambda: _gather({"aws_log": finish}, report)
-    finally:
-        for log in logs:
-            log.stop()
+        ``after`` is that of the drill before, which may still be waited for.
+        """
+
+        def begin() -> None:
+            self.reading = AwsLogReading(
+                deployment,
+                policy,
+                started_at=started_at,
+                report=self.report,
+                after=None if after is None else after.reading,
+            )
+
+        if deployment.aws_log is not None:
+            _gather({"aws_log": begin}, self.report)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether there is one."""
+        return self.reading is not None
+
+    def finish(self, *, wait: bool) -> None:
+        """Read the rest and write the file; without ``wait`` of what is there already."""
+        reading = self.reading
+        if reading is not None:
+            _gather({"aws_log": lambda: reading.finish(wait=wait, into=self.run_dir)}, self.report)
+
+    def abandon(self) -> None:
+        """Read no more of it, whoever waits for it; idempotent."""
+        if self.reading is not None:
+            self.reading.abandon()
 
 
 def _gather(sources: Mapping[str, Callable[[], object]], report: Callable[[str], None]) -> None:

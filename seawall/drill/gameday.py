@@ -25,7 +25,8 @@ from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
 from seawall.deployment_check import require_possible
-from seawall.drill.collect import aws_log, collect, finish, note_components
+from seawall.drill.closing import Closing
+from seawall.drill.collect import LateLog, collect, note_components
 from seawall.drill.display import Display
 from seawall.drill.flood import ARRIVALS, Flood
 from seawall.drill.interruption import end_like_ctrl_c
@@ -57,7 +58,6 @@ from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
 from seawall.sandbox_program import copy_logs, running_sandbox
-from seawall.scorecard import write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +243,8 @@ class _Day:
     identity: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _spent: list[Path] = field(default_factory=list)
     _next: _Run | None = None
+    _closing: tuple[_Run, Closing] | None = None
+    _log_before: LateLog | None = None
 
     def __post_init__(self) -> None:
         """Nothing is reached yet."""
@@ -277,7 +279,10 @@ class _Day:
                     if current[0].manifest.broke is not None:
                         # Stopped by people, or with a part that died: nobody knows what it left.
                         break
-            except BaseException:
+                self._await_closing()
+            except BaseException as error:
+                if isinstance(error, SeawallError):  # the drill before has a verdict all the same
+                    self._await_closing()
                 if self.request.keep:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
                 raise
@@ -287,6 +292,8 @@ class _Day:
                 finally:
                     if self._next is not None:
                         self._next.drop()
+                    if self._closing is not None:
+                        self._closing[1].abandon()
 
     @contextmanager
     def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
@@ -349,13 +356,14 @@ class _Day:
             faults=self.request.faults,
         )
 
-    def _prepare_next(self, stack: Stack, position: int) -> None:
+    def _prepare_next(self, stack: Stack, run: _Run, position: int) -> None:
         """Plan and load the flood of the drill after the one at ``position``, if there is one.
 
-        It takes about as long as what is waited for and judged of this one. Only in a sandbox of
+        It takes about as long as what is followed and gathered of this one. Only in a sandbox of
         the day's own: elsewhere customers may have to log in for it, which nothing must do while no
         kill switch is watched, and what they were given may be worn out before the drill begins.
         """
+        self._spent.append(run.run_dir / ARRIVALS)
         if self.request.deployment is None and position + 1 < len(self.request.drills):
             self._next = self._make(self.request.drills[position + 1])
             (self._next.run_dir / PREPARED).touch()
@@ -363,7 +371,7 @@ class _Day:
             self._next.flood.prepare()
 
     def _drill(self, stack: Stack, run: _Run, position: int) -> None:
-        """Apply the shock, gather the evidence and judge it.
+        """Apply the shock and gather the evidence; it is judged beside the drill that follows.
 
         A drill that broke leaves what it has, and that is judged.
         """
@@ -373,18 +381,30 @@ class _Day:
         # While it lasts, every process that writes evidence knows the run directory.
         restarts = request.policy.drills[run.name].restarts
         set_run_directory(data_dir, run.run_dir, restarts=restarts)
+        log = LateLog(run_dir=run.run_dir, report=self.display.line)
         try:
-            self._shock_and_collect(stack, run, position)
+            self._shock_and_collect(stack, run, position, log)
+        except BaseException:
+            log.abandon()
+            raise
         finally:
             # What happens on the deployment from here on is no part of this run.
             set_run_directory(data_dir, None)
-        finish(run.manifest, run.run_dir)
         if position and request.deployment is None:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
-        self.display.phase("judging the evidence")
-        self.results.verdicts.append((run.name, run.run_dir, write(run.run_dir)))
+        self._await_closing()
+        closing = Closing(drill=run.name, log=log, manifest=run.manifest, report=self.display.line)
+        self._closing = (run, closing)
+        self._log_before = log
 
-    def _shock_and_collect(self, stack: Stack, run: _Run, position: int) -> None:
+    def _await_closing(self) -> None:
+        """Wait for the verdict of the drill before, if there was one."""
+        if self._closing is not None:
+            run, closing = self._closing
+            self.results.verdicts.append((run.name, run.run_dir, closing.verdict()))
+            self._closing = None
+
+    def _shock_and_collect(self, stack: Stack, run: _Run, position: int, log: LateLog) -> None:
         deployment = stack.deployment
         deployment.permit()
         records = records_of(deployment)
@@ -409,43 +429,39 @@ class _Day:
             faults=self.request.faults,
             display=self.display,
             switches=self.switches,
+            observed=partial(self._prepare_next, stack, run, position),
         )
-        with aws_log(
+        log.begin(
             deployment,
             policy=self.request.policy,
+            started_at=run.manifest.started_at,
+            after=self._log_before,
+        )
+        try:
+            shock.run()
+            shock.check()  # a part that died after the last look would go unseen
+        except SeawallError as error:
+            run.manifest.broke = str(error)
+            run.event("broke", reason=str(error))
+            self.display.line(f"the drill broke: {error}")
+        if run.manifest.broke is None:
+            # Both would wait for AWS's own log, which answers two requests a second.
+            self._await_closing()
+        self.display.phase("gathering the evidence")
+        note_components(run.manifest, shock.components)
+        load = shock.machine()
+        run.manifest.machine = None if load is None else asdict(load)
+        collect(
+            deployment,
+            records=records,
+            policy=self.request.policy,
             manifest=run.manifest,
+            heads=heads,
             run_dir=run.run_dir,
             report=self.display.line,
-        ) as finish_aws_log:
-            try:
-                shock.run()
-                shock.check()  # a part that died after the last look would go unseen
-            except SeawallError as error:
-                run.manifest.broke = str(error)
-                run.event("broke", reason=str(error))
-                self.display.line(f"the drill broke: {error}")
-            self.display.phase("gathering the evidence")
-            note_components(run.manifest, shock.components)
-            load = shock.machine()
-            run.manifest.machine = None if load is None else asdict(load)
-            collect(
-                deployment,
-                records=records,
-                policy=self.request.policy,
-                manifest=run.manifest,
-                heads=heads,
-                run_dir=run.run_dir,
-                report=self.display.line,
-                collected=partial(run.event, "collected"),
-            )
-            run.close()
-            self._spent.append(run.run_dir / ARRIVALS)
-            if run.manifest.broke is None:
-                self._prepare_next(stack, position)
-            if deployment.aws_log is not None:
-                # After that event, which is when the records were gathered, because it is late.
-                self.display.phase("waiting for AWS's own log of signatures")
-            finish_aws_log()
+            collected=partial(run.event, "collected"),
+        )
+        run.close()
 
 
 @dataclass(kw_only=True)

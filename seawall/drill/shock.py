@@ -77,8 +77,10 @@ class Shock:
         policy: Declares the drill.
         name: Of the drill.
         operations: What the venue can be asked.
-        flood: Of the drill; it may have been prepared while the drill before was judged.
+        flood: Of the drill; it may have been prepared while the drill before was followed.
         faults: Folders with faults of the user's own, as `SEAWALL_FAULTS` has them.
+        observed: Called once flood, experiment and prober have ended as planned; what is left
+            measures no time.
     """
 
     stack: Stack
@@ -94,6 +96,7 @@ class Shock:
     clock: Callable[[], float] = time.time
     switch: KillSwitchWatch | None = None
     switches: Sequence[KillSwitch] = ()
+    observed: Callable[[], object] = lambda: None
     _offered_per_s: float = 0.0
     _flood_ends: float = 0.0
     _stayed_normal: bool = True
@@ -141,6 +144,7 @@ class Shock:
                 self._end_children(*(name for name in self._children if name != _FOLLOW))
                 if self._prober is not None:
                     self._prober.stop()
+            self.observed()
             self._await_quiet()
             self._follow()
         finally:

@@ -56,6 +56,7 @@ _PIECE_S = 15.0
 _FOLLOWED_EVERY_S = 3.0
 """How often it is asked, during a drill, whether a later event is there."""
 _TOLD_EVERY_S = 15.0
+_AFTER_EVERY_S = 0.5
 _PROBE_S_MAX = 5.0
 _STOPPED_S_MAX = 2.0
 """For a question that is under way at the end of a drill; one that takes longer is left behind."""
@@ -208,6 +209,11 @@ class AwsLogReading:
         policy: Names the Regions and the role that looks up.
         started_at: Beginning of the drill in Unix seconds.
         report: Gets lines for people.
+        after: The reading of the drill before, if it may go on still. Both share the quota of a
+            Region, so this one waits for its end.
+
+    ``finished`` is set once nothing of it is read any more; ``following`` are the threads that read
+    beside the drill.
 
     Raises :class:`EvidenceError` if the stack's outputs cannot be read.
     """
@@ -219,6 +225,7 @@ class AwsLogReading:
         *,
         started_at: float,
         report: Callable[[str], None],
+        after: AwsLogReading | None = None,
     ) -> None:
         if deployment.aws_log is None:
             raise EvidenceError(f"{deployment.path} names no aws_log")
@@ -238,14 +245,16 @@ class AwsLogReading:
             )
             for region in access.regions(policy)
         ]
-        self._over = threading.Event()
-        self._following = [
+        self._over, self._abandoned = threading.Event(), threading.Event()
+        self.finished = threading.Event()
+        self._after = None if after is None else after.finished
+        self.following = [
             threading.Thread(
                 target=self._follow, args=(log,), name=f"aws-log-{log.region}", daemon=True
             )
             for log in self._logs
         ]
-        for thread in self._following:
+        for thread in self.following:
             thread.start()
 
     def _follow(self, log: RegionLog) -> None:
@@ -253,14 +262,22 @@ class AwsLogReading:
 
         What could not be read by then is read afterwards, when it is missed if it fails again.
         """
+        while self._after is not None and not self._after.wait(_AFTER_EVERY_S):
+            if self._over.is_set():
+                return
         with suppress(EvidenceError, BotoCoreError, ClientError):
             log.follow(partial(_sleep, self._over))
 
     def stop(self) -> None:
         """End the reading that goes on beside the drill, within seconds; idempotent."""
         self._over.set()
-        for thread in self._following:
+        for thread in self.following:
             thread.join(_STOPPED_S_MAX)
+
+    def abandon(self) -> None:
+        """End it at once, also :meth:`finish` in another thread, which then raises; idempotent."""
+        self._abandoned.set()
+        self.stop()
 
     def finish(self, *, wait: bool, into: Path) -> None:
         """Read the rest, and write who signed with which key in both Regions.
@@ -274,16 +291,22 @@ class AwsLogReading:
         """
         self.stop()
         waiting = self._waiting if wait else None
-        lines, stopped = list[Line](), threading.Event()
-        with ThreadPoolExecutor(len(self._logs), thread_name_prefix="aws-log") as pool:
-            try:
-                reading = [
-                    pool.submit(log.read, waiting, partial(_sleep, stopped)) for log in self._logs
-                ]
-                for log, found in zip(self._logs, reading, strict=True):
-                    lines += lines_of(found.result(), region=log.region, wallet_of=self._wallet_of)
-            finally:
-                stopped.set()  # else the pool would wait for what nobody needs any more
+        lines, stopped = list[Line](), self._abandoned
+        try:
+            with ThreadPoolExecutor(len(self._logs), thread_name_prefix="aws-log") as pool:
+                try:
+                    reading = [
+                        pool.submit(log.read, waiting, partial(_sleep, stopped))
+                        for log in self._logs
+                    ]
+                    for log, found in zip(self._logs, reading, strict=True):
+                        lines += lines_of(
+                            found.result(), region=log.region, wallet_of=self._wallet_of
+                        )
+                finally:
+                    stopped.set()  # else the pool would wait for what nobody needs any more
+        finally:
+            self.finished.set()
         path = into / FILES["sign_calls"]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, written(lines))

@@ -33,7 +33,7 @@ def read_runs(folders: Iterable[Path]) -> list[PastRun]:
 
     A run whose manifest cannot be read is one of unknown outcome, by the drill and the time in the
     name of its directory: it must not make way for an older PASS. One that is only prepared, while
-    the drill before it is judged, is none yet.
+    the drill before it ends, is none yet.
 
     Raises :class:`UsageError` for a folder that is not there, :class:`WorldError` for one that
     cannot be read.

@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from seawall.errors import EvidenceError
+from seawall.evidence import aws_log as module
 from seawall.evidence.aws_log import (
     AwsLogReading,
     Line,
@@ -330,6 +332,36 @@ def test_the_outputs_must_say_which_key_is_of_which_wallet(tmp_path: Path) -> No
 
     with pytest.raises(EvidenceError, match="names no keys of wallets"):
         AwsLogReading(deployment, load_policy(deployment.policy), started_at=0, report=print)
+
+
+def test_the_reading_of_the_next_drill_waits_for_that_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would share the two requests a second that a Region answers."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text('{"signers": {}}', encoding="utf-8")
+    deployment = make_deployment(tmp_path, outputs=str(outputs), aws_log=WAITING.model_dump())
+    policy = load_policy(deployment.policy)
+    began: list[str] = []
+    monkeypatch.setattr(RegionLog, "follow", lambda log, _: began.append(log.region))
+    monkeypatch.setattr(RegionLog, "read", lambda *_: [])
+    session = SimpleNamespace(client=lambda *_, **__: None)
+    monkeypatch.setattr(module, "session_of_profile", lambda *_: session)
+    first = AwsLogReading(deployment, policy, started_at=0, report=print)
+    first.stop()
+    regions = sorted(began)
+
+    second = AwsLogReading(deployment, policy, started_at=1, report=print, after=first)
+    assert sorted(began) == regions
+    first.finish(wait=True, into=tmp_path)
+    for thread in second.following:
+        thread.join(10)
+    assert sorted(began) == sorted([*regions, *regions])
+
+    third = AwsLogReading(deployment, policy, started_at=1, report=print, after=second)
+    third.abandon()
+    assert sorted(began) == sorted([*regions, *regions])
+    assert not any(thread.is_alive() for thread in third.following)
 
 
 @pytest.mark.parametrize(
