@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import partial
 
@@ -38,13 +38,21 @@ def failover(facts: Facts) -> Budget:
     top-ups have no outside observer.
 
     Each lane is judged by its own evidence. Raises :class:`EvidenceError` if none failed, and one
-    did not sign in the primary region before the fault, or its records contradict themselves.
+    did not sign in the primary region before the fault, or its records contradict themselves; or
+    if customers asked a network to pay in the dark, and it has no lane that had to.
     """
     broadcasts = _broadcasts(facts)
     judged: list[Budget] = []
     doubts = Doubts()
-    for lane in sorted(_lanes_with_work(facts, broadcasts, doubts)):
+    lanes = _lanes_with_work(facts, broadcasts, doubts)
+    for lane in sorted(lanes):
         judged += doubts.ask(partial(_judged, facts, lane, broadcasts.get(lane, []))) or []
+    asked = doubts.ask(partial(_asked_in_dark, facts)) or {}
+    for network in sorted(asked.keys() - {network for network, _ in lanes}):
+        doubts.note(
+            f"{network}: no work: {asked[network]:,} requests asked it to pay in the dark, and no"
+            " withdrawal is on record that it had to pay then, so its failover is not known"
+        )
     return worst_of(judged, doubts, none="no lane had a withdrawal to pay in the dark")
 
 
@@ -157,8 +165,39 @@ def _to_pay_in_dark(facts: Facts, row: Withdrawal, slot: Slot | None) -> bool:
     starts = max(row.reserved_at, facts.fault_effective)
     if starts > facts.fault_reverted - limit_us:
         return False
-    # Protected mode defers large ones, so they ask for no failover while it is in force.
-    return row.size == "small" or any(
+    return _is_due(facts, row.size, Instant(starts))
+
+
+def _asked_in_dark(facts: Facts) -> Counter[str]:
+    """By network: requests of the flood in the dark, early enough, for what its tier allowed.
+
+    Whatever they were answered, because a venue that turns all customers of a network away has not
+    shown that it fails over there. One for what was acknowledged before asks for nothing new.
+    """
+    latest = facts.fault_reverted - facts.run.policy.targets.failover_max * MILLISECOND
+    done = {
+        identity
+        for identity, promise in facts.acknowledged.items()
+        if promise.acknowledged_at < facts.fault_effective
+    }
+    return Counter(
+        arrival.network
+        for arrival, request in facts.sent
+        if arrival.network in facts.run.policy.networks
+        and request.sent_at is not None
+        and facts.fault_effective <= request.sent_at <= latest
+        and arrival.id not in done
+        and _is_due(facts, arrival.size, request.sent_at)
+    )
+
+
+def _is_due(facts: Facts, size: str, starts: Instant) -> bool:
+    """Whether the tiers let a withdrawal from ``starts`` on be paid in the dark.
+
+    Protected mode defers large ones, so they ask for no failover while it is in force.
+    """
+    limit_us = facts.run.policy.targets.failover_max * MILLISECOND
+    return size == "small" or any(
         span.tier != "protected"
         and min(span.ends, facts.fault_reverted) - max(span.starts, starts) >= limit_us
         for span in facts.tiers

@@ -17,6 +17,9 @@ from seawall.scorecard.outcome import Finding, check
     ),
     motivation="Until then no customer of any network is paid.",
     evidence=(
+        "arrivals.csv",
+        "requests.csv",
+        "flood.json",
         "timeline.jsonl",
         "probes.jsonl",
         "records/withdrawals.csv",

@@ -79,13 +79,16 @@ def test_a_network_with_deferred_withdrawals_alone_has_nothing_to_fail_over(
 
     primary = good_run.policy.regions.primary
     slots = each(good_run.slots, dark, broadcast_at=us(75), signer_region=primary)
-    rows = each(good_run.withdrawals, lambda row: row.network == "birch", size="large")
+    of_birch = {
+        name: each(getattr(good_run, name), lambda row: row.network == "birch", size="large")
+        for name in ("arrivals", "withdrawals")
+    }
     offers = tuple(port for port in good_run.manifest.offers if port != "aws_log")
     manifest = good_run.manifest.model_copy(update={"offers": offers})
     found = {"slots": slots, "signatures": (), "manifest": manifest}
 
     late = failover(Facts(altered(**found)))
-    deferred_only = failover(Facts(altered(**found, withdrawals=rows)))
+    deferred_only = failover(Facts(altered(**found, **of_birch)))
 
     assert (late.outcome, late.reason.partition(":")[0]) == (FAIL, "customer-birch-hot")
     assert (deferred_only.outcome, deferred_only.reason.partition(":")[0]) == (
