@@ -20,7 +20,7 @@ from seawall.errors import SeawallError
 from seawall.evidence.aws_log import AwsLogReading
 from seawall.evidence.chain import export_chain
 from seawall.evidence.metrics import export_metrics
-from seawall.evidence.ports import chain_sources, chains_of, read_source
+from seawall.evidence.ports import Before, chain_sources, chains_of, read_source
 from seawall.evidence.statements import export_statements
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
@@ -36,15 +36,15 @@ def collect(
     records: VenueRecords | None,
     policy: Policy,
     manifest: Manifest,
-    heads: Mapping[str, int],
+    before: Before,
     run_dir: Path,
     report: Callable[[str], None],
     collected: Callable[[], None],
 ) -> None:
     """Fill ``run_dir`` with all that the deployment offers: records, chains, metrics, pages.
 
-    Records are read before the chains and the statements of rails. ``heads`` are the newest blocks
-    of before the drill. ``collected`` is called before sources are waited for that settle later:
+    Records are read before the chains and the statements of rails. ``before`` is what the chains
+    had before the drill. ``collected`` is called before sources are waited for that settle later:
     until then the drill was observed.
 
     Whatever goes wrong with one source is reported and leaves its files out.
@@ -74,7 +74,7 @@ def collect(
     if chains_of(deployment):
         # What a late record says was paid must not be missed by an earlier look at the chain.
         (unsettled or settled)["chains"] = lambda: export_chain(
-            chain_sources(deployment, policy, heads, destinations=destinations(run_dir)),
+            chain_sources(deployment, policy, before, destinations=destinations(run_dir)),
             observed=observed_blocks(run_dir / "probes.jsonl"),
             into=run_dir / "chain",
         )

@@ -44,8 +44,9 @@ class ChainSource:
     """What the export must know of one network.
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
-    of its assets by asset name, the address that signs for each wallet (``lanes``), and the
-    contract by which a carrier between networks pays.
+    of its assets by asset name, the address that signs for each wallet (``lanes``), how many
+    transactions of each were final before the drill (``sent_before``), and the contract by which a
+    carrier between networks pays.
 
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
     them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
@@ -59,6 +60,7 @@ class ChainSource:
     payout_contracts: Mapping[str, str] = field(default_factory=dict)
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
+    sent_before: Mapping[str, int] = field(default_factory=dict)
     carrier: str | None = None
     senders: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -153,15 +155,37 @@ def export_chain(
                 payouts += [*paid, *_transfers(node, source, head, stamps)]
                 failed += not_paid
                 _balances(node, source, head, balances)
-                for wallet, address in source.lanes.items():
-                    nonce = node.call("eth_getTransactionCount", address, hex(head))
-                    lanes.append([source.network, wallet, address.lower(), int(nonce, 16)])
+                lanes += [
+                    [
+                        *(source.network, wallet, source.lanes[wallet].lower(), count),
+                        source.sent_before.get(wallet, ""),
+                    ]
+                    for wallet, count in _sent(node, source, head).items()
+                ]
     _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     if any(source.payout_contracts for source in read):
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
         _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
-        _write(into / "lanes.csv", "network,wallet,address,nonce", lanes)
+        _write(into / "lanes.csv", "network,wallet,address,nonce,nonce_before", lanes)
+
+
+def sent_by(source: ChainSource, *, chain_id: int) -> dict[str, int]:
+    """How many transactions of each signing key are final, by wallet.
+
+    Raises :class:`EvidenceError` if the node is not to be had, or is one of another chain.
+    """
+    with httpx.Client(timeout=20, trust_env=False) as client, decoding(source.network):
+        node = Node(client, source)
+        _require_chain(node, source.network, chain_id)
+        return _sent(node, source, int(_final(node)["number"], 16))
+
+
+def _sent(node: Node, source: ChainSource, head: int) -> dict[str, int]:
+    counts = node.batch(
+        "eth_getTransactionCount", ([address, hex(head)] for address in source.lanes.values())
+    )
+    return {wallet: int(count, 16) for wallet, count in zip(source.lanes, counts, strict=True)}
 
 
 def head_of(network: str, node_url: str, *, chain_id: int) -> int:
@@ -171,13 +195,17 @@ def head_of(network: str, node_url: str, *, chain_id: int) -> int:
     """
     with httpx.Client(timeout=20, trust_env=False) as client, decoding(network):
         node = Node(client, ChainSource(network=network, node_url=node_url, assets={}))
-        found = int(node.call("eth_chainId"), 16)
-        if found != chain_id:
-            raise EvidenceError(
-                f"the node of {network} is one of the chain {found}, and {chain_id} is declared",
-                remedy=f"see networks.{network} of the deployment file",
-            )
+        _require_chain(node, network, chain_id)
         return int(node.call("eth_blockNumber"), 16)
+
+
+def _require_chain(node: Node, network: str, chain_id: int) -> None:
+    found = int(node.call("eth_chainId"), 16)
+    if found != chain_id:
+        raise EvidenceError(
+            f"the node of {network} is one of the chain {found}, and {chain_id} is declared",
+            remedy=f"see networks.{network} of the deployment file",
+        )
 
 
 def _final_head(node: Node, source: ChainSource) -> int:
@@ -185,7 +213,7 @@ def _final_head(node: Node, source: ChainSource) -> int:
     newest = int(node.call("eth_blockNumber"), 16) if source.final_within_s else 0
     deadline = time.monotonic() + source.final_within_s
     while True:
-        head = int(node.call("eth_getBlockByNumber", "finalized", False)["number"], 16)
+        head = int(_final(node)["number"], 16)
         if head >= newest:
             return head
         if time.monotonic() >= deadline:
@@ -194,6 +222,11 @@ def _final_head(node: Node, source: ChainSource) -> int:
                 f" {source.final_within_s:g} s, so not all payouts can be read"
             )
         time.sleep(_FINAL_EVERY_S)
+
+
+def _final(node: Node) -> Any:
+    """The newest final block."""
+    return node.call("eth_getBlockByNumber", "finalized", False)
 
 
 def _transfers(

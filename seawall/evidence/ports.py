@@ -11,11 +11,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import EvidenceError, UsageError
-from seawall.evidence.chain import NATIVE, ChainSource, head_of
+from seawall.evidence.chain import NATIVE, ChainSource, head_of, sent_by
 from seawall.formats.atomic import write_whole
 from seawall.formats.deployment import Deployment, Source
 from seawall.formats.venue_records import VenueRecords, connect
@@ -94,25 +95,38 @@ def chains_of(deployment: Deployment) -> tuple[str, ...]:
     )
 
 
-def heads_of(deployment: Deployment) -> dict[str, int]:
-    """The newest block of every network whose payouts are transfers, before a drill begins.
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What the chains have before a drill begins.
 
-    What was paid earlier is no concern of the drill. Raises :class:`EvidenceError`, also for a node
-    of another chain than the deployment file says.
+    ``heads``: the newest block of each network whose payouts are transfers, because what was paid
+    earlier is no concern of the drill. ``sent``: by network and wallet, how many transactions of
+    the signing key are final, because of what came later the venue must know all.
     """
-    return {
-        name: head_of(name, network.node, chain_id=network.chain_id)
-        for name, network in deployment.networks.items()
-        if network.transfers is not None
-    }
+
+    heads: Mapping[str, int] = field(default_factory=dict)
+    sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def before_of(deployment: Deployment) -> Before:
+    """What the chains of ``deployment`` have now.
+
+    Raises :class:`EvidenceError` for a node that is not to be had, or that is one of another chain
+    than the deployment file says.
+    """
+    heads, sent = {}, {}
+    for name, network in deployment.networks.items():
+        if network.payouts is not None:
+            signers = network.payouts.signers
+            source = ChainSource(network=name, node_url=network.node, assets={}, lanes=signers)
+            sent[name] = sent_by(source, chain_id=network.chain_id)
+        elif network.transfers is not None:
+            heads[name] = head_of(name, network.node, chain_id=network.chain_id)
+    return Before(heads=heads, sent=sent)
 
 
 def chain_sources(
-    deployment: Deployment,
-    policy: Policy,
-    heads: Mapping[str, int],
-    *,
-    destinations: Collection[str] = (),
+    deployment: Deployment, policy: Policy, before: Before, *, destinations: Collection[str] = ()
 ) -> list[ChainSource]:
     """Each network as an auditor reads it: from a node of its own, past every fault.
 
@@ -139,6 +153,7 @@ def chain_sources(
                     wallets=network.payouts.wallets,
                     assets={native: NATIVE, **network.payouts.tokens},
                     lanes=network.payouts.signers,
+                    sent_before=before.sent.get(name, {}),
                     carrier=network.payouts.carrier,
                     final_within_s=0.0 if deployment.kind == "sandbox" else final_within_s,
                 )
@@ -150,7 +165,7 @@ def chain_sources(
                     node_url=network.node,
                     senders=network.transfers.senders,
                     assets={native: NATIVE, **network.transfers.tokens},
-                    first_block=max(network.transfers.first_block, heads.get(name, 0)),
+                    first_block=max(network.transfers.first_block, before.heads.get(name, 0)),
                     own=network.transfers.own,
                     destinations=destinations,
                     final_within_s=final_within_s,

@@ -47,7 +47,7 @@ def failover(facts: Facts) -> Budget:
     lanes = _lanes_with_work(facts, broadcasts, doubts)
     for lane in sorted(lanes):
         judged += doubts.ask(partial(_judged, facts, lane, broadcasts.get(lane, []))) or []
-    asked = doubts.ask(partial(_asked_in_dark, facts)) or {}
+    asked: Mapping[str, int] = doubts.ask(partial(_asked_in_dark, facts)) or {}
     for network in sorted(asked.keys() - {network for network, _ in lanes}):
         doubts.note(
             f"{network}: no work: {asked[network]:,} requests asked it to pay in the dark, and no"

@@ -591,9 +591,13 @@ class ChainBalance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneNonce:
-    """How many transactions the chain has finalized from the address that signs for a wallet."""
+    """How many transactions the chain has finalized from the address that signs for a wallet.
+
+    ``nonce_before`` is how many they were before the drill; None where nobody asked.
+    """
 
     network: str
     wallet: str
     address: str
     nonce: int
+    nonce_before: int | None = None

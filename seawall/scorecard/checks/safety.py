@@ -6,6 +6,7 @@ The venue's records are compared with the chains, and with each other.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from seawall.scorecard.facts import Facts, format_s
@@ -13,7 +14,7 @@ from seawall.scorecard.hot_wallets import hot_at, moves
 from seawall.scorecard.outcome import Finding, check, violations
 from seawall.scorecard.over_rails import ever_alive, ever_settled
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Slot
+from seawall.scorecard.rows import LaneNonce, Slot
 from seawall.scorecard.sources import Doubts
 
 NATIVE_TOKEN = "0x" + "0" * 40
@@ -319,18 +320,26 @@ def signed_is_logged(facts: Facts) -> Finding:
     evidence=("records/slots.csv", "chain/lanes.csv"),
     remediation=(
         "Look at how the lane's next nonce was allocated across the failover, and who else can "
-        "use its key."
+        "use its key. Name every key of the policy in the deployment file, or it is not counted."
     ),
-    believes={"networks": "another count of transactions"},
+    believes={
+        "networks": "another count of transactions",
+        "venue": "another transaction as the one that used a nonce: the chain is asked how many"
+        " there were, and not which",
+    },
 )
 def nonces_contiguous(facts: Facts) -> Finding:
     """No nonce is missing or doubled, from a lane's first to the chain's own count.
 
-    No slot is left in flight either.
+    No slot is left in flight either. A key that the records have no slot of has sent nothing since
+    the drill began. What a key had sent before its first slot is older than the drill: a venue may
+    be founded with a key that was used before, and the chain alone says how often.
     """
     doubts = Doubts()
-    counted = {row.wallet: row for row in (doubts.ask(lambda: facts.run.lane_nonces) or ())}
-    lanes: dict[str, list[Slot]] = {}
+    counted: dict[str, list[LaneNonce]] = {}
+    for row in doubts.ask(lambda: facts.run.lane_nonces) or ():
+        counted.setdefault(row.wallet, []).append(row)
+    lanes: dict[str, list[Slot]] = {wallet: [] for wallet in (*_keys(facts), *counted)}
     for slot in facts.run.slots:
         lanes.setdefault(slot.wallet, []).append(slot)
     found: list[str] = []
@@ -346,25 +355,62 @@ def nonces_contiguous(facts: Facts) -> Finding:
             for slot in slots
             if slot.state != "final"
         ]
-        lane = counted.get(wallet)
-        if lane is None:
-            doubts.note(f"chain/lanes.csv does not say how many transactions {wallet} has sent")
-        elif lane.address != slots[0].address:
-            found.append(
-                f"{wallet}: signed from {slots[0].address}, but its key is at {lane.address}"
-            )
-        elif lane.nonce != nonces[-1] + 1:
-            found.append(
-                f"{wallet}: the last nonce on record is {nonces[-1]}, the chain's next one "
-                f"{lane.nonce}"
-            )
+        match counted.get(wallet, []):
+            case [lane]:
+                found += _against_chain(facts, lane, slots, doubts)
+            case []:
+                doubts.note(f"chain/lanes.csv does not say how many transactions {wallet} has sent")
+            case _:
+                doubts.note(f"chain/lanes.csv has more than one count of {wallet}")
     return violations(
         found,
         checked=len(facts.run.slots),
         what="nonces",
-        reason=f"{len(lanes)} lanes without a gap",
+        reason=f"{sum(map(bool, lanes.values()))} lanes without a gap, {len(lanes)} keys counted",
         doubts=doubts.reasons,
     )
+
+
+def _keys(facts: Facts) -> Iterator[str]:
+    """The wallets with a key on a network that is read from a node."""
+    for name, wallet in facts.run.policy.signing_wallets().items():
+        if wallet.network in facts.chains:
+            yield name
+
+
+def _against_chain(
+    facts: Facts, lane: LaneNonce, slots: Sequence[Slot], doubts: Doubts
+) -> Iterator[str]:
+    """What is wrong with the nonces of a key against the chain's own counts, ``lane``.
+
+    ``doubts`` gets one if nobody has asked how many there were before the drill.
+    """
+    wallet, before = lane.wallet, lane.nonce_before
+    declared = facts.run.policy.networks.get(lane.network)
+    own = (None if declared is None else declared.chain_id, lane.address)
+    for chain_id, address in sorted({(slot.chain_id, slot.address) for slot in slots} - {own}):
+        yield (
+            f"{wallet}: signed from {address} on chain {chain_id}, but its key is at"
+            f" {lane.address} on {lane.network}"
+        )
+    if slots:
+        last = max(slot.nonce for slot in slots)
+        if lane.nonce != last + 1:
+            yield (
+                f"{wallet}: the last nonce on record is {last}, the chain's next one {lane.nonce}"
+            )
+    first = min((slot.nonce for slot in slots), default=lane.nonce)
+    if before is None and first > 0:
+        doubts.note(
+            f"{wallet}: nothing is on record of its first {first:,} transactions, and"
+            " chain/lanes.csv does not say how many there were before the drill"
+        )
+    elif before is not None and before < first:
+        known = f"the first nonce on record is {first}" if slots else "no nonce is on record"
+        yield (
+            f"{wallet}: the chain counts {lane.nonce} transactions, {before} of them from before"
+            f" the drill, and {known}"
+        )
 
 
 @check(

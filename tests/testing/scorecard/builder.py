@@ -56,6 +56,8 @@ EMPTY = {
     "records/instructions": [field.name for field in fields(Instruction)],
 }
 """By table that may have no rows: its columns."""
+SENT_BEFORE = 2
+"""Of transactions that no payout lane has sent: they are older than the venue."""
 COUNTED = ("offered_per_s", "payouts")
 """What the smallest size of a drill counts in requests."""
 
@@ -269,6 +271,7 @@ def _slot(  # noqa: PLR0917 - one row of a table
     story: Story, wallet: str, network: str, purpose: str, opened: float, broadcast: float
 ) -> Row:
     lane = [slot for slot in story.table("records/slots") if slot["wallet"] == wallet]
+    nonce = _sent_before(wallet) + len(lane)
     number = len(story.table("records/slots")) + 1
     block = int(broadcast - STARTS) + 5
     mined = STARTS + block - 4
@@ -281,7 +284,7 @@ def _slot(  # noqa: PLR0917 - one row of a table
         "network": network,
         "wallet": wallet,
         "address": address,
-        "nonce": len(lane),
+        "nonce": nonce,
         "epoch": 1,
         "mode_epoch": tier_at(story, opened)[0],
         "purpose": purpose,
@@ -302,7 +305,7 @@ def _slot(  # noqa: PLR0917 - one row of a table
         {
             "chain_id": chain_id,
             "address": address,
-            "nonce": len(lane),
+            "nonce": nonce,
             "digest": digest,
             "region": row["signer_region"],
             "signed_by": row["signer_region"],
@@ -516,18 +519,23 @@ def _order(story: Story) -> None:
 
 
 def _count(story: Story) -> None:
-    """Write how many transactions each lane has sent: one per slot."""
-    for wallet in story.policy.signing_wallets():
-        slots = [slot for slot in story.table("records/slots") if slot["wallet"] == wallet]
-        if slots:
-            story.table("chain/lanes").append(
-                {
-                    "network": slots[0]["network"],
-                    "wallet": wallet,
-                    "address": slots[0]["address"],
-                    "nonce": len(slots),
-                }
-            )
+    """Write how many transactions each key has sent: one per slot, and those of before."""
+    for name, wallet in story.policy.signing_wallets().items():
+        slots = [slot for slot in story.table("records/slots") if slot["wallet"] == name]
+        story.table("chain/lanes").append(
+            {
+                "network": wallet.network,
+                "wallet": name,
+                "address": address_of(story.policy, name),
+                "nonce": _sent_before(name) + len(slots),
+                "nonce_before": _sent_before(name),
+            }
+        )
+
+
+def _sent_before(wallet: str) -> int:
+    """How many transactions the key of ``wallet`` had sent before the venue was founded."""
+    return 0 if wallet in PAYOUT_LANES.values() else SENT_BEFORE
 
 
 def _write(story: Story, directory: Path) -> None:

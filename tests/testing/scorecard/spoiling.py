@@ -330,16 +330,16 @@ def paid_in_block(run: Run, *, seq: int, block: int) -> Files:
 
 def nonce_left_out(run: Run) -> Files:
     """A reserve's lane skipped a nonce, and the chain counts as the venue does."""
-    lane = run.lane_nonces[-1]
+    lane = next(row for row in reversed(run.lane_nonces) if row.nonce > (row.nonce_before or 0))
     return {
         "slots": each(
             run.slots,
-            lambda row: row.address == lane.address and row.nonce > 1,
+            lambda row: row.address == lane.address and row.nonce > (lane.nonce_before or 0) + 1,
             nonce=lambda row: row.nonce + 1,
         ),
         "signatures": each(
             run.signatures,
-            lambda row: row.address == lane.address and row.nonce > 1,
+            lambda row: row.address == lane.address and row.nonce > (lane.nonce_before or 0) + 1,
             nonce=lambda row: row.nonce + 1,
         ),
         "lane_nonces": each(run.lane_nonces, lambda row: row is lane, nonce=lane.nonce + 1),

@@ -12,7 +12,9 @@ import pytest
 
 from seawall.errors import EvidenceError
 from seawall.evidence.chain import NATIVE, PAID_TOPIC, ChainSource, export_chain, head_of
+from seawall.evidence.ports import before_of
 from seawall.reconciliation.chain import PinnedNetwork
+from tests.testing.deployments import make_deployment
 
 LANE = "0x" + "Ab" * 20
 CONTRACT = "0x" + "cd" * 20
@@ -24,12 +26,14 @@ def answer(method: str, params: list[Any]) -> Any:
 
     The lane had sent seven transactions at the last of them and has sent nine by now.
     """
+    if method == "eth_chainId":
+        return hex(7)
     if method == "eth_getBlockByNumber":
         number = FINALIZED if params[0] == "finalized" else int(params[0], 16)
         return {"number": hex(number), "timestamp": hex(1_700_000_000 + number)}
     if method == "eth_getTransactionCount":
         at_finalized = params[1] == hex(FINALIZED)
-        return hex((7 if at_finalized else 9) if params[0] == LANE else 1)
+        return hex((7 if at_finalized else 9) if params[0].lower() == LANE.lower() else 1)
     return {"eth_getLogs": [], "eth_getBalance": hex(5)}[method]
 
 
@@ -63,15 +67,41 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
         payout_contracts={"hot": CONTRACT},
         wallets={"hot": CONTRACT},
         assets={"AST": NATIVE},
-        lanes={"hot": LANE},
+        lanes={"hot": LANE, "market": CONTRACT},
+        sent_before={"hot": 5},
     )
 
     export_chain([site], observed={}, into=tmp_path)
 
     with (tmp_path / "lanes.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.DictReader(file)) == [
-            {"network": "aster", "wallet": "hot", "address": LANE.lower(), "nonce": "7"}
+            {
+                "network": "aster",
+                "wallet": "hot",
+                "address": LANE.lower(),
+                "nonce": "7",
+                "nonce_before": "5",
+            },
+            {
+                "network": "aster",
+                "wallet": "market",
+                "address": CONTRACT.lower(),
+                "nonce": "1",
+                "nonce_before": "",
+            },
         ]
+
+
+@pytest.mark.usefixtures("node")
+def test_before_a_drill_the_final_transactions_of_each_lane_are_counted(tmp_path: Path) -> None:
+    """Those of every network with contracts."""
+    payouts = {"contracts": {}, "wallets": {}, "tokens": {}, "signers": {"hot": LANE}}
+    deployment = make_deployment(
+        tmp_path,
+        networks={"aster": {"chain_id": 7, "node": "http://127.0.0.1:1", "payouts": payouts}},
+    )
+
+    assert before_of(deployment).sent == {"aster": {"hot": 7}}
 
 
 def paid_log(*, identity: str = "00112233445566778899aabbccddeeff", more: str = "00" * 16) -> Any:
