@@ -1590,9 +1590,9 @@ create index bids_open on bids (bidder_id, network, asset) where state = 'open';
 -- With whom a customer has settled what: it says who is trusted. All of it is read from the index,
 -- for that is done while the mode lock is held.
 create index bids_settled_by_seller on bids (seller_id, bidder_id)
-    include (asset, amount, ended_at) where state = 'settled';
+    include (asset, amount, ended_at, settled_epoch) where state = 'settled';
 create index bids_settled_by_bidder on bids (bidder_id, seller_id)
-    include (asset, amount, ended_at) where state = 'settled';
+    include (asset, amount, ended_at, settled_epoch) where state = 'settled';
 
 create function refuse_bid() returns trigger language plpgsql as $$
 begin

@@ -92,17 +92,29 @@ class Counterparty:
     settled_micro: int
 
 
-def functions_of_settlement(policy: Policy, *parties: Counterparty) -> tuple[Function, ...]:
+def functions_of_settlement(
+    policy: Policy, *parties: Counterparty, together_micro: int
+) -> tuple[Function, ...]:
     """The functions that a settlement between two customers needs.
 
-    It is one of trusted counterparties if both are trusted and neither settles too much at once. A
-    policy without a marketplace trusts nobody.
+    It is one of trusted counterparties if both are trusted, neither settles too much at once, and
+    they do not go on settling with each other. A policy without a marketplace trusts nobody.
+
+    Args:
+        policy: The policy in force.
+        parties: Both customers.
+        together_micro: How much they have settled with each other since the tier was entered that
+            is in force, this settlement included, in millionths of the unit of account.
     """
     market = policy.marketplace
-    if market is not None and all(
-        each.settled_with >= market.trusted_after
-        and each.settled_micro <= market.trusted_value_max * MICRO
-        for each in parties
+    if (
+        market is not None
+        and together_micro <= market.trusted_value_max * MICRO
+        and all(
+            each.settled_with >= market.trusted_after
+            and each.settled_micro <= market.trusted_value_max * MICRO
+            for each in parties
+        )
     ):
         return ("market_settlements_trusted",)
     return ("market_settlements",)

@@ -20,7 +20,8 @@ class Marketplace(Section):
             may trust it. No factor scales it, because it counts people.
         trust_value_min: The least value of a settlement that counts for that.
         trusted_value_max: The most that a customer may settle within the window of the limits, on
-            either side, in a tier in which those who are trusted settle alone.
+            either side, in a tier in which those who are trusted settle alone; and the most that
+            two of them may settle with each other until that tier is left.
     """
 
     escrow: Name

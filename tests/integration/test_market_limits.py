@@ -85,14 +85,35 @@ async def test_trusted_counterparties_settle_little_in_protected_mode(bench: Mar
     assert code(await bench.settle(second)) == "suspended"
     assert code(await bench.settle(of_seller, OTHER)) == "suspended", "the other side counts too"
     assert code(await bench.refund(third)) == "refunded"
-    await bench.owner.execute(
-        "alter table bids disable trigger user;"
-        "update bids set ended_at = ended_at - interval '2 hours' where state = 'settled';"
-        "alter table bids enable trigger user"
-    )
-    assert code(await bench.settle(second)) == "settled"
-    await bench.flip("normal")
+    await bench.let_windows_pass()
     assert code(await bench.settle(of_seller, OTHER)) == "settled"
+    await bench.let_windows_pass()
+    assert code(await bench.settle(second)) == "suspended", "the same two"
+    await bench.flip("normal")
+    assert code(await bench.settle(second)) == "settled"
+    assert await bench.faults() == []
+
+
+async def test_two_do_not_go_on_settling_with_each_other_in_protected_mode(
+    bench: MarketBench,
+) -> None:
+    """Whoever of them sells, and whatever window has passed; others go on, and so do they later."""
+    await bench.trust(SELLER, BIDDER, OTHER)
+    first, again = [await bench.open_bid(BIDDER, MUCH) for _ in range(2)]
+    back = await bench.open_bid(SELLER, MUCH, seller=BIDDER)
+    elsewhere = await bench.open_bid(OTHER, MUCH)
+    await bench.flip("protected")
+    assert code(await bench.settle(first)) == "settled"
+    await bench.let_windows_pass()
+    assert code(await bench.settle(again)) == "suspended"
+    assert code(await bench.settle(back, BIDDER)) == "suspended"
+    assert code(await bench.settle(elsewhere)) == "settled", "with another one, it has its window"
+    await bench.let_windows_pass()
+    await bench.flip("normal")
+    assert code(await bench.settle(again)) == "settled"
+    await bench.let_windows_pass()
+    await bench.flip("protected")
+    assert code(await bench.settle(back, BIDDER)) == "settled"
     assert await bench.faults() == []
 
 

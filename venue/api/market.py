@@ -22,7 +22,7 @@ from seawall.errors import InternalError
 from seawall.formats.drill_contract import Refusal
 from venue.api.directory import EscrowAccounts
 from venue.api.market_messages import Bid, BidRequest, Listing, ListingRequest
-from venue.api.market_trust import alone, counterparties
+from venue.api.market_trust import alone, counterparties, together_micro
 from venue.api.mode import confirm, holding_mode, read_mode
 
 if TYPE_CHECKING:
@@ -307,14 +307,19 @@ class Market:
             return _bid(row) if row["state"] == outcome else _ended(row["state"])
         if outcome == "refunded":
             return None
-        tier, market = (await read_mode(connection)).tier, self.policy.marketplace
-        refusal = _withheld(self.policy, tier, "market_settlements")
+        mode, market = await read_mode(connection), self.policy.marketplace
+        refusal = _withheld(self.policy, mode.tier, "market_settlements")
         if refusal is None or market is None:
             return refusal
         if holding is not None:
             await alone(holding, row)
         parties = await counterparties(connection, self.policy, market, row, clock=self.clock)
-        return _withheld(self.policy, tier, *functions_of_settlement(self.policy, *parties))
+        needed = functions_of_settlement(
+            self.policy,
+            *parties,
+            together_micro=await together_micro(connection, self.policy, row, epoch=mode.epoch),
+        )
+        return _withheld(self.policy, mode.tier, *needed)
 
     async def _withheld_now(self, *functions: Function) -> Refusal | None:
         return _withheld(self.policy, (await read_mode(self.pool)).tier, *functions)

@@ -37,6 +37,12 @@ _SETTLED = f"""
           and b.ended_at > 'epoch'::timestamptz + $4::bigint * interval '1 microsecond'
     ) as lately, {NOW_US} as now_us
     from unnest($1::bigint[]) as c (id)"""
+# Whoever of both sold; under the mode in force, however long ago.
+_TOGETHER = """
+    select asset, sum(amount)::text as amount from bids
+    where state = 'settled' and settled_epoch = $3
+      and ((seller_id, bidder_id) = ($1, $2) or (seller_id, bidder_id) = ($2, $1))
+    group by asset"""
 _BEYOND_LIMITS_MICRO = 2**63
 
 
@@ -86,6 +92,22 @@ async def counterparties(
         )
         for row in rows
     ]
+
+
+async def together_micro(
+    connection: Connection | Pool, policy: Policy, bid: asyncpg.Record, *, epoch: int
+) -> int:
+    """What both parties of ``bid`` have settled with each other in the mode ``epoch``, with it.
+
+    In millionths of the unit of account. Windows are short beside a run on the bank, so what two
+    may settle in each of them has no end; what is open between them when the mode begins does.
+    """
+    rows = await connection.fetch(_TOGETHER, bid["seller_id"], bid["bidder_id"], epoch)
+    amounts = [(row["asset"], int(row["amount"])) for row in rows]
+    return sum(
+        _value_micro(policy, asset, amount)
+        for asset, amount in [*amounts, (bid["asset"], int(bid["amount"]))]
+    )
 
 
 def _lately(policy: Policy, row: asyncpg.Record, clock: SteadyClock) -> Sequence[Asked]:

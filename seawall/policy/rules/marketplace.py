@@ -43,6 +43,17 @@ def marketplace(policy: Policy) -> Iterator[Problem]:
                     remedy="guarantee it or suspend it: nothing would carry it out later",
                 )
         withheld = set(promise.suspends)
+        if (
+            policy.marketplace is not None
+            and "market_settlements" in withheld
+            and "market_bids" not in withheld
+        ):
+            yield Problem(
+                path=f"tiers.{tier}.suspends",
+                found="market_settlements without market_bids",
+                remedy="suspend both: what is bid there could be settled in another tier alone, or"
+                " by two who trust each other, again and again",
+            )
         if "market_settlements_trusted" in withheld and "market_settlements" not in withheld:
             yield Problem(
                 path=f"tiers.{tier}.suspends",

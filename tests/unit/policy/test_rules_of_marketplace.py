@@ -71,6 +71,12 @@ def test_the_marketplace_of_a_bucket_that_pays_nobody_is_accepted() -> None:
             "suspend both",
         ),
         (
+            f"{PROTECTED}.suspends",
+            ["swaps", "transfers_large", "market_settlements"],
+            f"{PROTECTED}.suspends",
+            "again and again",
+        ),
+        (
             f"{PROTECTED}.defers",
             ["withdrawals_large", "market_bids"],
             f"{PROTECTED}.defers",
@@ -114,27 +120,32 @@ def test_a_tier_promises_no_marketplace_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "seller", "bidder", "outcome"),
+    ("tier", "seller", "bidder", "together", "outcome"),
     [
-        ("normal", (0, 5_000), (0, 5_000), "allowed"),
-        ("stressed", (0, 1), (3, 5_000), "allowed"),
-        ("protected", (3, 1_000), (3, 1_000), "allowed"),
-        ("protected", (2, 1), (9, 1), "suspended"),
-        ("protected", (9, 1), (2, 1), "suspended"),
-        ("protected", (9, 1_001), (9, 1), "suspended"),
-        ("protected", (9, 1), (9, 1_001), "suspended"),
+        ("normal", (0, 5_000), (0, 5_000), 9_000, "allowed"),
+        ("stressed", (0, 1), (3, 5_000), 9_000, "allowed"),
+        ("protected", (3, 1_000), (3, 1_000), 1_000, "allowed"),
+        ("protected", (2, 1), (9, 1), 1, "suspended"),
+        ("protected", (9, 1), (2, 1), 1, "suspended"),
+        ("protected", (9, 1_001), (9, 1), 1, "suspended"),
+        ("protected", (9, 1), (9, 1_001), 1, "suspended"),
+        ("protected", (9, 1), (9, 1), 1_001, "suspended"),
     ],
 )
 def test_in_protected_mode_both_must_be_trusted_and_settle_little(
-    tier: Tier, seller: tuple[int, int], bidder: tuple[int, int], outcome: str
+    tier: Tier, seller: tuple[int, int], bidder: tuple[int, int], together: int, outcome: str
 ) -> None:
-    """One customer who is not trusted, or settles too much, is enough to have it wait."""
+    """One customer who is not trusted, or settles too much, is enough to have it wait.
+
+    So are two who go on settling with each other, window after window.
+    """
     policy = market()
     parties = [
         Counterparty(settled_with=others, settled_micro=value * MICRO)
         for others, value in (seller, bidder)
     ]
-    admission = admit(policy, tier, *functions_of_settlement(policy, *parties))
+    needed = functions_of_settlement(policy, *parties, together_micro=together * MICRO)
+    admission = admit(policy, tier, *needed)
     assert admission.outcome == outcome
     assert (admission.reason is None) == (outcome == "allowed")
 
