@@ -5,6 +5,7 @@ What is final without a posting rests on the whole chain, by every endpoint that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from seawall.controls.timing import CUSTODIAN_CLOCK_MS
 from seawall.ethereum.rpc import AsyncRpcClient
 from seawall.formats.custody import Refusal, Transfer
 from tests.integration.test_cold import blocked_by
 from tests.testing.anvil import mined
 from tests.testing.custody_harness import LACKING, RESERVE, CustodyVenue, custody_bench
-from tests.testing.venue_harness import connected, free_port
+from tests.testing.lying_endpoints import lacks_events
+from tests.testing.venue_harness import HANGS_AFTER_S, connected, free_port
 from venue.ledger.chart import books
 from venue.treasury.reconcile import reconcile
 from venue.treasury.surplus import book_surpluses
@@ -49,22 +52,10 @@ async def _endpoints(bench: CustodyVenue, *, times: int, others: int) -> AsyncIt
     """An endpoint that shows no event so many times, and ``others`` of the same chain."""
     url = bench.config.networks["aster"].rpc.primary
     async with AsyncRpcClient("aster", (url,) * (1 + others)) as rpc:
-        _lacks_events(rpc._endpoints[0], times)
+        lacks_events(rpc._endpoints[0], times)
         bench.rpc = rpc
         bench.start()
         yield
-
-
-def _lacks_events(endpoint: Any, times: int) -> None:
-    real, left = endpoint.ask, [times]
-
-    async def ask(parse: Any, method: str, params: Any) -> Any:
-        if method == "eth_getLogs" and left[0]:
-            left[0] -= 1
-            return parse([])
-        return await real(parse, method, params)
-
-    object.__setattr__(endpoint, "ask", ask)
 
 
 @pytest.mark.parametrize(("times", "others"), [(1, 0), (1_000, 1)], ids=["once", "for ever"])
@@ -208,7 +199,7 @@ async def test_a_refusal_does_not_end_what_one_endpoint_lacks(bench: CustodyVenu
 async def test_every_other_endpoint_is_asked(bench: CustodyVenue) -> None:
     """Two have a gap for ever, and the third has the event."""
     async with _endpoints(bench, times=1_000, others=2):
-        _lacks_events(bench.rpc._endpoints[1], 1_000)
+        lacks_events(bench.rpc._endpoints[1], 1_000)
         await _refuses_what_it_moves(bench)
         for _ in range(2):
             await bench.turn()
@@ -344,6 +335,78 @@ async def test_a_custodian_that_calls_it_expired_too_early_ends_nothing(
     await bench.outwait()
     await bench.turn()
     assert await bench.states() == ["held"]
+
+
+async def _answers_late(bench: CustodyVenue, request: str) -> list[int]:
+    """The custodian decides on the next such ``request`` at once, and its answer comes late.
+
+    By the venue's clock the approval has ended meanwhile. How many milliseconds it lasted when the
+    custodian decided, once it has.
+    """
+    lasted: list[int] = []
+
+    async def holds(what: str) -> None:
+        if request in what and not lasted:
+            lasted.append(await bench.lasts_ms())
+            await bench.expired()
+
+    bench.answered = holds
+    return lasted
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks the custodian waits for as long as an approval lasts."""
+    monkeypatch.setattr("venue.treasury.custodian.CUSTODIAN_TIMEOUT_MS", 60_000)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("request_", ["GET /v1/transfers/", "POST /v1/transfers"])
+async def test_that_it_has_expired_is_measured_when_the_answer_is_there(
+    bench: CustodyVenue, request_: str
+) -> None:
+    """It calls it expired too early, and we hear of it when it has: that is no lie that we can see.
+
+    It ends like any other, when no block can show it any more, and nothing was moved.
+    """
+    await bench.asked(lasts_s=CUSTODIAN_CLOCK_MS / 1_000 + 5)
+    if "GET" in request_:  # it has it, and calls it expired in its turn
+        await bench.turn()
+        bench.expire()
+        await bench.custodian_turn()
+    else:
+        bench.expire()
+    lasted = await _answers_late(bench, request_)
+    await bench.turn()
+    assert [left_ms > CUSTODIAN_CLOCK_MS for left_ms in lasted] == [True]
+    assert (await bench.states(), blocked_by()) == (["sent"], ["venue"])
+    await bench.outwait()
+    await bench.turn()
+    [row] = await bench.rows()
+    assert (row["state"], row["reason"].partition(":")[0]) == ("expired", "approval_expired")
+    assert await bench.rpc.balance(bench.config.holder_of(bench.venue.policy, RESERVE)) < LACKING
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_was_taken_in_time_arrives_though_we_hear_of_it_too_late(
+    bench: CustodyVenue,
+) -> None:
+    """The custodian took it and moved it; our clock has called it expired before it answers."""
+    await bench.asked(lasts_s=6)
+    lasted = await _answers_late(bench, "POST /v1/transfers")
+    asking = asyncio.create_task(bench.turn())
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while not lasted:  # noqa: ASYNC110 - another task
+            await asyncio.sleep(0.01)
+    await bench.counterparty.turn("aster")
+    await asking
+    assert lasted[0] > 0
+    assert await bench.states() == ["sent"]
+    await bench.finalize()
+    await bench.turn()
+    assert await bench.states() == ["arrived"]
+    assert bench.heard.count("POST /v1/transfers") == 1
+    assert set((await bench.compared()).differences.values()) == {0}
 
 
 async def test_what_was_signed_before_it_expired_arrives(bench: CustodyVenue) -> None:

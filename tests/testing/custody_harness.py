@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,9 @@ _ROWS = """
 _SOON = """
     update cold_transfers
     set expires_at = date_trunc('second', clock_timestamp()) + $1::float8 * interval '1 s'"""
+_LASTS_MS = """
+    select (extract(epoch from min(expires_at) - clock_timestamp()) * 1000)::bigint
+    from cold_transfers"""
 _EXPIRED = "select bool_and(expires_at <= clock_timestamp()) from cold_transfers"
 
 
@@ -71,7 +74,7 @@ class CustodyVenue:
 
     ``dark``: the custodian answers nothing. ``heard`` are the requests that it answered,
     ``on_record`` the states of all transfers when it was asked for one, and ``before`` is called
-    with each that arrives.
+    with each that arrives, ``answered`` with each before its answer leaves.
     """
 
     venue: Venue
@@ -88,6 +91,7 @@ class CustodyVenue:
     heard: list[str] = field(default_factory=list)
     on_record: list[list[str]] = field(default_factory=list)
     before: Callable[[str], None] = lambda _: None
+    answered: Callable[[str], Awaitable[None]] | None = None
     cold: ColdTransfers = field(init=False)
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -137,6 +141,10 @@ class CustodyVenue:
         # a database is polled
         while not await self.venue.owner.fetchval(_EXPIRED):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+    async def lasts_ms(self) -> int:
+        """For how long every approval lasts, by the venue's own clock."""
+        return int(await self.venue.owner.fetchval(_LASTS_MS))
 
     def become(self, state: str, reason: str = "") -> None:
         """The custodian's own people say how it is."""
@@ -245,6 +253,8 @@ class CustodyVenue:
                     rows = await self.treasury.fetch("select state from cold_transfers")
                     self.on_record.append([row["state"] for row in rows])
                 status, text = self.counterparty.answer(request)
+                if self.answered is not None:
+                    await self.answered(what)
                 writer.write(response(status, text.encode()))
                 await writer.drain()
         except (ServiceError, OSError):

@@ -288,6 +288,10 @@ class RebalancingVenue:
         )
         return [str(each) for each in violations(books)]
 
+    async def paid(self, row: Mapping[str, Any]) -> list[int]:
+        """What the carrier has paid under the id of ``row`` on its second network, final or not."""
+        return await self._seen(row["to_network"], row, _PAID)
+
     async def _seen(self, network: str, row: Mapping[str, Any], topic: str) -> list[int]:
         """Amounts of the events of any contract on ``network`` that name the id of ``row``."""
         identity = f"0x{row['id'].hex:0<64}"
