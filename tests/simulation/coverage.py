@@ -80,7 +80,6 @@ EDGES = (
         f"instruction: {edge}"
         for edge in (
             "none -> recorded",
-            "none -> accepted",
             "recorded -> accepted",
             "recorded -> cancelled",
             "accepted -> settled",

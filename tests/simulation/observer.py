@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -40,27 +40,23 @@ _WITH_STATES = {
     "topups": "top-up",
     "rail_instructions": "instruction",
 }
-_BETWEEN = {
-    ("recorded", "settled"): "accepted",
-    ("recorded", "returned"): "accepted",
-    ("none", "settled"): "accepted",
-    ("none", "returned"): "accepted",
-}
-"""What an instruction passes that several lines move in one transaction."""
 
 
-def _steps(table: str, old: Stored | None, new: Stored | None) -> list[tuple[str, str]]:
-    """The edges that a change of a row took."""
-    before = "none" if old is None else old["state"]
-    after = "none" if new is None else new["state"]
-    way = [before, after]
-    if table == "rail_instructions" and (before, after) in _BETWEEN:
-        way.insert(1, _BETWEEN[before, after])
-    elif table == "withdrawals" and before == "reserved" and new and new["instruction_id"]:
-        # What a lost ledger had instructed is adopted and resolved at once.
-        way = ["reserved", "instructed"] + ([after] if after != "instructed" else [])
-    elif before == after and (table != "slots" or old is None):
-        return []
+def steps(
+    table: str, old: Stored | None, written: Sequence[Stored | None]
+) -> list[tuple[str, str]]:
+    """The edges that a row took in a transaction, by the versions that were ``written`` of it.
+
+    One transaction may take several, and none that was not written: what several lines of a
+    statement move at once passes each state, or the code has left one out.
+    """
+    way = ["none" if old is None else old["state"]]
+    for row in written:
+        state = "none" if row is None else row["state"]
+        if state != way[-1]:
+            way.append(state)
+    if len(way) == 1 and table == "slots" and old is not None:
+        way *= 2  # something else of it has changed
     return [*pairwise(way)]
 
 
@@ -84,12 +80,16 @@ class Observer:
 
     def committed(self, tx: Transaction, changes: Changes) -> None:
         """A transaction has committed: note what moved, and what it was allowed by."""
+        written: dict[tuple[str, Any], list[Stored | None]] = defaultdict(list)
+        for table, key, row in tx.written:
+            if table in _WITH_STATES:
+                written[table, key].append(row)
         for table, rows in changes.items():
             name = _WITH_STATES.get(table)
             if name is None:
                 continue
-            for key, (old, new) in rows.items():
-                for before, after in _steps(table, old, new):
+            for key, (old, _) in rows.items():
+                for before, after in steps(table, old, written[table, key]):
                     self.trace.reach(f"{name}: {before} -> {after}")
                     self.trace.note(key)
         for key, (_, new) in changes.get("approval_calls", {}).items():

@@ -31,7 +31,6 @@ from venue.contracts.calls import packed
 
 IDLE_S_MAX = 1.0
 """``idle_in_transaction_session_timeout`` of every session."""
-
 _TAKES_TIME = 0.5
 """The part of the ways to the database that take time at all."""
 
@@ -95,8 +94,6 @@ TABLES = (
     "rail_log",
     "rail_funds",
 )
-
-
 Rule: TypeAlias = "Callable[[Transaction, Stored | None, Stored | None], None]"
 
 
@@ -186,6 +183,7 @@ class Transaction:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.own: dict[str, dict[Key, Stored | None]] = {}
+        self.written: list[tuple[str, Key, Stored | None]] = []  # each version, none undone
         self.held: list[Any] = []
         self.notes: list[str] = []
         self.began_s = database.clock()
@@ -256,6 +254,7 @@ class Transaction:
         if rule is not None:
             rule(self, self.get(table, key), row)
         self.own.setdefault(table, {})[key] = row
+        self.written.append((table, key, row))
 
     async def update(self, table: str, key: Key, **changes: Any) -> Stored | None:
         """Lock a row and change some of its columns; None if there is no such row."""
@@ -302,15 +301,15 @@ class Transaction:
     def savepoint(self) -> Any:
         """What :meth:`back_to` goes back to."""
         own = {table: dict(rows) for table, rows in self.own.items()}
-        return own, len(self.held), len(self.notes)
+        return own, len(self.held), len(self.notes), len(self.written)
 
     def back_to(self, savepoint: Any) -> None:
         """Undo what was written since, and release what was locked since."""
         if self.over:
             return
-        self.own, held, notes = savepoint
+        self.own, held, notes, written = savepoint
         self._release(self.held[held:])
-        del self.held[held:], self.notes[notes:]
+        del self.held[held:], self.notes[notes:], self.written[written:]
 
     def _release(self, held: Sequence[Any]) -> None:
         locks, waiting = self.database.locks, self.database.waiting
