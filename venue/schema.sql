@@ -717,6 +717,21 @@ end $$;
 create trigger entries_once after insert on entries
     referencing new table as added for each statement execute function refuse_more_entries();
 
+-- It is the statement that inserts the posting. One that was committed without entries could get its
+-- first ones by two sessions at once, neither of which sees the other's.
+create function refuse_empty_posting() returns trigger language plpgsql
+set enable_seqscan = off as $$
+begin
+    if exists (
+        select 1 from added p where not exists (select 1 from entries e where e.posting_id = p.id)
+    ) then
+        raise exception 'a posting has no entries: one statement inserts both';
+    end if;
+    return null;
+end $$;
+create trigger postings_entered after insert on postings
+    referencing new table as added for each statement execute function refuse_empty_posting();
+
 -- Counters that api and settlers commit with their batches; the mode controller reads them. Insert
 -- only.
 create table flow (

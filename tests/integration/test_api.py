@@ -476,15 +476,13 @@ async def test_an_approval_legalises_what_it_names_and_once(
                     "insert into swaps values ($1, 1, 'aster', 'AST', $2, 'USDX', $3, 1)",
                     *(swap, sell, buy),
                 )
-                posting = await owner.fetchval(
-                    "insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2)"
-                    " returning id",
-                    *(swap, approval),
-                )
                 await owner.execute(
-                    "insert into entries (posting_id, account_id, amount)"
-                    " select $1, * from unnest($2::bigint[], $3::numeric[])",
-                    *(posting, accounts, [sell, -sell, -buy, buy]),
+                    "with posted as ("
+                    " insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2)"
+                    " returning id)"
+                    " insert into entries (posting_id, account_id, amount)"
+                    " select p.id, e.* from posted p, unnest($3::bigint[], $4::numeric[]) e",
+                    *(swap, approval, accounts, [sell, -sell, -buy, buy]),
                 )
 
         async def approve(*allowed: tuple[str, str, int]) -> uuid.UUID:

@@ -519,7 +519,15 @@ async def test_nothing_is_posted_that_has_not_arrived(bench: CustodyVenue) -> No
     async with connected(bench.venue.database.treasury) as treasury:
         with pytest.raises(asyncpg.RaiseError, match="is not what cold transfer"):
             await treasury.execute(
-                "insert into postings (kind, cold_id, approval_id) values ('cold', $1, $1)",
+                """with posted as (
+                       insert into postings (kind, cold_id, approval_id) values ('cold', $1, $1)
+                       returning id)
+                   insert into entries (posting_id, account_id, amount)
+                   select p.id, a.id, case a.kind when 'cold' then -c.amount else c.amount end
+                   from posted p join cold_transfers c on c.id = $1
+                   join accounts a on (a.bucket, a.network, a.asset)
+                                      = ('customer', c.network, c.asset)
+                                  and a.kind in ('cold', 'reserve')""",
                 identity,
             )
 

@@ -45,6 +45,11 @@ _ACCOUNT = """
 _ENTER = """
     insert into entries (posting_id, account_id, amount)
     select $1, * from unnest($2::bigint[], $3::numeric[])"""
+_POST = """
+    with posted as (
+        insert into postings (kind, {column}, approval_id) values ($1, $2, $3) returning id)
+    insert into entries (posting_id, account_id, amount)
+    select p.id, e.* from posted p, unnest($4::bigint[], $5::numeric[]) e"""
 
 
 @pytest.fixture
@@ -69,11 +74,10 @@ class Thief:
         self, kind: str, entries: Mapping[int, int], column: str, of: uuid.UUID, approval: object
     ) -> None:
         """A posting with any entries."""
-        posting = await self.owner.fetchval(
-            f"insert into postings (kind, {column}, approval_id) values ($1, $2, $3) returning id",
-            *(kind, of, approval),
+        await self.owner.execute(
+            _POST.format(column=column),
+            *(kind, of, approval, list(entries), list(entries.values())),
         )
-        await self.owner.execute(_ENTER, posting, list(entries), list(entries.values()))
 
     async def approval(self, *moved: tuple[str, str]) -> uuid.UUID:
         """An approval that names a move of the price from one bucket to another."""
@@ -350,11 +354,10 @@ async def test_what_comes_from_outside_is_room_once_it_is_the_buckets_own(
             " values ('escrow', 'aster', $1, 'USDX', $2, 1) returning id",
             *(WALLET, more),
         )
-        posting = await treasury.fetchval(
-            "insert into postings (kind, surplus_id) values ('surplus', $1) returning id", surplus
-        )
         kinds = [await bench.owner.fetchval(_ACCOUNT, "escrow", kind, None) for kind in _SURPLUS]
-        await treasury.execute(_ENTER, posting, kinds, [more, -more])
+        await treasury.execute(
+            _POST.format(column="surplus_id"), *("surplus", surplus, None, kinds, [more, -more])
+        )
     assert await bench.room() == room
     own = await bench.owner.fetchval(_ACCOUNT, "escrow", "own", None)
     [statements] = re.findall(r"```sql\n(.*?)```", RUNBOOK.read_text(encoding="utf-8"), re.DOTALL)
@@ -424,6 +427,31 @@ async def test_nor_by_a_second_statement_of_the_same_transaction(bench: MarketBe
                 " where posting_id = (select max(id) from postings)"
             )
         await transaction.rollback()
+
+
+async def test_nor_are_its_first_ones_by_two_sessions_at_once(bench: MarketBench) -> None:
+    """Neither sees what the other one inserts. So none is committed that has no entries yet."""
+    empty = "insert into postings (kind) values ('fund') returning id"
+    with pytest.raises(asyncpg.RaiseError, match="has no entries"):
+        await bench.owner.execute(empty)
+    assert await bench.faults() == []
+    await bench.owner.execute("drop trigger postings_entered on postings")
+    posting = await bench.owner.fetchval(empty)
+    thief = Thief(owner=bench.owner, bid=uuid.uuid4())
+    taken = [await thief.account("customer", "hot"), await thief.account("customer", "customer", 3)]
+    async with (
+        connected(bench.founded.database.owner) as one,
+        connected(bench.founded.database.owner) as other,
+        one.transaction(),
+        other.transaction(),
+    ):
+        for each in (one, other):
+            await each.execute(_ENTER, posting, taken, [PRICE, -PRICE])
+    entered = await bench.owner.fetchval(
+        "select count(*) from entries where posting_id = $1", posting
+    )
+    assert entered == 4, "without the trigger both are committed"
+    assert await bench.faults() != []
 
 
 async def test_what_is_in_escrow_its_bidder_moves_nowhere_else(founded: Founded) -> None:

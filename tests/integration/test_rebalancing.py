@@ -288,7 +288,16 @@ async def test_the_database_lets_nothing_leave_or_come_otherwise(bench: Rebalanc
                 await treasury.execute("update rebalances set state = $1", state)
         with pytest.raises(asyncpg.RaiseError, match="is not what rebalance"):
             await treasury.execute(
-                "insert into postings (kind, rebalance_id) values ('rebalance', $1)", row["id"]
+                """with posted as (
+                       insert into postings (kind, rebalance_id) values ('rebalance', $1)
+                       returning id)
+                   insert into entries (posting_id, account_id, amount)
+                   select p.id, a.id, case a.kind when 'reserve' then b.amount else -b.amount end
+                   from posted p join rebalances b on b.id = $1
+                   join accounts a on (a.bucket, a.network, a.asset)
+                                      = (b.bucket, b.to_network, b.asset)
+                                  and a.kind in ('in_transit', 'reserve')""",
+                row["id"],
             )
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await treasury.execute("update rebalances set amount = 1")

@@ -122,10 +122,13 @@ _SWAP = """
     insert into swaps (id, customer_id, network, sell_asset, sell_amount, buy_asset, buy_amount,
                        mode_epoch)
     values ($1, $2, $3, $4, $5, $6, $7, $8)"""
-_POST = "insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2) returning id"
-_ENTER = """
+_POST = """
+    with posted as (
+        insert into postings (kind, swap_id, approval_id) values ('swap', $1, $2) returning id
+    )
     insert into entries (posting_id, account_id, amount)
-    select $1, * from unnest($2::bigint[], $3::numeric[])"""
+    select p.id, t.account_id, t.amount
+    from posted p cross join unnest($3::bigint[], $4::numeric[]) as t (account_id, amount)"""
 _MOVE = """
     update balances b set available = b.available + t.delta
     from unnest($1::bigint[], $2::numeric[]) as t (account_id, delta)
@@ -223,8 +226,9 @@ async def _book(connection: Connection, trade: Trade, mode_epoch: int) -> None:
         trade.buy_amount,
         mode_epoch,
     )
-    posting = await connection.fetchval(_POST, request.id, approval)
     deltas = [-trade.sell_amount, trade.buy_amount, trade.sell_amount, -trade.buy_amount]
     # What the venue owes is negative in the ledger and positive as an available balance.
-    await connection.execute(_ENTER, posting, list(trade.accounts), [-delta for delta in deltas])
+    await connection.execute(
+        _POST, request.id, approval, list(trade.accounts), [-delta for delta in deltas]
+    )
     await connection.execute(_MOVE, list(trade.accounts), deltas)

@@ -42,15 +42,17 @@ _BALANCES = """
     select a.id, coalesce(o.amount, 0) from accounts a
     left join opening o on (o.customer_id, o.network, o.asset) = (a.customer_id, a.network, a.asset)
     where a.kind = 'customer'"""
-_CUSTOMER_ENTRIES = """
+_FUND = """
+    with posted as (insert into postings (kind) values ('fund') returning id)
     insert into entries (posting_id, account_id, amount)
-    select $1::bigint, a.id, -o.amount from opening o
+    select p.id, a.id, -o.amount from posted p cross join opening o
     join accounts a on (a.customer_id, a.network, a.asset) = (o.customer_id, o.network, o.asset)
                    and a.kind = 'customer'
-    where (a.bucket, a.network, a.asset) = ($2::text, $3::text, $4::text)
+    where (a.bucket, a.network, a.asset) = ($1::text, $2::text, $3::text)
     union all
-    select $1::bigint, a.id, h.amount from unnest($5::text[], $6::numeric[]) as h (kind, amount)
-    join accounts a on (a.bucket, a.network, a.asset, a.kind) = ($2, $3, $4, h.kind)
+    select p.id, a.id, h.amount
+    from posted p cross join unnest($4::text[], $5::numeric[]) as h (kind, amount)
+    join accounts a on (a.bucket, a.network, a.asset, a.kind) = ($1, $2, $3, h.kind)
     where h.amount <> 0"""
 _AVAILABLE = """
     insert into balances (account_id, available)
@@ -241,7 +243,4 @@ async def _post_funding(
 ) -> None:
     if not any(held.values()):
         return
-    posting = await connection.fetchval("insert into postings (kind) values ('fund') returning id")
-    await connection.execute(
-        _CUSTOMER_ENTRIES, posting, bucket, network, asset, list(held), list(held.values())
-    )
+    await connection.execute(_FUND, bucket, network, asset, list(held), list(held.values()))
