@@ -33,8 +33,10 @@ from seawall.conventions import components
 from seawall.policy import Policy
 from seawall.policy.model import Rail
 
-_AGE_PERIOD_S = 3600
+AGE_PERIOD_S = 3600
 """Ages are published once an hour (docs/standby.md), so each period of the alarm has one value."""
+RUNBOOK = "docs/runbooks/credential-age.md"
+"""What to do about credentials that are old, or not measured."""
 _READ = ["secretsmanager:GetSecretValue"]
 _KEEP_S = 14 * 86_400
 """The longest that SQS keeps a message (API reference, CreateQueue, MessageRetentionPeriod).
@@ -178,13 +180,13 @@ def _secret(
         severity="warning",
         description=(
             f"Credentials of the {side} of {args.rail} are older than the policy allows, or "
-            "are not measured: a failover may be refused."
+            f"are not measured: a failover may be refused. {RUNBOOK}"
         ),
         namespace=aws_names.CLOUDWATCH_NAMESPACE,
         metric=aws_names.CREDENTIAL_AGE,
         dimensions={"rail": args.rail, "side": side},
         threshold=args.declared.credential_age_max / 1_000,
-        period_s=_AGE_PERIOD_S,
+        period_s=AGE_PERIOD_S,
         missing=BREACHING,
         armed=args.ages_published,
     )

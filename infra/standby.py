@@ -118,6 +118,8 @@ def declare_standby(
             policy=policy,
             regions=regions,
             readers=settings.principals.treasury,
+            topics=paging.topics,
+            ages_published=settings.indicators_published,
             recovery_window_days=_recovery_days(settings),
             tags=tags,
         ),

@@ -1,7 +1,9 @@
-"""Publish the age of every rail's credentials, by side and region, to CloudWatch of that region.
+"""Publish the age of credentials with others to CloudWatch of the region that they are in.
+
+Of every rail's, by side, and of the custodian's and carrier's.
 
 Usage, at least once an hour: ``python -m monitors.credential_age --outputs stack.json``, with
-credentials that may secretsmanager:ListSecretVersionIds on the rails' secrets and
+credentials that may secretsmanager:ListSecretVersionIds on these secrets and
 cloudwatch:PutMetricData; it never reads a value.
 
 The age is that of the version that readers get (AWSCURRENT). DescribeSecret's LastChangedDate does
@@ -35,10 +37,9 @@ _CURRENT = "AWSCURRENT"
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """One secret of the stack."""
+    """One secret of the stack; ``of`` says whose it is, as the dimensions of its age do."""
 
-    rail: str
-    side: str
+    of: tuple[tuple[str, str], ...]
     region: str
     arn: str
 
@@ -55,20 +56,25 @@ def credentials_of(outputs: Mapping[str, Any]) -> list[Credential]:
     """Every secret that a stack's outputs name. Raises :class:`UsageError` if they name none."""
     try:
         found = [
-            Credential(rail=rail, side=side, region=region, arn=arn)
+            Credential(of=(("rail", rail), ("side", side)), region=region, arn=arn)
             for rail, described in sorted(outputs["rails"].items())
             for region, by_side in sorted(described["secrets"].items())
             for side, arn in sorted(by_side.items())
         ]
+        found += [
+            Credential(of=(("keeper", who),), region=region, arn=arn)
+            for who, by_region in sorted(outputs["keepers"].items())
+            for region, arn in sorted(by_region.items())
+        ]
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"these outputs name no rails: {error!r}",
+            f"these outputs name no rails, or no custodian and carrier: {error!r}",
             remedy="give what `pulumi stack output --json` prints after pulumi up",
         ) from error
     if not found:
         raise UsageError(
-            "these outputs name no secret of any rail",
-            remedy="give the outputs of a stack with rails",
+            "these outputs name no secret",
+            remedy="give the outputs of a stack with rails, or with a custodian or carrier",
         )
     return found
 
@@ -98,10 +104,7 @@ def publish(ages: list[Age], client: CloudWatchClient, *, now: datetime) -> None
     data: list[Any] = [
         {
             "MetricName": aws.CREDENTIAL_AGE,
-            "Dimensions": [
-                {"Name": "rail", "Value": age.credential.rail},
-                {"Name": "side", "Value": age.credential.side},
-            ],
+            "Dimensions": [{"Name": name, "Value": value} for name, value in age.credential.of],
             "Timestamp": now,
             "Value": age.seconds,
             "Unit": "Seconds",
@@ -147,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure once; returns 0, 1 if a secret has no value yet, or the exit code of the error."""
     parser = argparse.ArgumentParser(
         prog="python -m monitors.credential_age",
-        description="Publish the age of every rail's credentials.",
+        description="Publish the age of credentials with rails, custodian and carrier.",
     )
     parser.add_argument(
         "--outputs", type=Path, help="the stack's outputs as JSON (default: standard input)"
@@ -160,7 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
             at = age.credential
             empty = empty or age.seconds is None
             text = "no value was ever put" if age.seconds is None else f"{age.seconds:.0f} s"
-            print(f"{at.rail} {at.side} {at.region}: {text}")
+            whose = " ".join(value for _, value in at.of)
+            print(f"{whose} {at.region}: {text}")
     except SeawallError as error:
         print(error, file=sys.stderr)
         return error.exit_code

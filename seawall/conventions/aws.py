@@ -88,9 +88,9 @@ def cloudwatch_alarm(venue: str, trigger: str) -> str:
 RAIL_DIRECTIONS = ("instructions", "answers")
 """What the queues of an asynchronous rail hold: our orders, and the provider's answers."""
 CREDENTIAL_AGE = "credential_age_seconds"
-"""CloudWatch metric: seconds since the credentials of a rail's side were last written.
+"""CloudWatch metric: seconds since credentials were last written.
 
-It is in the region of the credentials; dimensions rail, side.
+It is in the region of the credentials; dimensions rail and side, or keeper (custodian or carrier).
 """
 KILL_SWITCH_ARMED = "armed"
 """The only value of the kill switch that lets a drill run."""
@@ -181,6 +181,14 @@ def credential_alarm(venue: str, rail: str, side: str) -> str:
     The same name in both regions.
     """
     return f"{PREFIX}-{venue}-rail-{rail}-{side}-credential-age"
+
+
+def keeper_alarm(venue: str, who: str) -> str:
+    """CloudWatch alarm on the age of the credentials of the custodian or carrier.
+
+    The same name in both regions.
+    """
+    return f"{PREFIX}-{venue}-{who}-credential-age"
 
 
 def queue_alarm(queue: str, what: str) -> str:

@@ -22,7 +22,8 @@ class Custody(Section):
     the window of a day alone, from ``opens`` to ``closes``: below ``opens`` it ends on the next
     day, and as ``opens`` never. ``delay`` is the custodian's, from what it was asked for to its
     release; what is not in a block for so long after it was signed is not on its way any more.
-    ``lead_time``: so long after the venue wants it, the money has arrived.
+    ``lead_time``: so long after the venue wants it, the money has arrived. ``credential_age_max``:
+    the greatest age of the credentials with the custodian.
     """
 
     custodian: Name
@@ -31,6 +32,7 @@ class Custody(Section):
     closes: TimeOfDay
     delay: DurationMs
     lead_time: DurationMs = Field(gt=0)
+    credential_age_max: DurationMs = Field(gt=0)
 
     @property
     def opens_s(self) -> int:

@@ -54,7 +54,8 @@ class Rebalancing(Section):
     A reserve that holds less of an asset than ``to_below`` of its target is filled to its target
     with what the other one of ``assets`` holds above ``from_above`` of its own, as so many people
     as the routine lane of approvals needs have signed, while every health check is green.
-    ``lead_time``: so long after the venue wants it, the money has arrived.
+    ``lead_time``: so long after the venue wants it, the money has arrived. ``credential_age_max``:
+    the greatest age of the credentials with the carrier.
     """
 
     carrier: Name
@@ -63,4 +64,5 @@ class Rebalancing(Section):
     from_above: Ratio
     to_below: Ratio
     lead_time: DurationMs = Field(gt=0)
+    credential_age_max: DurationMs = Field(gt=0)
     health: Health

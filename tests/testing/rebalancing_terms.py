@@ -13,6 +13,7 @@ TERMS: dict[str, Any] = {
     "from_above": "1",
     "to_below": "0.75",
     "lead_time": "4h",
+    "credential_age_max": "90d",
     "health": {
         "congestion": {"aster": _LEVELS, "birch": _LEVELS},
         "oracle": {"deviation_max": "0.05", "price_age_max": "9s"},

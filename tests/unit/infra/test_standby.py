@@ -65,6 +65,36 @@ def test_old_or_unmeasured_credentials_page_once_their_age_is_published(policy: 
             assert alarm["alarmActions"] == [f"arn:{region}:warning-{region}"]
 
 
+def test_so_do_those_with_custodian_and_carrier(policy: Policy) -> None:
+    """Nobody would notice before their provider refuses them, when cold money is needed."""
+    alarms = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm")
+    assert policy.custody is not None
+    assert policy.rebalancing is not None
+    greatest = {
+        "custodian": policy.custody.credential_age_max,
+        "carrier": policy.rebalancing.credential_age_max,
+    }
+    for who, age_ms_max in greatest.items():
+        for region in REGIONS:
+            alarm = alarms[f"{who}-age-{region}"]
+            assert alarm["threshold"] == age_ms_max / 1_000
+            assert (alarm["metricName"], alarm["dimensions"]) == (
+                aws.CREDENTIAL_AGE,
+                {"keeper": who},
+            )
+            assert alarm["treatMissingData"] == "breaching"
+            assert alarm["actionsEnabled"] is False
+            assert alarm["alarmActions"] == [f"arn:{region}:warning-{region}"]
+
+
+def test_the_alarms_of_an_age_name_a_runbook() -> None:
+    alarms = inputs_of("aws:cloudwatch/metricAlarm:MetricAlarm").values()
+    told = [each["alarmDescription"] for each in alarms if each["metricName"] == aws.CREDENTIAL_AGE]
+    assert told
+    for text in told:
+        assert (ROOT / text.rpartition(" ")[2]).is_file(), text
+
+
 def test_an_asynchronous_rail_has_queues_with_dead_letter_queues_and_alarms(policy: Policy) -> None:
     queues = inputs_of("aws:sqs/queue:Queue")
     later = [rail for rail, promised in policy.rails.items() if promised.asynchronous]

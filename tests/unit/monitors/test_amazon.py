@@ -127,7 +127,9 @@ class Vault:
         return {"Versions": self._versions[here : here + 1], **more}
 
 
-CREDENTIAL = Credential(rail="aster", side="primary", region="us-east-1", arn="arn:secret")
+CREDENTIAL = Credential(
+    of=(("rail", "aster"), ("side", "primary")), region="us-east-1", arn="arn:secret"
+)
 
 
 def test_the_age_of_a_credential_is_that_of_the_version_that_readers_get() -> None:
@@ -145,11 +147,25 @@ def test_a_secret_without_a_value_has_no_age() -> None:
 
 
 def test_the_credentials_of_a_stack_are_those_of_its_outputs() -> None:
-    outputs = {"rails": {"aster": {"secrets": {"us-east-1": {"primary": "arn:secret"}}}}}
-    assert credentials_of(outputs) == [CREDENTIAL]
+    rails = {"aster": {"secrets": {"us-east-1": {"primary": "arn:secret"}}}}
+    assert credentials_of({"rails": rails, "keepers": {}}) == [CREDENTIAL]
+    keepers = {"custodian": {"us-west-2": "arn:custody"}, "carrier": {"us-east-1": "arn:carrier"}}
+    assert credentials_of({"rails": rails, "keepers": keepers}) == [
+        CREDENTIAL,
+        Credential(of=(("keeper", "carrier"),), region="us-east-1", arn="arn:carrier"),
+        Credential(of=(("keeper", "custodian"),), region="us-west-2", arn="arn:custody"),
+    ]
 
 
-@pytest.mark.parametrize("outputs", [{}, {"rails": {}}, {"rails": {"aster": {}}}])
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {},
+        {"rails": {}, "keepers": {}},
+        {"rails": {"aster": {}}, "keepers": {}},
+        {"rails": {"aster": {"secrets": {"us-east-1": {"primary": "arn:secret"}}}}},
+    ],
+)
 def test_outputs_without_a_secret_are_refused(outputs: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="outputs name no"):
         credentials_of(outputs)

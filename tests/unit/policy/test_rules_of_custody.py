@@ -17,6 +17,7 @@ TERMS = {
     "closes": "22:00",
     "delay": "15m",
     "lead_time": "4h",
+    "credential_age_max": "90d",
 }
 HOUR_S = 3_600
 RESERVE = "wallets.customer-aster-reserve.holdings.AST"
