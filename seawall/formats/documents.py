@@ -28,13 +28,20 @@ from typing import Any, NoReturn, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.composer import Composer
+from yaml.cyaml import CParser
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
+from yaml.resolver import Resolver
 
 from seawall.errors import DocumentError, Problem, UsageError
 
 YAML_BYTES_MAX = 256 << 10
-"""PyYAML reads 12 to 40 KB a second on a busy two-core machine; the production policy has 12 KB."""
+"""The production policy has 28 KB.
+
+PyYAML's own parser, which reads what libyaml refuses, does 12 to 40 KB a second on a busy two-core
+machine.
+"""
 JSON_BYTES_MAX = 64 << 20
 """A preview of a stack of some hundred resources has 2 MB."""
 DEPTH_MAX = 64
@@ -279,30 +286,48 @@ class _TooManyValuesError(Exception):
     """A document has more than ``NODES_MAX`` values."""
 
 
-class _BoundedLoader(yaml.SafeLoader):
-    """PyYAML's loader up to the tree of nodes, which is where it is recursive."""
+class _BoundedComposer(Composer):
+    """PyYAML's way from events to the tree of nodes, which is where it is recursive."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
+    _depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self._depth += 1
         if self._depth > DEPTH_MAX:
-            raise _TooDeepError(f"more than {DEPTH_MAX} levels on line {self.line + 1}")
+            line = self.peek_event().start_mark.line + 1  # type: ignore[attr-defined]
+            raise _TooDeepError(f"more than {DEPTH_MAX} levels on line {line}")
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+class _Loader(_BoundedComposer, yaml.SafeLoader):
+    """Events as PyYAML's own parser finds them, and the sentences in which it refuses a text."""
+
+
+class _FastLoader(_BoundedComposer, CParser, Resolver):
+    """Events of libyaml's parser, which is not recursive and ten times faster."""
+
+    def __init__(self, text: str) -> None:
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        Resolver.__init__(self)
 
 
 @lru_cache(maxsize=4)
 def _composed(text: str) -> Node | None:
     """The tree of nodes of a YAML text, which nobody changes.
 
-    The last texts are remembered: one command may read a policy and its parent several times, and
-    PyYAML is slow.
+    The last texts are remembered: one command may read a policy and its parent several times. What
+    libyaml refuses is parsed again, for a reason in one parser's words.
     """
-    loader = _BoundedLoader(text)
+    try:
+        return _single_node(_FastLoader(text))
+    except (yaml.YAMLError, _TooDeepError):
+        return _single_node(_Loader(text))
+
+
+def _single_node(loader: _Loader | _FastLoader) -> Node | None:
     try:
         node: Node | None = loader.get_single_node()
     finally:

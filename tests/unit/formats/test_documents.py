@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from yaml.nodes import Node
 
+from seawall.cache import repository_root
 from seawall.errors import DocumentError, ExitCode, UsageError
+from seawall.formats import documents
 from seawall.formats.documents import (
     DEPTH_MAX,
     YAML_BYTES_MAX,
@@ -22,6 +25,7 @@ from seawall.formats.documents import (
     read_yaml,
 )
 
+ROOT = repository_root()
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{this}: &{this} [{', '.join([f'*{last}'] * 9)}]\n"
     for last, this in zip("abcdefgh", "bcdefghi", strict=True)
@@ -61,6 +65,30 @@ def one_problem(text: str) -> str:
 def test_a_plain_document_means_what_it_says(text: str, values: Any) -> None:
     """Dates stay text: no reader of the kit wants YAML's own."""
     assert parse_yaml(text, source="it") == values
+
+
+def test_both_parsers_make_the_same_of_a_document() -> None:
+    """A text that one of them refuses is read by the other, so both must mean the same."""
+    folders = (ROOT / "policies", ROOT / "loadtests" / "profiles")
+    texts = [path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    assert len(texts) >= 5
+    texts.append(
+        "a: &x [1, 'two', \"\\u00e9\", {b: c}]\nd: *x\ne: |\n  f\n   g\nh: >-\n  i\n  j\n? k\n: ~\n"
+    )
+    for text in texts:
+        fast, slow = (documents._single_node(load(text)) for load in _LOADERS)
+        assert _flat(fast) == _flat(slow)
+
+
+_LOADERS = (documents._FastLoader, documents._Loader)
+
+
+def _flat(node: Any) -> Any:
+    """Tags, lines and values of a tree of nodes."""
+    held = [_flat(each) for each in node] if isinstance(node, list | tuple) else node
+    if not isinstance(node, Node):
+        return held
+    return node.tag, node.start_mark.line, node.start_mark.column, _flat(node.value)
 
 
 @pytest.mark.parametrize(
