@@ -60,22 +60,35 @@ class _Windows:
         """Note the request for the customer, if it and all others stay within the limits."""
         asked = self._asked[customer_id]
         position = asked.insert(request.at_us, request.value_micro)
-        near = asked.between(request.at_us - self._reach_us, request.at_us + self._reach_us)
-        if all(self._fits(asked, each) for each in range(near.start, near.stop)):
+        if self._fit(asked, request.at_us):
             return True
         asked.remove(position)
         return False
 
-    def _fits(self, asked: _Asked, position: int) -> bool:
-        """Whether a request fits that comes after all that may be in its window by then."""
-        at_us = asked.times_us[position]
-        together = asked.values_micro[asked.between(at_us - self._reach_us, at_us + SLACK_US)]
-        total = sum(together)
-        return (
-            total <= self._value_max
-            and len(together) <= self._number_max
-            and (asked.values_micro[position] > self._small_max or total <= self._small_max)
-        )
+    def _fit(self, asked: _Asked, at_us: int) -> bool:
+        """Whether each request fits in whose window one at ``at_us`` may be, which is new.
+
+        A request comes after all that may be in its window by then. In the windows of all others
+        there is what was there before, and fitted.
+        """
+        times_us, values_micro = asked.times_us, asked.values_micro
+        first = bisect_left(times_us, at_us - SLACK_US)
+        last = bisect_right(times_us, at_us + self._reach_us)
+        start = end = bisect_left(times_us, times_us[first] - self._reach_us)
+        total = 0  # of what is from `start` to before `end`
+        for position in range(first, last):
+            began_us, ends_us = times_us[position] - self._reach_us, times_us[position] + SLACK_US
+            while end < len(times_us) and times_us[end] <= ends_us:
+                total += values_micro[end]
+                end += 1
+            while times_us[start] < began_us:
+                total -= values_micro[start]
+                start += 1
+            too_large = total > self._value_max
+            grows = total > self._small_max and values_micro[position] <= self._small_max
+            if too_large or grows or end - start > self._number_max:
+                return False
+        return True
 
 
 class _Asked:
@@ -95,10 +108,6 @@ class _Asked:
     def remove(self, position: int) -> None:
         """Forget the request at ``position``."""
         del self.times_us[position], self.values_micro[position]
-
-    def between(self, first_us: int, last_us: int) -> slice:
-        """The positions of those from ``first_us`` to ``last_us``, both included."""
-        return slice(bisect_left(self.times_us, first_us), bisect_right(self.times_us, last_us))
 
 
 class _Holders:

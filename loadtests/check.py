@@ -8,18 +8,22 @@ Plans the flood of every drill for one seed, with the customers of a sandbox. Pr
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from loadtests.plan import plan
-from loadtests.population import CUSTOMERS, populate
+from loadtests.population import CUSTOMERS, Population, populate
 from loadtests.shock import PROFILES, load_profile
 from seawall.drill_report import DrillReport, main
 from seawall.errors import Problem, UsageError
 from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
+from seawall.processes.parent import signal_when_parent_dies
 
 PAYABLE_SHARE_MAX = Fraction(17, 20)
 """How much of hot wallets and reserves a game day may ask for.
@@ -28,29 +32,44 @@ The rest is what hot wallets keep, and what the prober's large transfers take: a
 pools hold that they cross, in eight drills on a slow machine.
 """
 _SEED = 1
+_CHUNK = 2
+"""Floods that a process plans at a time: it is sent policy and customers with each."""
+Each: TypeAlias = Callable[
+    [Callable[[str], Problem | None], Iterable[str]], Iterable[Problem | None]
+]
 
 
-def problems_of(policy: Policy) -> Iterator[Problem]:
-    """Every drill whose profile does not exist, or whose flood contradicts its expectations."""
+def problems_of(policy: Policy, *, each: Each = map) -> Iterator[Problem]:
+    """Every drill whose profile does not exist, or whose flood contradicts its expectations.
+
+    ``each`` applies a function to the name of every drill, in their order, as ``map`` does.
+    """
     population = populate(policy, seed=_SEED, size=CUSTOMERS)
-    known = profiles()
-    for name, drill in policy.drills.items():
-        if drill.flood.profile not in known:
-            yield Problem(
-                path=f"drills.{name}.flood.profile",
-                found=repr(drill.flood.profile),
-                remedy=f"name one of {', '.join(known)}",
-            )
-            continue
-        try:
-            plan(policy, name, load_profile(drill.flood.profile), population, seed=_SEED)
-        except UsageError as error:
-            yield Problem(
-                path=f"drills.{name}.flood",
-                found=str(error.args[0]),
-                remedy=error.remedy or "plan another one",
-            )
+    known = sorted(profiles())
+    look = partial(_problem_of, policy, population, known)
+    yield from (problem for problem in each(look, policy.drills) if problem is not None)
     yield from _game_days(policy)
+
+
+def _problem_of(
+    policy: Policy, population: Population, known: Sequence[str], name: str
+) -> Problem | None:
+    flood = policy.drills[name].flood
+    if flood.profile not in known:
+        return Problem(
+            path=f"drills.{name}.flood.profile",
+            found=repr(flood.profile),
+            remedy=f"name one of {', '.join(known)}",
+        )
+    try:
+        plan(policy, name, load_profile(flood.profile), population, seed=_SEED)
+    except UsageError as error:
+        return Problem(
+            path=f"drills.{name}.flood",
+            found=str(error.args[0]),
+            remedy=error.remedy or "plan another one",
+        )
+    return None
 
 
 def _game_days(policy: Policy) -> Iterator[Problem]:
@@ -108,7 +127,15 @@ def report(
         return DrillReport(
             known=profiles(), problems=list(together(policy, drills, path="seawall drill"))
         )
-    return DrillReport(known=profiles(), problems=list(problems_of(policy)))
+    # A flood takes most of a second to plan, and half a minute has passed with twenty of them.
+    with ProcessPoolExecutor(initializer=_end_with_parent) as pool:
+        each = partial(pool.map, chunksize=_CHUNK)
+        return DrillReport(known=profiles(), problems=list(problems_of(policy, each=each)))
+
+
+def _end_with_parent() -> None:
+    """No planner outlives a check that was killed."""
+    signal_when_parent_dies(signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -302,20 +302,21 @@ def _storm(policy: Policy, flood: Flood, storm: Storm, population: Population) -
 
 def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Population:
     """``population`` after it asked for ``arrivals``: what is left to withdraw in a later flood."""
-    spent: dict[tuple[str, Pool], int] = {}
+    spent: dict[str, dict[Pool, int]] = {}
     for arrival in arrivals:
         if arrival.attempt == 1:
-            key = arrival.customer_id, arrival.pool
-            spent[key] = spent.get(key, 0) + arrival.amount
+            of = spent.setdefault(arrival.customer_id, {})
+            of[arrival.pool] = of.get(arrival.pool, 0) + arrival.amount
     return Population(
         customers=tuple(
             replace(
                 customer,
                 balances={
-                    pool: max(0, held - spent.get((customer.customer_id, pool), 0))
-                    for pool, held in customer.balances.items()
+                    pool: max(0, held - of.get(pool, 0)) for pool, held in customer.balances.items()
                 },
             )
+            if (of := spent.get(customer.customer_id))
+            else customer
             for customer in population.customers
         )
     )

@@ -18,7 +18,7 @@ from loadtests.arrivals import MICROSECONDS, Arrival
 from loadtests.rails import funded
 from loadtests.reads import PlannedRead
 from loadtests.shock import Profile
-from seawall.controls.allowance import Asked, full, within_window
+from seawall.controls.allowance import Asked, full, value_micro_max, within_window
 from seawall.conventions.reads import READS, SAMPLES_MIN
 from seawall.errors import UsageError
 from seawall.policy import Drill, Policy
@@ -105,14 +105,22 @@ def let_through(policy: Policy, arrivals: Iterable[Arrival]) -> Iterator[Arrival
 
     What they refuse reserves nothing.
     """
+    firsts = [arrival for arrival in arrivals if arrival.attempt == 1]
+    counts = Counter(arrival.customer_id for arrival in firsts)
+    totals: dict[str, int] = defaultdict(int)
+    for arrival in firsts:
+        totals[arrival.customer_id] += arrival.value_micro
     asked: dict[str, list[Asked]] = defaultdict(list)
-    for arrival in arrivals:
-        if arrival.attempt > 1:
+    value_max, number_max = value_micro_max(policy), policy.limits.withdrawals_max
+    for arrival in firsts:
+        customer_id = arrival.customer_id
+        if totals[customer_id] <= value_max and counts[customer_id] <= number_max:
+            yield arrival  # all that its customer asks for would fit into one window
             continue
         now_us, value_micro = arrival.offset_us, arrival.value_micro
-        window = within_window(policy, asked[arrival.customer_id], now_us=now_us)
+        window = within_window(policy, asked[customer_id], now_us=now_us)
         if full(policy, window, value_micro=value_micro, now_us=now_us) is None:
-            asked[arrival.customer_id] = [*window, Asked(at_us=now_us, value_micro=value_micro)]
+            asked[customer_id] = [*window, Asked(at_us=now_us, value_micro=value_micro)]
             yield arrival
 
 

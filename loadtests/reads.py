@@ -70,11 +70,13 @@ def plan_reads(
     """
     firsts = [arrival for arrival in arrivals if arrival.attempt == 1]
     used = {arrival.pool for arrival in arrivals}
+    asking = {arrival.customer_id for arrival in firsts}
     names = {
         customer.customer_id: tuple(
             sorted(pool for pool, held in customer.balances.items() if held > 0 and pool in used)
         )
         for customer in left.customers
+        if customer.customer_id in asking
     }
     shares = {
         "login": assumed.logins_per_request,

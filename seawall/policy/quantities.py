@@ -123,7 +123,9 @@ def to_base_units(amount: Decimal, *, decimals: int) -> int:
     Raises:
         ValueError: the amount is finer than the asset.
     """
-    scaled = Fraction(amount) * 10**decimals
-    if scaled.denominator != 1:
+    # Whole numbers: this is asked for with every claim, and fractions are ten times slower.
+    numerator, denominator = amount.as_integer_ratio()
+    scaled, rest = divmod(numerator * 10**decimals, denominator)
+    if rest:
         raise ValueError(f"{amount} is finer than {decimals} decimals")
-    return int(scaled)
+    return scaled

@@ -20,6 +20,7 @@ from seawall.kill_switch import KillSwitchFile
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
 
+pytestmark = pytest.mark.usefixtures("programs_asked_once")
 ROOT = repository_root()
 NETWORKS: dict[str, Any] = {
     name: {
