@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import zip_longest
 
 OPEN_STATES = ("reserved", "slotted", "instructed", "unknown")
@@ -73,6 +74,14 @@ class Posting:
     kind: str
     of: Hashable
     amounts: tuple[tuple[str, str, int], ...]
+
+    @cached_property
+    def sums(self) -> Mapping[tuple[str, str], int]:
+        """By network and asset, all entries together: zero in a posting that is right."""
+        sums: dict[tuple[str, str], int] = defaultdict(int)
+        for network, asset, amount in self.amounts:
+            sums[network, asset] += amount
+        return sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,13 +234,14 @@ class Books:
 
 def violations(books: Books) -> list[Violation]:
     """Everything that does not hold, in the order of the list above."""
+    paid = _payments_by_withdrawal(books)
     checks = (
         ("I1", _sums(books)),
         ("I2", (f"{what} is {n}" for what, n in books.available.items() if n < 0)),
-        ("I3", _paid_twice(books)),
+        ("I3", _paid_twice(books, paid)),
         ("I3", _moved_twice(books)),
-        ("I4", _posted_and_paid(books)),
-        ("I5", _given_back_and_paid(books)),
+        ("I4", _posted_and_paid(books, paid)),
+        ("I5", _given_back_and_paid(books, paid)),
         ("I6", _one_use(books)),
         ("I7", _contiguous(books)),
         ("I8", _resolved_once(books)),
@@ -255,14 +265,14 @@ def violations(books: Books) -> list[Violation]:
 
 def _sums(books: Books) -> Iterator[str]:
     for posting in books.postings:
-        sums: dict[tuple[str, str], int] = defaultdict(int)
-        for network, asset, amount in posting.amounts:
-            sums[network, asset] += amount
-        if any(sums.values()):
-            yield f"{posting.kind} of {posting.of} sums to {dict(sums)}"
+        if any(posting.sums.values()):
+            yield f"{posting.kind} of {posting.of} sums to {dict(posting.sums)}"
 
 
-def _payments_by_withdrawal(books: Books) -> dict[Hashable, list[Payment]]:
+_Paid = Mapping[Hashable, Sequence[Payment]]
+
+
+def _payments_by_withdrawal(books: Books) -> _Paid:
     owners = {
         destination: each
         for each, withdrawal in books.withdrawals.items()
@@ -274,8 +284,8 @@ def _payments_by_withdrawal(books: Books) -> dict[Hashable, list[Payment]]:
     return found
 
 
-def _paid_twice(books: Books) -> Iterator[str]:
-    for each, payments in _payments_by_withdrawal(books).items():
+def _paid_twice(books: Books, paid: _Paid) -> Iterator[str]:
+    for each, payments in paid.items():
         if each is None:
             yield f"{payments[0]} belongs to no withdrawal"
             continue
@@ -292,8 +302,7 @@ def _moved_twice(books: Books) -> Iterator[str]:
             yield f"{moved} top-ups of {asset} moved, and {asked} were asked for"
 
 
-def _posted_and_paid(books: Books) -> Iterator[str]:
-    found = _payments_by_withdrawal(books)
+def _posted_and_paid(books: Books, found: _Paid) -> Iterator[str]:
     paid = {each for each, payments in found.items() if each is not None and payments[0].final}
     posted = {each for each, of in books.withdrawals.items() if of.state == "posted"}
     yield from (f"{each} is posted, and not paid at finality" for each in posted - paid)
@@ -301,8 +310,7 @@ def _posted_and_paid(books: Books) -> Iterator[str]:
         yield from (f"{each} is paid, and not posted" for each in paid - posted)
 
 
-def _given_back_and_paid(books: Books) -> Iterator[str]:
-    paid = _payments_by_withdrawal(books)
+def _given_back_and_paid(books: Books, paid: _Paid) -> Iterator[str]:
     for each, withdrawal in books.withdrawals.items():
         if withdrawal.state == "voided" and each in paid:
             yield f"{each} was given back, and is paid on the chain"
@@ -402,7 +410,7 @@ def _escrow(books: Books) -> Iterator[str]:
         if owed != open_bids[place]:
             bid_for = open_bids[place]
             yield f"{owed} {asset} of {network} are in escrow, and open bids have {bid_for}"
-    posted = {(each.kind, each.of) for each in books.postings}
+    posted = {(each.kind, each.of) for each in books.postings} if books.bids else set()
     ends: dict[str, set[str]] = {"open": set(), "settled": {"settle"}, "refunded": {"refund"}}
     for each, bid in books.bids.items():
         found = {kind for kind in ("bid", "settle", "refund") if (kind, each) in posted}

@@ -15,6 +15,7 @@ from seawall.controls.steady import SteadyClock
 from seawall.errors import ServiceError, UsageError
 from seawall.formats.drill_contract import WithdrawalReceipt
 from tests.simulation.loop import nap
+from tests.simulation.made import Booked
 from tests.simulation.nodes import LIES
 from tests.simulation.setting import CUSTOMERS, NETWORK
 from tests.simulation.sql.claiming import payable
@@ -48,6 +49,7 @@ class Actors:
     _people: Random = field(init=False)
     _nature: Random = field(init=False)
     _clock: SteadyClock = field(default_factory=SteadyClock)
+    _booked: Booked = field(default_factory=Booked)
 
     def __post_init__(self) -> None:
         self._people = self.world.stream("people")
@@ -210,11 +212,8 @@ class Actors:
                     await self._sweep(asset, available, UUID(bytes=random.randbytes(16)))
                 if it.reserve in under_way:
                     continue
-                booked = sum(
-                    row["amount"]
-                    for row in tables["entries"].values()
-                    if row["account"] == (it.bucket, NETWORK, asset, "reserve", None)
-                )
+                account = (it.bucket, NETWORK, asset, "reserve", None)
+                booked = self._booked.at(tables["entries"], account)
                 amount = top_up(
                     it.policy, it.hot, asset, available=available, in_flight=0, reserve=booked
                 )

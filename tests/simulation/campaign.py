@@ -7,6 +7,7 @@ some edge, crash point or fault was never reached. 3: a wrong argument.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -158,9 +159,15 @@ def run_many(seeds: range) -> list[Outcome]:
         logging.disable(logging.NOTSET)
 
 
-def _end_with_parent() -> None:
-    """No worker of a campaign that was killed goes on."""
+def _begin() -> None:
+    """No worker of a campaign that was killed goes on, and none looks for garbage in vain.
+
+    What is imported stays, and a world falls apart as a whole after its run; looking for garbage
+    again and again meanwhile was a fifth of the time.
+    """
     signal_when_parent_dies(signal.SIGKILL)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def campaign(
@@ -172,7 +179,7 @@ def campaign(
         range(start, min(start + _CHUNK, first + count))
         for start in range(first, first + count, _CHUNK)
     )
-    with ProcessPoolExecutor(max_workers=processes, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(max_workers=processes, initializer=_begin) as pool:
         waiting = {pool.submit(run_many, chunk) for chunk in islice(chunks, 2 * processes)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

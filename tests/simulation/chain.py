@@ -7,6 +7,7 @@ says. Blocks are final :data:`FINAL_AFTER` blocks below the newest; a reorganisa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -56,6 +57,7 @@ class Transaction:
     data: bytes
 
 
+@functools.lru_cache(maxsize=256)
 def decoded(raw: bytes) -> Transaction:
     """The transaction in ``raw``, with its sender from the signature. Raises ValueError."""
     fields = rlp.decode(raw[1:])
@@ -149,6 +151,27 @@ class Block:
     """What was paid in it, with the paying contract."""
     executed: list[reserve.Executed] = field(default_factory=list)
     """What was carried out in it because approvers had signed it."""
+    paid_so_far: list[tuple[Block, str, Payment]] = field(default_factory=list)
+    """Everything that was paid on its branch, oldest first, with block and contract."""
+    executed_so_far: list[tuple[Block, reserve.Executed]] = field(default_factory=list)
+    """Everything that was carried out for approvers on its branch, the newest block first."""
+
+    def close(self) -> None:
+        """Nothing is added to it any more."""
+        before = self.parent
+        assert before is not None, "the first block is empty"
+        # A block in which nothing happened shares what was so far.
+        self.paid_so_far, self.executed_so_far = before.paid_so_far, before.executed_so_far
+        if self.paid:
+            self.paid_so_far = [
+                *before.paid_so_far,
+                *((self, contract, item) for contract, item in self.paid),
+            ]
+        if self.executed:
+            self.executed_so_far = [
+                *((self, each) for each in self.executed),
+                *before.executed_so_far,
+            ]
 
     def ancestor(self, number: int) -> Block | None:
         """The block of this branch with that number."""
@@ -267,6 +290,7 @@ class Chain:
             self._run(tx, block)
             block.transactions.append(tx)
             self.blocks_of.setdefault(tx.hash, []).append(block)
+        block.close()
         self.tip = block
         for pool in self.pools:
             for key in [key for key in pool.waiting if key[1] < state.nonces.get(key[0], 0)]:
@@ -441,21 +465,3 @@ class Chain:
         found = tip.ancestor(max(0, tip.number - FINAL_AFTER))
         assert found is not None
         return found
-
-    def executed_until(self, tip: Block) -> list[tuple[Block, reserve.Executed]]:
-        """Everything that was carried out for approvers on the branch of ``tip``."""
-        found: list[tuple[Block, reserve.Executed]] = []
-        block: Block | None = tip
-        while block is not None:
-            found += [(block, each) for each in block.executed]
-            block = block.parent
-        return found
-
-    def paid_until(self, tip: Block) -> list[tuple[Block, str, Payment]]:
-        """Everything that was paid on the branch of ``tip``, oldest first."""
-        found: list[tuple[Block, str, Payment]] = []
-        block: Block | None = tip
-        while block is not None:
-            found += [(block, contract, item) for contract, item in reversed(block.paid)]
-            block = block.parent
-        return found[::-1]

@@ -26,16 +26,12 @@ async def nap(seconds: float) -> None:
     loop = _current
     assert loop is not None, "no virtual loop runs"
     future: asyncio.Future[None] = asyncio.Future(loop=loop._as_asyncio_sees_it)
-    timer = loop.call_at(loop._now + seconds, _wake, future)
+    timer = _Nap(future)
+    heapq.heappush(loop._timers, (loop._now + seconds, next(loop._order), timer))
     try:
         await future
     finally:
         timer.dropped = True
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class DeadlockError(Exception):
@@ -74,6 +70,20 @@ class _Handle:
             self._within.run(self._call, *self._given)
 
 
+class _Nap:
+    """Somebody who naps, and whom nobody else can wake; who waits for it has a context already."""
+
+    __slots__ = ("_future", "dropped")
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+        self.dropped = False
+
+    def run(self) -> None:
+        if not (self.dropped or self._future.done()):
+            self._future.set_result(None)
+
+
 class VirtualLoop:
     """The loop; its clock begins at zero. It has what asyncio asks of one without files.
 
@@ -84,7 +94,7 @@ class VirtualLoop:
         self._now = 0.0
         self._as_asyncio_sees_it: Any = self
         self._ready: deque[_Handle] = deque()
-        self._timers: list[tuple[float, int, _Handle]] = []
+        self._timers: list[tuple[float, int, _Handle | _Nap]] = []
         self._order = itertools.count()
         self._born = born
         self._failed: BaseException | None = None
@@ -161,7 +171,9 @@ class VirtualLoop:
             while not task.done():
                 while ready:
                     self.turns += 1
-                    ready.popleft().run()
+                    handle = ready.popleft()
+                    if not handle.dropped:  # as `run` does, without a call more in each turn
+                        handle._within.run(handle._call, *handle._given)
                     if self._failed is not None:
                         raise self._failed
                 if task.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,7 +16,6 @@ from seawall.invariants import (
     Claim,
     Execution,
     Payment,
-    Posting,
     UsedNonce,
     Violation,
     Withdrawal,
@@ -23,6 +23,7 @@ from seawall.invariants import (
 )
 from tests.simulation.chain import Block, Chain
 from tests.simulation.chain import Transaction as Sent
+from tests.simulation.made import Made, Postings
 from tests.simulation.setting import HOUSE, HOUSE_ADDRESS, Setting
 from tests.simulation.sql.approving import standing
 from tests.simulation.store import Database, Stored, Transaction
@@ -40,6 +41,16 @@ _WITH_STATES = {
     "topups": "top-up",
     "rail_instructions": "instruction",
 }
+
+
+def _used(_key: Hashable, row: Stored) -> UsedNonce:
+    return UsedNonce(
+        lane=row["address"],
+        nonce=row["nonce"],
+        state=row["state"],
+        digest=row["digest"],
+        tx_hash=row["tx_hash"],
+    )
 
 
 def steps(
@@ -77,6 +88,32 @@ class Observer:
     _below_floor: list[str] = field(default_factory=list)
     _sent: dict[tuple[str, int, bytes, str, bool], None] = field(default_factory=dict)
     _modes: list[tuple[float, int]] = field(default_factory=list)
+    _withdrawals: Made[Withdrawal] = field(init=False)
+    _nonces: Made[UsedNonce] = field(default_factory=lambda: Made(make=_used))
+    _postings: Postings = field(default_factory=Postings)
+
+    def __post_init__(self) -> None:
+        self._withdrawals = Made(make=self._withdrawal)
+
+    def _withdrawal(self, key: Hashable, row: Stored) -> Withdrawal:
+        # `committed` adds to `paid_to` only what a new version of the row says.
+        return Withdrawal(
+            state=row["state"],
+            asset=row["asset"],
+            amount=row["amount"],
+            destinations=frozenset(self.paid_to[key]),
+        )
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """The contracts that are the venue's."""
+        it = self.setting
+        return frozenset(it.contract(wallet) for wallet in (it.hot, it.reserve))
+
+    @cached_property
+    def _assets(self) -> dict[str, str]:
+        """By token."""
+        return {token: asset for asset, token in self.setting.tokens.items()}
 
     def committed(self, tx: Transaction, changes: Changes) -> None:
         """A transaction has committed: note what moved, and what it was allowed by."""
@@ -212,46 +249,17 @@ class Observer:
         """The books of this moment."""
         tables, chain = self.database.tables, self.chain
         final = chain.tip.number - 3
-        own = {self.setting.contract(wallet) for wallet in (self.setting.hot, self.setting.reserve)}
-        assets = {token: asset for asset, token in self.setting.tokens.items()}
-        amounts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
-        for row in tables["entries"].values():
-            _, network, asset, *_ = row["account"]
-            amounts[row["posting_id"]].append((network, asset, row["amount"]))
+        own, assets = self._own, self._assets
         available: dict[Hashable, int] = {
             key: row["available"]
             for table in ("floats", "balances")
             for key, row in tables[table].items()
         }
         return Books(
-            withdrawals={
-                key: Withdrawal(
-                    state=row["state"],
-                    asset=row["asset"],
-                    amount=row["amount"],
-                    destinations=frozenset(self.paid_to[key]),
-                )
-                for key, row in tables["withdrawals"].items()
-            },
-            postings=[
-                Posting(
-                    kind=row["kind"],
-                    of=row["withdrawal_id"] or row["topup_id"] or number,
-                    amounts=tuple(amounts[number]),
-                )
-                for number, row in tables["postings"].items()
-            ],
+            withdrawals=self._withdrawals.of(tables["withdrawals"]),
+            postings=self._postings.of(tables),
             available=available,
-            nonces=[
-                UsedNonce(
-                    lane=row["address"],
-                    nonce=row["nonce"],
-                    state=row["state"],
-                    digest=row["digest"],
-                    tx_hash=row["tx_hash"],
-                )
-                for row in tables["slots"].values()
-            ],
+            nonces=list(self._nonces.of(tables["slots"]).values()),
             next_nonces={key[1]: row["next_nonce"] for key, row in tables["lanes"].items()},
             signed={
                 (key[1], key[2]): (row["digest"], row["tx_hash"])
@@ -265,7 +273,7 @@ class Observer:
                     amount=item.amount,
                     final=block.number <= final,
                 )
-                for block, _, item in chain.paid_until(chain.tip)
+                for block, _, item in chain.tip.paid_so_far
                 if item.to not in own
             ]
             + ([] if self.rails is None else [*self.rails.payments()]),
@@ -291,8 +299,7 @@ class Observer:
 
     def _moved(self, tip: Block) -> dict[str, tuple[int, int]]:
         """Top-ups and sweeps by asset: how many moved, and how many there are on record."""
-        own = {self.setting.contract(each) for each in (self.setting.hot, self.setting.reserve)}
-        moved = [item.token for _, _, item in self.chain.paid_until(tip) if item.to in own]
+        moved = [item.token for _, _, item in tip.paid_so_far if item.to in self._own]
         asked = [row["asset"] for row in self.database.tables["topups"].values()]
         return {
             asset: (moved.count(token), asked.count(asset))
@@ -302,16 +309,15 @@ class Observer:
     def _executions(self, final: int) -> list[Execution]:
         """What was carried out because approvers had signed it, on the canonical chain."""
         rules = self.chain.contracts[self.setting.contract(self.setting.reserve)].approving
-        assets = {token: asset for asset, token in self.setting.tokens.items()}
         found = []
-        for block, each in self.chain.executed_until(self.chain.tip):
+        for block, each in self.chain.tip.executed_so_far:
             assert rules is not None
             lane = rules.lanes[each.lane]
             found.append(
                 Execution(
                     approval=UUID(int=each.approval),
                     to=each.to,
-                    asset=assets[each.token],
+                    asset=self._assets[each.token],
                     amount=each.amount,
                     at_s=each.at_s,
                     may_from_s=each.may_from_s,

@@ -95,10 +95,25 @@ class Life:
                 task.cancel()
 
 
+def held_up() -> Life | None:
+    """The life in progress, if it has to :meth:`~Life.pass_through` first; else None.
+
+    For ports that are used so often that the coroutine of :func:`pass_through` would show.
+    """
+    life = running.get()
+    return life if life is not None and (life.dead or life._thawed is not None) else None
+
+
 async def pass_through() -> None:
     """As :meth:`Life.pass_through`, of the life in progress."""
-    life = running.get()
-    if life is not None and (life.dead or life._thawed is not None):
+    if (life := held_up()) is not None:
+        await life.pass_through()
+
+
+async def travel(seconds: float) -> None:
+    """Be under way for so long, and then :func:`pass_through`."""
+    await nap(seconds)
+    if (life := held_up()) is not None:
         await life.pass_through()
 
 

@@ -24,7 +24,7 @@ import asyncpg
 
 from tests.simulation.loop import nap
 from tests.simulation.mode_lock import LOCK_S_MAX, ModeLock
-from tests.simulation.processes import KilledError, Life, pass_through, running
+from tests.simulation.processes import KilledError, Life, held_up, pass_through, running, travel
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from venue.contracts.calls import packed
@@ -413,11 +413,11 @@ class Connection:
     async def _way(self) -> None:
         """To the server: it takes a while, and may end here."""
         weather = self._database.weather
-        await pass_through()
+        if (life := held_up()) is not None:
+            await life.pass_through()
         # The others take none, which costs less and is a schedule like any other.
         if weather.draw() < _TAKES_TIME:
-            await nap(weather.way_s())
-            await pass_through()
+            await travel(weather.way_s())
         if self._closed or self._database.down:
             self.break_off()
             raise _gone()
@@ -490,8 +490,7 @@ class Connection:
             tx.commit()
             self._lose_if(weather.happens(weather.answer_lost), "answer to a commit lost")
             if weather.draw() < _TAKES_TIME:
-                await nap(weather.way_s())
-                await pass_through()
+                await travel(weather.way_s())
         except BaseException:
             if not tx.over and not (self._life is not None and self._life.dead):
                 tx.end()
@@ -556,7 +555,8 @@ class _Lent:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        await pass_through()
+        if (life := held_up()) is not None:
+            await life.pass_through()
         if self._database.down:
             await nap(self._database.weather.way_s())
             raise ConnectionRefusedError("the database is not there")
@@ -580,20 +580,20 @@ class Pool:
 
     async def fetch(self, text: str, *arguments: Any) -> list[Row]:
         """As a connection's."""
-        async with self.acquire() as connection:
+        async with _Lent(self._database) as connection:
             return await connection.fetch(text, *arguments)
 
     async def fetchrow(self, text: str, *arguments: Any) -> Row | None:
         """As a connection's."""
-        async with self.acquire() as connection:
-            return await connection.fetchrow(text, *arguments)
+        rows = await self.fetch(text, *arguments)
+        return rows[0] if rows else None
 
     async def fetchval(self, text: str, *arguments: Any) -> Any:
         """As a connection's."""
-        async with self.acquire() as connection:
-            return await connection.fetchval(text, *arguments)
+        rows = await self.fetch(text, *arguments)
+        return next(iter(rows[0])) if rows else None
 
     async def execute(self, text: str, *arguments: Any) -> str:
         """As a connection's."""
-        async with self.acquire() as connection:
+        async with _Lent(self._database) as connection:
             return await connection.execute(text, *arguments)

@@ -8,6 +8,7 @@ digests of its texts, as the message has.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -344,8 +345,11 @@ _CALLS: Mapping[bytes, tuple[CallName, tuple[str, ...]]] = {
 }
 
 
+@functools.lru_cache(maxsize=16)
 def read(data: bytes) -> Called | None:
     """What calldata of this module does; None for any other.
+
+    The last few are remembered: who signs a call asks three times what it does.
 
     Raises ValueError for such a call that is not written as here: it could be read in two ways.
     """

@@ -6,6 +6,7 @@ the contract cannot have answered or emitted is a ValueError: a node made it up.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -226,11 +227,17 @@ def payments(data: bytes) -> list[Item]:
 
     Raises ValueError for any call that the venue does not make, or not in that layout.
     """
+    return [*_payments(data)]
+
+
+@functools.lru_cache(maxsize=16)
+def _payments(data: bytes) -> tuple[Item, ...]:
+    """As :func:`payments`; who signs a call asks for its recipients, and then what it moves."""
     if approvals.read(data) is not None or refilled(data) is not None:
-        return []
+        return ()
     method, words = data[:_METHOD_BYTES], data[_METHOD_BYTES:]
     if method == _OPEN_GENERATION and len(words) == _WORD:
-        return []
+        return ()
     per_item = {_PAY: _WORDS_PER_PAYMENT, _CANCEL: _WORDS_PER_NUMBER}.get(method)
     if per_item is None:
         raise ValueError("a call that the venue does not make")
@@ -239,11 +246,11 @@ def payments(data: bytes) -> list[Item]:
     if offset != _WORD or count > ITEMS_MAX or len(items) != count * per_item * _WORD:
         raise ValueError(f"{len(data)} bytes are no list of items as it is written here")
     if method == _CANCEL:
-        return []
-    return [
+        return ()
+    return tuple(
         _payment(*(items[at + word * _WORD : at + (word + 1) * _WORD] for word in range(per_item)))
         for at in range(0, len(items), per_item * _WORD)
-    ]
+    )
 
 
 def _payment(seq: bytes, identity: bytes, to: bytes, token: bytes, amount: bytes) -> Item:
@@ -266,7 +273,7 @@ def outflow(data: bytes) -> dict[str, int]:
     Raises ValueError as :func:`payments`.
     """
     moved: dict[str, int] = {}
-    leaving: list[Item | approvals.Movement] = [*payments(data)]
+    leaving: list[Item | approvals.Movement] = [*_payments(data)]
     called = approvals.read(data)
     if called is not None and called.moves is not None:
         leaving.append(called.moves)
