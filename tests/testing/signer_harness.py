@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from seawall.ethereum.keys import address_of_public_key_der
 from seawall.formats.venue_config import load_config
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
+from tests.testing.aws_harness import Aws, aws_process
 from tests.testing.venue_harness import (
     HANGS_AFTER_S,
     POLICY,
@@ -48,7 +49,7 @@ class Region:
     is that of the bucket that pays customers.
     """
 
-    aws: asyncio.subprocess.Process
+    aws: Aws
     config_path: Path
     environment: dict[str, str]
     url: str
@@ -97,7 +98,7 @@ Keys = dict[str, dict[str, str]]
 class EmulatedKeys:
     """The sandbox's AWS at ``endpoint``, with identities and the keys of every region."""
 
-    aws: asyncio.subprocess.Process
+    aws: Aws
     endpoint: str
     identities: Identities
     keys: dict[str, Keys]
@@ -106,20 +107,14 @@ class EmulatedKeys:
 @asynccontextmanager
 async def emulated_keys() -> AsyncIterator[EmulatedKeys]:
     """An emulated AWS of its own, which ends with the block."""
-    policy, port = load_policy(POLICY), free_port()
-    argv = (sys.executable, "-m", "localaws.emulator", "--port", str(port))
-    aws = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert aws.stdout is not None
-        async with asyncio.timeout(HANGS_AFTER_S):
-            assert await aws.stdout.readline() == b"ready\n"
-        endpoint = f"http://127.0.0.1:{port}"
-        identities = await asyncio.to_thread(create_identities, endpoint=endpoint, policy=policy)
-        keys = await asyncio.to_thread(_make_keys, endpoint, identities)
-        yield EmulatedKeys(aws=aws, endpoint=endpoint, identities=identities, keys=keys)
-    finally:
-        aws.kill()
-        await aws.wait()
+    policy = load_policy(POLICY)
+    with ExitStack() as stack:
+        aws = await asyncio.to_thread(stack.enter_context, aws_process())
+        identities = await asyncio.to_thread(
+            create_identities, endpoint=aws.endpoint, policy=policy
+        )
+        keys = await asyncio.to_thread(_make_keys, aws.endpoint, identities)
+        yield EmulatedKeys(aws=aws, endpoint=aws.endpoint, identities=identities, keys=keys)
 
 
 def _make_keys(endpoint: str, identities: Identities) -> dict[str, Keys]:
