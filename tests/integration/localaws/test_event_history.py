@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.emulator.services.event_history import LATE_S, LOOKUPS_PER_S, PAGE_MAX
-from sandbox.identities import Identities, create_identities
+from sandbox.identities import Identities, Identity, create_identities
 from seawall.policy_file import load_policy
 from tests.testing.aws_harness import PRIMARY, ROOT_KEY, STANDBY, client
 
@@ -32,9 +32,8 @@ def identities(aws: str) -> Identities:
     return create_identities(endpoint=aws, policy=POLICY)
 
 
-@pytest.fixture
-def key(aws: str, identities: Identities) -> str:
-    """A key that signs in both Regions."""
+def new_key(aws: str) -> str:
+    """The ARN of a key that signs in both Regions."""
     kms = client("kms", aws, ROOT_KEY)
     arn = kms.create_key(KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY", MultiRegion=True)[
         "KeyMetadata"
@@ -43,20 +42,43 @@ def key(aws: str, identities: Identities) -> str:
     return str(arn)
 
 
-@pytest.fixture
-def sign(aws: str, key: str) -> Callable[..., Any]:
-    """Sign with the key, as root where nobody is named."""
+def sign(aws: str, key: str, *, who: dict[str, str] = ROOT_KEY, region: str = PRIMARY) -> None:
+    """Sign with a key, as root where nobody is named."""
+    client("kms", aws, who, region=region).sign(
+        KeyId=key.rpartition("/")[2],
+        Message=b"d" * 32,
+        MessageType="DIGEST",
+        SigningAlgorithm="ECDSA_SHA_256",
+    )
 
-    def act(*, who: dict[str, str] = ROOT_KEY, region: str = PRIMARY, **more: Any) -> Any:
-        return client("kms", aws, who, region=region).sign(
-            KeyId=key.rpartition("/")[2],
-            Message=b"d" * 32,
-            MessageType="DIGEST",
-            SigningAlgorithm="ECDSA_SHA_256",
-            **more,
-        )
 
-    return act
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """Keys that were used so long ago that every event is known.
+
+    ``once`` has signed in the primary Region, ``there`` in the other one, in the seconds ``within``
+    of Unix time; ``denied`` has refused to sign for :attr:`stranger`.
+    """
+
+    once: str
+    there: str
+    within: tuple[int, int]
+    denied: str
+    stranger: Identity
+
+
+@pytest.fixture(scope="module")
+def past(aws: str, identities: Identities) -> Past:
+    once, there, denied = (new_key(aws) for _ in range(3))
+    stranger = identities.signers[PRIMARY]["customer"]
+    before = int(time.time())
+    sign(aws, there, region=STANDBY)
+    within = (before, int(time.time()))
+    sign(aws, once)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sign(aws, denied, who=stranger.environment())
+    time.sleep(SETTLED_S)
+    return Past(once=once, there=there, within=within, denied=denied, stranger=stranger)
 
 
 def looked_up(
@@ -78,13 +100,9 @@ def looked_up(
 
 
 def test_a_signature_is_recorded_in_its_region_with_caller_key_and_no_message(
-    aws: str, key: str, sign: Callable[..., Any]
+    aws: str, past: Past
 ) -> None:
-    before = int(time.time())
-    sign(region=STANDBY)
-    after = int(time.time())
-    time.sleep(SETTLED_S)
-
+    key, (before, after) = past.there, past.within
     assert looked_up(aws, key) == []
     [event] = looked_up(aws, key, region=STANDBY)
     at = datetime.strptime(event["eventTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -104,10 +122,11 @@ def test_a_signature_is_recorded_in_its_region_with_caller_key_and_no_message(
 
 
 def test_an_event_is_late_and_the_latest_comes_first_by_the_page(
-    aws: str, key: str, sign: Callable[..., Any]
+    aws: str, identities: Identities
 ) -> None:
+    key = new_key(aws)
     for _ in range(5):
-        sign()
+        sign(aws, key)
         time.sleep(0.3)
     assert len(looked_up(aws, key)) < 5
     time.sleep(SETTLED_S)
@@ -119,17 +138,10 @@ def test_an_event_is_late_and_the_latest_comes_first_by_the_page(
     assert len({each["eventID"] for each in found}) == 5
 
 
-def test_a_denied_signature_is_recorded_with_its_error(
-    aws: str, key: str, sign: Callable[..., Any], identities: Identities
-) -> None:
-    stranger = identities.signers[PRIMARY]["customer"]
-    with pytest.raises(ClientError, match="AccessDenied"):
-        sign(who=stranger.environment())
-    time.sleep(SETTLED_S)
-
-    [event] = looked_up(aws, key)
+def test_a_denied_signature_is_recorded_with_its_error(aws: str, past: Past) -> None:
+    [event] = looked_up(aws, past.denied)
     assert event["errorCode"] == "AccessDenied"
-    assert event["userIdentity"]["arn"] == stranger.arn
+    assert event["userIdentity"]["arn"] == past.stranger.arn
     assert event["requestParameters"] is None
 
 
@@ -146,12 +158,8 @@ def test_what_aws_refuses_is_refused(aws: str, identities: Identities) -> None:
             cloudtrail.lookup_events(**asked)
 
 
-def test_a_token_counts_only_for_the_request_that_it_came_from(
-    aws: str, key: str, sign: Callable[..., Any]
-) -> None:
-    sign()
-    sign()
-    time.sleep(SETTLED_S)
+def test_a_token_counts_only_for_the_request_that_it_came_from(aws: str, past: Past) -> None:
+    time.sleep(PAUSE_S)
     cloudtrail = client("cloudtrail", aws, ROOT_KEY)
     token = cloudtrail.lookup_events(LookupAttributes=SIGN, MaxResults=1)["NextToken"]
     time.sleep(PAUSE_S)
@@ -159,12 +167,8 @@ def test_a_token_counts_only_for_the_request_that_it_came_from(
         cloudtrail.lookup_events(MaxResults=1, NextToken=token)
 
 
-def test_both_ends_of_the_time_range_belong_to_it(
-    aws: str, key: str, sign: Callable[..., Any]
-) -> None:
-    sign()
-    time.sleep(SETTLED_S)
-    [event] = looked_up(aws, key)
+def test_both_ends_of_the_time_range_belong_to_it(aws: str, past: Past) -> None:
+    [event] = looked_up(aws, past.once)
     at = datetime.strptime(event["eventTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     cloudtrail = client("cloudtrail", aws, ROOT_KEY)
 
