@@ -305,8 +305,8 @@ def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Popula
     spent: dict[str, dict[Pool, int]] = {}
     for arrival in arrivals:
         if arrival.attempt == 1:
-            of = spent.setdefault(arrival.customer_id, {})
-            of[arrival.pool] = of.get(arrival.pool, 0) + arrival.amount
+            by_pool = spent.setdefault(arrival.customer_id, {})
+            by_pool[arrival.pool] = by_pool.get(arrival.pool, 0) + arrival.amount
     return Population(
         customers=tuple(
             replace(

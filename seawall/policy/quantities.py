@@ -125,7 +125,8 @@ def to_base_units(amount: Decimal, *, decimals: int) -> int:
     """
     # Whole numbers: this is asked for with every claim, and fractions are ten times slower.
     numerator, denominator = amount.as_integer_ratio()
-    scaled, rest = divmod(numerator * 10**decimals, denominator)
+    scale: int = 10**decimals
+    scaled, rest = divmod(numerator * scale, denominator)
     if rest:
         raise ValueError(f"{amount} is finer than {decimals} decimals")
     return scaled

@@ -591,10 +591,7 @@ class ChainBalance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneNonce:
-    """How many transactions the chain has finalized from the address that signs for a wallet.
-
-    ``nonce_before`` is how many they were before the drill; None where nobody asked.
-    """
+    """Final transactions of a wallet's key: after the drill and, if somebody asked, before it."""
 
     network: str
     wallet: str
