@@ -8,6 +8,7 @@ Plans the flood of every drill for one seed, with the customers of a sandbox. Pr
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,14 +129,15 @@ def report(
             known=profiles(), problems=list(together(policy, drills, path="seawall drill"))
         )
     # A flood takes most of a second to plan, and half a minute has passed with twenty of them.
-    with ProcessPoolExecutor(initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(initializer=_begin) as pool:
         each = partial(pool.map, chunksize=_CHUNK)
         return DrillReport(known=profiles(), problems=list(problems_of(policy, each=each)))
 
 
-def _end_with_parent() -> None:
-    """No planner outlives a check that was killed."""
+def _begin() -> None:
+    """No planner outlives a check that was killed, and none looks for garbage: plans have none."""
     signal_when_parent_dies(signal.SIGKILL)
+    gc.disable()
 
 
 if __name__ == "__main__":

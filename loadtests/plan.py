@@ -312,10 +312,11 @@ def without_spent(population: Population, arrivals: Sequence[Arrival]) -> Popula
             replace(
                 customer,
                 balances={
-                    pool: max(0, held - of.get(pool, 0)) for pool, held in customer.balances.items()
+                    pool: max(0, held - own.get(pool, 0))
+                    for pool, held in customer.balances.items()
                 },
             )
-            if (of := spent.get(customer.customer_id))
+            if (own := spent.get(customer.customer_id))
             else customer
             for customer in population.customers
         )

@@ -32,7 +32,6 @@ from yaml._yaml import CParser
 from yaml.composer import Composer
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
-from yaml.resolver import Resolver
 
 from seawall.errors import DocumentError, Problem, UsageError
 
@@ -305,13 +304,12 @@ class _Loader(_BoundedComposer, yaml.SafeLoader):
     """Events as PyYAML's own parser finds them, and the sentences in which it refuses a text."""
 
 
-class _FastLoader(_BoundedComposer, CParser, Resolver):
+class _FastLoader(_BoundedComposer, yaml.CSafeLoader):
     """Events of libyaml's parser, which is not recursive and ten times faster."""
 
     def __init__(self, text: str) -> None:
-        CParser.__init__(self, text)
-        Composer.__init__(self)
-        Resolver.__init__(self)
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)  # which libyaml's loader replaces by one without bounds
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from infra.refusals.completeness import incomplete
 from infra.refusals.declared import UNKNOWN, Declared
 from infra.refusals.judge import judge, judge_all
 from seawall.policy import Policy
@@ -32,13 +33,17 @@ def without(kind: str, *names: str) -> list[Declared]:
     return rest
 
 
+def lacks(kind: str, name: str) -> str:
+    return f"{kind} {name} is missing: the list of expected resources has it"
+
+
 def test_each_resource_on_the_list_is_missed_by_name() -> None:
-    for expected in EXPECTED:
-        rest = without(expected.kind, expected.name)
-        missing = (
-            f"{expected.kind} {expected.name} is missing: the list of expected resources has it"
-        )
-        assert missing in judge_all(rest, PROTECTED)
+    """By that part of `judge_all` which looks for what is not there."""
+    for each in EXPECTED:
+        rest = without(each.kind, each.name)
+        assert lacks(each.kind, each.name) in incomplete(rest, PROTECTED)
+    first = EXPECTED[0]
+    assert lacks(first.kind, first.name) in judge_all(without(first.kind, first.name), PROTECTED)
 
 
 def test_everything_that_a_program_lacks_is_refused_at_once() -> None:
