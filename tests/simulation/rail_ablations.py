@@ -163,7 +163,7 @@ RAIL_ABLATIONS = (
     Ablation(
         guards="a restored ledger uses up what may be on its way before it pays",
         without=frozenset({"ids used up"}),
-        faults=Faults(rail_restored=1.0, rail_hangs=0.15, rail_dark=0.25, rail_unheard=0.15),
+        faults=Faults(rail_restored=1.0, rail_hangs=0.15, rail_dark=0.25, rail_unheard=0.3),
         caught_by=("I3",),
         rails=True,
         seeds_max=300,
