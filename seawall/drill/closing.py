@@ -1,30 +1,29 @@
-"""What is left of a drill once its evidence is gathered: AWS's late log, the manifest, the verdict.
+"""What is left of a drill once its evidence is gathered: AWS's late log, and the verdict.
 
-It takes ten seconds in a sandbox and minutes on AWS, and needs nothing of the venue. So a thread of
-its own does it while the next drill begins. At most one is under way: it is over before evidence of
-the next drill is gathered.
+The log comes after ten seconds in a sandbox and after minutes from AWS, and nothing is asked of the
+venue for it. So a thread waits for it while the next drill begins; the verdict is made afterwards,
+by whoever asks for it. The manifest is written before, so that a drill whose runner is interrupted
+meanwhile can still be judged from its files.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from seawall.drill.collect import LateLog, finish
 from seawall.formats.run_directory import Manifest
-from seawall.processes.components import NICENESS
-from seawall.processes.niceness import set_process
 from seawall.scorecard import Verdict, write
 
-_ABANDONED_S_MAX = 2.0
+_ABANDONED_S_MAX = 1.0
 """How long the end of one that nobody waits for may take; it is left behind then."""
 
 
 @dataclass(kw_only=True)
 class Closing:
-    """The end of one drill, under way from the moment that this is made.
+    """The end of one drill.
 
     Attributes:
         drill: Its name.
@@ -37,40 +36,49 @@ class Closing:
     log: LateLog
     manifest: Manifest
     report: Callable[[str], None]
-    _verdict: Future[Verdict] = field(default_factory=Future)
-    _abandoned: bool = False
+    _error: BaseException | None = None
+    _abandoned: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
 
-    def __post_init__(self) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self._run, name=f"end of {self.drill}", daemon=True)
-        self._thread.start()
+    def begin(self) -> None:
+        """Write the manifest, and wait for the log beside whatever comes next."""
+        finish(self.manifest, self.log.run_dir)
+        if self.log.awaited:
+            # After all else was gathered, because it is late.
+            self.report(f"waiting for AWS's own log of signatures of {self.drill}")
+            self._thread = threading.Thread(
+                target=self._await_log, name=f"end of {self.drill}", daemon=True
+            )
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Return once the log is there, or will not come."""
+        if self._thread is not None:
+            self._thread.join()
 
     def verdict(self) -> Verdict:
-        """What was judged, once it is. Raises what prevented it."""
-        return self._verdict.result()
+        """Judge it, once the log is there. Raises what prevented it."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        self.report(f"judging the evidence of {self.drill}")
+        verdict = write(self.log.run_dir)
+        self.report(f"{verdict.outcome} {self.drill}")
+        return verdict
 
     def abandon(self) -> None:
-        """Judge nothing any more, if it is not judged yet; idempotent."""
-        self._abandoned = True
+        """Wait for the log no more. What is there can be judged later; idempotent."""
+        self._abandoned.set()
         self.log.abandon()
-        self._thread.join(_ABANDONED_S_MAX)
+        if self._thread is not None:
+            with suppress(RuntimeError):  # an interruption may come before it is started
+                self._thread.join(_ABANDONED_S_MAX)
 
-    def _run(self) -> None:
-        # The next drill is measured meanwhile. Linux knows a niceness of each thread.
-        set_process(threading.get_native_id(), 2 * NICENESS)
+    def _await_log(self) -> None:
         try:
-            if self.log.awaited:
-                # After all else was gathered, because it is late.
-                self.report(f"waiting for AWS's own log of signatures of {self.drill}")
             self.log.finish(wait=self.manifest.broke is None)
-            if self._abandoned:
-                self._verdict.cancel()
-                return
-            finish(self.manifest, self.log.run_dir)
-            self.report(f"judging the evidence of {self.drill}")
-            verdict = write(self.log.run_dir)
-            self.report(f"{verdict.outcome} {self.drill}")
-            self._verdict.set_result(verdict)
-        # Whoever waits for it must hear of everything: a thread has nobody to tell.
+            if not self._abandoned.is_set():
+                finish(self.manifest, self.log.run_dir)  # now with the log
+        # Whoever asks for the verdict must hear of everything: a thread has nobody to tell.
         except BaseException as error:  # noqa: BLE001
-            self._verdict.set_exception(error)
+            self._error = error

@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -279,21 +279,29 @@ class _Day:
                     if current[0].manifest.broke is not None:
                         # Stopped by people, or with a part that died: nobody knows what it left.
                         break
-                self._await_closing()
+                self._judge_last()
             except BaseException as error:
-                if isinstance(error, SeawallError):  # the drill before has a verdict all the same
-                    self._await_closing()
+                if isinstance(error, Exception):  # the drill before has a verdict all the same
+                    self._judge_last()
                 if self.request.keep:
                     self.display.line("the sandbox is still up: bin/seawall down removes it")
                 raise
             finally:
-                try:
-                    current[0].close()
-                finally:
-                    if self._next is not None:
-                        self._next.drop()
-                    if self._closing is not None:
-                        self._closing[1].abandon()
+                self._end(current[0])
+
+    def _end(self, current: _Run) -> None:
+        """Leave nothing under way, whatever ended the day."""
+        with ExitStack() as steps:
+            if self._next is not None:
+                steps.callback(self._next.drop)
+            steps.callback(current.close)
+            if self._closing is not None:
+                run, closing = self._closing
+                closing.abandon()
+                self.display.line(
+                    f"{run.name} is not judged; bin/seawall scorecard {run.run_dir} judges what is"
+                    " there"
+                )
 
     @contextmanager
     def _stack(self, first: _Run, event: Callable[[str], None]) -> Iterator[Stack]:
@@ -364,14 +372,22 @@ class _Day:
         kill switch is watched, and what they were given may be worn out before the drill begins.
         """
         self._spent.append(run.run_dir / ARRIVALS)
-        if self.request.deployment is None and position + 1 < len(self.request.drills):
+        if self.request.deployment is not None or position + 1 == len(self.request.drills):
+            return
+        try:
             self._next = self._make(self.request.drills[position + 1])
             (self._next.run_dir / PREPARED).touch()
             self._next.flood = self._flood(stack, self._next)
             self._next.flood.prepare()
+        except (SeawallError, OSError) as error:
+            # This drill is complete, and no fault of the next one is its own.
+            self.display.line(f"the next flood is prepared later: {error}")
+            dropped, self._next = self._next, None
+            if dropped is not None:
+                dropped.drop()
 
     def _drill(self, stack: Stack, run: _Run, position: int) -> None:
-        """Apply the shock and gather the evidence; it is judged beside the drill that follows.
+        """Apply the shock and gather the evidence; it is judged once AWS's late log is there.
 
         A drill that broke leaves what it has, and that is judged.
         """
@@ -390,19 +406,30 @@ class _Day:
         finally:
             # What happens on the deployment from here on is no part of this run.
             set_run_directory(data_dir, None)
+        closing = Closing(drill=run.name, log=log, manifest=run.manifest, report=self.display.line)
+        before = self._closing
+        if before is not None:
+            before[1].wait()  # one at a time: AWS's own log answers two requests a second
+        self._closing, self._log_before = (run, closing), log
+        closing.begin()
         if position and request.deployment is None:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
-        self._await_closing()
-        closing = Closing(drill=run.name, log=log, manifest=run.manifest, report=self.display.line)
-        self._closing = (run, closing)
-        self._log_before = log
+        if before is not None:
+            self._judge(*before)
 
-    def _await_closing(self) -> None:
-        """Wait for the verdict of the drill before, if there was one."""
+    def _judge_last(self) -> None:
+        """Judge the drill that is not judged yet, if there is one."""
         if self._closing is not None:
-            run, closing = self._closing
-            self.results.verdicts.append((run.name, run.run_dir, closing.verdict()))
+            try:
+                self._judge(*self._closing)
+            except Exception:
+                self._closing = None  # it will not be judged by trying again
+                raise
             self._closing = None
+
+    def _judge(self, run: _Run, closing: Closing) -> None:
+        """Wait for the late evidence of a drill, and judge it."""
+        self.results.verdicts.append((run.name, run.run_dir, closing.verdict()))
 
     def _shock_and_collect(self, stack: Stack, run: _Run, position: int, log: LateLog) -> None:
         deployment = stack.deployment
@@ -444,9 +471,6 @@ class _Day:
             run.manifest.broke = str(error)
             run.event("broke", reason=str(error))
             self.display.line(f"the drill broke: {error}")
-        if run.manifest.broke is None:
-            # Both would wait for AWS's own log, which answers two requests a second.
-            self._await_closing()
         self.display.phase("gathering the evidence")
         note_components(run.manifest, shock.components)
         load = shock.machine()

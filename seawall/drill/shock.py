@@ -345,11 +345,23 @@ class Shock:
     def _await_steady(self) -> None:
         """Wait until the venue is as a drill must find it, for at most the bound on recovery.
 
+        For as long it is also waited for pages to be resolved, and for signing to be back in the
+        primary region; but a drill may begin without, for it says itself what it cannot tell then.
+
         Raises :class:`DrillError`: what an earlier drill left behind would be judged as this one's.
         """
         deadline = self.clock() + self.policy.targets.recovery_max / 1000
-        while not self._is_steady(state := self._tick(None)):
-            if self.clock() > deadline:
+        told = False
+        while True:
+            steady = self._is_steady(state := self._tick(None))
+            late = self.clock() > deadline
+            left = self._left_over(state) if steady else None
+            if steady and (left is None or late):
+                break
+            if left is not None and not told:
+                told = True
+                self.display.line(f"waiting for what is left of before: {left}")
+            if late:
                 found = "could not be read" if state is None else f"is in tier {state.tier}"
                 message = f"the drill cannot begin: the venue {found}, and does not come to rest"
                 raise DrillError(message, remedy="see what the drill before it left behind")
@@ -362,6 +374,23 @@ class Shock:
             return self.records is None and "status" not in self.operations
         drained_ms = drained_age_ms(self.policy) or self.policy.targets.small_withdrawal_within
         return state.tier == "normal" and (state.oldest_s or 0.0) < drained_ms / 1000
+
+    def _left_over(self, state: VenueState | None) -> str | None:
+        """What the drill before may have left, which would be taken for this one's."""
+        pages = self.deployment.pages
+        if pages is not None and pages.is_file():
+            status: dict[str, str] = {}
+            for line in pages.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError, KeyError):  # the last one may be half written
+                    page = json.loads(line)
+                    status[json.dumps(page.get("labels"), sort_keys=True)] = page["status"]
+            if firing := [name for name, last in status.items() if last == "firing"]:
+                return f"{len(firing)} pages are open"
+        regions = self.deployment.regions
+        signing = None if state is None else state.signing_region
+        if regions is not None and signing not in {None, regions.primary}:
+            return f"signing is in {signing}"
+        return None
 
     def _await_recovery(self) -> None:
         """Wait until all withdrawals are resolved and the tier is normal, then watch it stay so.

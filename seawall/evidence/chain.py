@@ -160,7 +160,7 @@ def export_chain(
                         *(source.network, wallet, source.lanes[wallet].lower(), count),
                         source.sent_before.get(wallet, ""),
                     ]
-                    for wallet, count in _sent(node, source, head).items()
+                    for wallet, count in _sent(node, source, hex(head)).items()
                 ]
     _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
@@ -171,19 +171,19 @@ def export_chain(
 
 
 def sent_by(source: ChainSource, *, chain_id: int) -> dict[str, int]:
-    """How many transactions of each signing key are final, by wallet.
+    """How many transactions each signing key has sent, by wallet, those in no block yet included.
 
     Raises :class:`EvidenceError` if the node is not to be had, or is one of another chain.
     """
     with httpx.Client(timeout=20, trust_env=False) as client, decoding(source.network):
         node = Node(client, source)
         _require_chain(node, source.network, chain_id)
-        return _sent(node, source, int(_final(node)["number"], 16))
+        return _sent(node, source, "pending")
 
 
-def _sent(node: Node, source: ChainSource, head: int) -> dict[str, int]:
+def _sent(node: Node, source: ChainSource, block: str) -> dict[str, int]:
     counts = node.batch(
-        "eth_getTransactionCount", ([address, hex(head)] for address in source.lanes.values())
+        "eth_getTransactionCount", ([address, block] for address in source.lanes.values())
     )
     return {wallet: int(count, 16) for wallet, count in zip(source.lanes, counts, strict=True)}
 

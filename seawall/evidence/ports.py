@@ -100,8 +100,8 @@ class Before:
     """What the chains have before a drill begins.
 
     ``heads``: the newest block of each network whose payouts are transfers, because what was paid
-    earlier is no concern of the drill. ``sent``: by network and wallet, how many transactions of
-    the signing key are final, because of what came later the venue must know all.
+    earlier is no concern of the drill. ``sent``: by network and wallet, how many transactions the
+    signing key has sent, because of what came later the venue must know all.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)

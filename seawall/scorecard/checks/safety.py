@@ -399,6 +399,11 @@ def _against_chain(
             yield (
                 f"{wallet}: the last nonce on record is {last}, the chain's next one {lane.nonce}"
             )
+    if before is not None and lane.nonce < before:
+        doubts.note(
+            f"{wallet}: the chain counted {before} transactions before the drill, and"
+            f" {lane.nonce} after it"
+        )
     first = min((slot.nonce for slot in slots), default=lane.nonce)
     if before is None and first > 0:
         doubts.note(

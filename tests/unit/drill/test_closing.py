@@ -1,20 +1,32 @@
-"""A drill's late evidence and verdict come while the next drill begins."""
+"""A drill's late evidence comes while the next drill begins, and no verdict is lost for that."""
 
 from __future__ import annotations
 
+import json
 import threading
-from concurrent.futures import CancelledError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from seawall.drill import closing as module
+from seawall.drill import gameday
 from seawall.drill.closing import Closing
 from seawall.drill.collect import LateLog
+from seawall.drill.gameday import make_request
+from seawall.errors import DrillError
 from seawall.formats.run_directory import Manifest, describe
 from seawall.policy_file import load_policy
 
-POLICY = load_policy(Path("policies/sandbox.yaml"))
+POLICY_FILE = Path("policies/sandbox.yaml")
+POLICY = load_policy(POLICY_FILE)
+LATE = "aws/sign_calls.csv"
+DRILLS = ("calm", "rpc-dark", "api-killed")
+WAIT = Closing.wait
 
 
 class Log(LateLog):
@@ -24,19 +36,29 @@ class Log(LateLog):
         super().__init__(run_dir=run_dir, report=print)
         self.came = threading.Event()
         self.waited: list[bool] = []
+        self.is_abandoned = False
+
+    @property
+    def awaited(self) -> bool:
+        """It is."""
+        return True
 
     def finish(self, *, wait: bool) -> None:
         """As a log that takes its time."""
         self.waited.append(wait)
         self.came.wait(10)
+        if not self.is_abandoned:
+            (self.run_dir / "aws").mkdir()
+            (self.run_dir / LATE).write_text("late", encoding="utf-8")
 
     def abandon(self) -> None:
         """As a log of which nothing is read any more."""
+        self.is_abandoned = True
         self.came.set()
 
 
 @pytest.fixture
-def manifest(tmp_path: Path) -> Manifest:
+def manifest() -> Manifest:
     """Of a run that just ended, with nothing in its directory."""
     return describe(
         POLICY,
@@ -54,21 +76,30 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def closing(log: Log, manifest: Manifest, said: list[str]) -> Closing:
-    """The end of a drill."""
-    return Closing(drill="calm", log=log, manifest=manifest, report=said.append)
+    """The end of a drill, begun."""
+    made = Closing(drill="calm", log=log, manifest=manifest, report=said.append)
+    made.begin()
+    return made
 
 
 def test_it_is_judged_once_its_log_has_come(tmp_path: Path, manifest: Manifest) -> None:
+    """What was there before is sealed at once, and the log when it is there."""
     log, said = Log(tmp_path), list[str]()
     under_way = closing(log, manifest, said)
-    assert not (tmp_path / "verdict.json").exists()
+    sealed = json.loads((tmp_path / "manifest.json").read_text())
+    assert (sealed["ended_at"] is not None, sealed["files"]) == (True, {})
 
     log.came.set()
 
     assert str(under_way.verdict().outcome) == "UNKNOWN"  # there is no evidence at all
+    assert list(json.loads((tmp_path / "manifest.json").read_text())["files"]) == [LATE]
     assert (tmp_path / "verdict.json").stat().st_size > 0
     assert log.waited == [True]
-    assert said == ["judging the evidence of calm", "UNKNOWN calm"]
+    assert said == [
+        "waiting for AWS's own log of signatures of calm",
+        "judging the evidence of calm",
+        "UNKNOWN calm",
+    ]
 
 
 def test_nothing_is_waited_for_of_one_that_broke(tmp_path: Path, manifest: Manifest) -> None:
@@ -79,26 +110,142 @@ def test_nothing_is_waited_for_of_one_that_broke(tmp_path: Path, manifest: Manif
     assert log.waited == [False]
 
 
-def test_one_that_is_abandoned_has_no_verdict(tmp_path: Path, manifest: Manifest) -> None:
-    """Its runner was interrupted: what would be judged is not what the drill left."""
+def test_one_that_is_abandoned_can_be_judged_later(tmp_path: Path, manifest: Manifest) -> None:
+    """Its runner was interrupted while the next drill went on."""
     under_way = closing(Log(tmp_path), manifest, [])
 
     under_way.abandon()
 
-    with pytest.raises(CancelledError):
-        under_way.verdict()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert json.loads((tmp_path / "manifest.json").read_text())["ended_at"] is not None
 
 
-def test_whoever_waits_for_the_verdict_hears_what_prevented_it(
+def test_whoever_wants_the_verdict_hears_what_prevented_it(
     tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: Path) -> None:
-        raise OSError(28, "No space left on device")
+    calls: list[object] = []
 
-    monkeypatch.setattr(module, "write", full)
+    def full(*_: object) -> None:
+        calls.append(_)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "finish", full)
     log = Log(tmp_path)
     log.came.set()
 
     with pytest.raises(OSError, match="No space left"):
         closing(log, manifest, []).verdict()
+
+
+@pytest.fixture(scope="module")
+def request_of_day() -> gameday.Request:
+    """Three drills; that they can follow each other is checked, which takes a second."""
+    return make_request(
+        root=Path.cwd(),
+        policy_path=POLICY_FILE,
+        name=None,
+        drills=DRILLS,
+        seed=1,
+        sabotage=None,
+        keep=False,
+    )
+
+
+class Day:
+    """A day of three drills on nothing: what happens in each is up to the test."""
+
+    def __init__(
+        self, request: gameday.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.root = tmp_path
+        self.said: list[str] = []
+        self.logs: list[Log] = []
+        self.happens: dict[str, BaseException | str] = {}
+        display: Any = SimpleNamespace(line=self.said.append, phase=self.said.append)
+        self.day = gameday._Day(
+            request=replace(request, root=tmp_path), programs={}, switches=(), display=display
+        )
+        deployment = SimpleNamespace(data_dir=tmp_path, customers=None)
+
+        @contextmanager
+        def stack(*_: object) -> Iterator[Any]:
+            yield SimpleNamespace(deployment=deployment)
+
+        monkeypatch.setattr(self.day, "_stack", stack)
+        monkeypatch.setattr(self.day, "_shock_and_collect", self._drill)
+        monkeypatch.setattr(gameday, "use_seed", lambda *_: None)
+        monkeypatch.setattr(gameday, "set_run_directory", lambda *_, **__: None)
+        monkeypatch.setattr(gameday, "copy_logs", lambda *_: None)
+        monkeypatch.setattr(gameday, "LateLog", self._log)
+        monkeypatch.setattr(Closing, "wait", self._wait)
+
+    def _log(self, *, run_dir: Path, report: object) -> Log:
+        self.logs.append(Log(run_dir))
+        return self.logs[-1]
+
+    @staticmethod
+    def _wait(ending: Closing) -> None:
+        """The log comes when somebody waits for it, and not before."""
+        assert isinstance(ending.log, Log)
+        ending.log.came.set()
+        WAIT(ending)
+
+    def _drill(self, _stack: object, run: Any, _position: int, _log: object) -> None:
+        happened = self.happens.get(run.name)
+        if isinstance(happened, BaseException):
+            raise happened
+        run.manifest.broke = happened
+
+    def judged(self) -> list[str]:
+        """The drills that have a verdict, in their order."""
+        assert all(verdict for *_, verdict in self.day.results.verdicts)
+        return [name for name, *_ in self.day.results.verdicts]
+
+
+@pytest.fixture
+def day(request_of_day: gameday.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Day:
+    """Three drills."""
+    return Day(request_of_day, tmp_path, monkeypatch)
+
+
+def test_every_drill_of_a_day_has_the_verdict_of_its_own_run(day: Day) -> None:
+    day.day.run()
+
+    assert day.judged() == list(DRILLS)
+    for name, run_dir, _ in day.day.results.verdicts:
+        assert run_dir.name.endswith(name)
+        assert (run_dir / "verdict.json").is_file()
+
+
+@pytest.mark.parametrize("error", [DrillError("the node is gone"), OSError(28, "disk full")])
+def test_a_drill_that_cannot_begin_costs_the_one_before_nothing(day: Day, error: Exception) -> None:
+    day.happens = {"rpc-dark": error}
+
+    with pytest.raises(type(error)):
+        day.day.run()
+
+    assert day.judged() == ["calm"]
+
+
+def test_a_drill_that_broke_ends_the_day_and_both_are_judged(day: Day) -> None:
+    day.happens = {"rpc-dark": "the switch was set"}
+
+    day.day.run()
+
+    assert day.judged() == ["calm", "rpc-dark"]
+    assert day.logs[1].waited == [False]
+
+
+def test_an_interruption_leaves_the_drill_before_to_be_judged_later(day: Day) -> None:
+    day.happens = {"rpc-dark": KeyboardInterrupt()}
+
+    with pytest.raises(KeyboardInterrupt):
+        day.day.run()
+
+    assert day.judged() == []
+    assert day.logs[0].is_abandoned
+    [said] = [line for line in day.said if "is not judged" in line]
+    assert said.startswith("calm is not judged; bin/seawall scorecard ")
+    run_dir = Path(said.split()[6])
+    assert json.loads((run_dir / "manifest.json").read_text())["ended_at"] is not None

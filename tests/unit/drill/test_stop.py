@@ -47,7 +47,13 @@ def shock(run_dir: Path, hand: Hand) -> tuple[Shock, list[str]]:
     shown: list[str] = []
     stack: Any = SimpleNamespace(
         check=lambda: None,
-        deployment=SimpleNamespace(kind="sandbox", kill_switch=None, approval=None),
+        deployment=SimpleNamespace(
+            kind="sandbox",
+            kill_switch=None,
+            approval=None,
+            pages=run_dir.parent / "pages.jsonl",
+            regions=SimpleNamespace(primary="us-east-1", standby="us-west-2"),
+        ),
         components=list,
     )
     display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
@@ -179,6 +185,47 @@ def test_a_drill_begins_on_a_venue_at_rest(tmp_path: Path) -> None:
     made.records = SimpleNamespace(state=lambda: calm)
     made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
 
+    made._await_steady()
+
+
+def page(status: str, region: str) -> str:
+    """A line of what the pager received."""
+    return json.dumps({"status": status, "labels": {"alertname": "Dark", "region": region}}) + "\n"
+
+
+def test_what_the_drill_before_left_is_waited_for_and_forbids_no_drill(tmp_path: Path) -> None:
+    """A page of before would be taken for this drill's, and a lane must begin in the primary."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    pages = tmp_path / "pages.jsonl"
+    pages.write_text(page("firing", "a") + page("firing", "b") + page("resolved", "a") + '{"st')
+    made, shown = shock(run_dir, Hand())
+    made.display.state = lambda *_, **__: None  # type: ignore[method-assign]
+    found: list[str | None] = []
+
+    def state() -> VenueState:
+        found.append(made._left_over(signing))
+        if len(found) == 2:
+            pages.write_text(pages.read_text().replace('{"st', page("resolved", "b")))
+        return signing if len(found) < 4 else home
+
+    home = VenueState(tier="normal", oldest_s=0.0, **AT_REST)
+    signing = VenueState(
+        tier="normal", oldest_s=0.0, open_withdrawals=0, posted=0, signing_region="us-west-2"
+    )
+    made.records = SimpleNamespace(state=state)
+
+    made._await_steady()
+
+    away = "signing is in us-west-2"
+    assert found == ["1 pages are open", "1 pages are open", away, away]
+    assert shown == ["waiting for what is left of before: 1 pages are open"]
+    assert made._left_over(home) is None
+
+    pages.write_text(page("firing", "a"))
+    moments = iter(range(0, 10_000, 60))
+    made.clock = lambda: float(next(moments))
+    made.records = SimpleNamespace(state=lambda: home)
     made._await_steady()
 
 

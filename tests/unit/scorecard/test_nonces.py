@@ -100,6 +100,11 @@ SPOILED: dict[str, tuple[Callable[[Run], Files], Outcome, str]] = {
         UNKNOWN,
         "does not say how many there were before the drill",
     ),
+    "the chain counts less after the drill than before": (
+        _counted(_idle, nonce_before=lambda row: row.nonce + 1),
+        UNKNOWN,
+        "transactions before the drill, and",
+    ),
     "one without a slot was not asked for": (
         lambda run: {"lane_nonces": without(run.lane_nonces, lambda row: row == _idle(run))},
         UNKNOWN,
