@@ -172,13 +172,14 @@ def _asked_in_dark(facts: Facts) -> Counter[str]:
     """By network: requests of the flood in the dark, early enough, for what its tier allowed.
 
     Whatever they were answered, because a venue that turns all customers of a network away has not
-    shown that it fails over there. One for what was acknowledged before asks for nothing new.
+    shown that it fails over there. One for what was acknowledged before asks for nothing new, and
+    what was acknowledged later than early enough may have been taken later, too.
     """
     latest = facts.fault_reverted - facts.run.policy.targets.failover_max * MILLISECOND
-    done = {
+    not_due = {
         identity
         for identity, promise in facts.acknowledged.items()
-        if promise.acknowledged_at < facts.fault_effective
+        if not facts.fault_effective <= promise.acknowledged_at <= latest
     }
     return Counter(
         arrival.network
@@ -186,7 +187,7 @@ def _asked_in_dark(facts: Facts) -> Counter[str]:
         if arrival.network in facts.run.policy.networks
         and request.sent_at is not None
         and facts.fault_effective <= request.sent_at <= latest
-        and arrival.id not in done
+        and arrival.id not in not_due
         and _is_due(facts, arrival.size, request.sent_at)
     )
 

@@ -80,6 +80,19 @@ def _asked_again(run: Run) -> Files:
     }
 
 
+def _taken_late(run: Run) -> Files:
+    """The only ones on ``IDLE`` were sent just in time, and acknowledged when it was too late."""
+    indexes = _of_idle(run)
+    latest = us(REVERTED) - run.policy.targets.failover_max * 1_000
+    late = each(
+        run.requests,
+        lambda row: row.index in indexes and (row.sent_at or 0) > us(EFFECTIVE),
+        sent_at=latest - 1,
+        done_at=latest + 1,
+    )
+    return {**_idle(run), "requests": late}
+
+
 WITHOUT_WORK: dict[str, tuple[Callable[[Run], Files], Outcome]] = {
     "all its customers were turned away": (_turned_away, UNKNOWN),
     "they were acknowledged, and the records have none of it": (_idle, UNKNOWN),
@@ -95,6 +108,7 @@ WITHOUT_WORK: dict[str, tuple[Callable[[Run], Files], Outcome]] = {
         PASS,
     ),
     "all of it had been acknowledged before": (_asked_again, PASS),
+    "all of it was acknowledged too late to fail over for it": (_taken_late, PASS),
 }
 
 
