@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from seawall.cli import contract, drills, infra, listing, readiness, reconcile, runs
+from seawall.cli import contract, drills, exposure, infra, listing, readiness, reconcile, runs
 from seawall.cli.options import (
     DEFAULT_POLICY,
     ROOT,
@@ -56,6 +56,7 @@ _COMMANDS = (
     "runs",
     "scorecard",
     "check",
+    "exposure",
     "contract",
     "reconcile",
     "up",
@@ -95,6 +96,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(contract.app, name="contract")
 readiness.register(app)
 reconcile.register(app)
+exposure.register(app)
 infra.register(app)
 
 

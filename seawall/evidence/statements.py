@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from seawall.errors import EvidenceError
 from seawall.formats.atomic import write_whole
-from seawall.formats.payout_rail import Statement, StatementLine
+from seawall.formats.payout_rail import Balances, Statement, StatementLine
 from seawall.formats.rail_providers import RailProvider, RailProviders
 
 COLUMNS = (
@@ -42,6 +42,24 @@ def export_statements(rails: Mapping[str, RailProviders], *, into: Path) -> None
                 writer.writerow((rail, side, *_cells(line)))
     into.mkdir(parents=True, exist_ok=True)
     write_whole(into / "statements.csv", text.getvalue())
+
+
+def balances_of(who: str, provider: RailProvider) -> Balances:
+    """What ``provider`` says that it would still pay, read as a reader.
+
+    Raises :class:`EvidenceError`, which names ``who``, if it does not say so.
+    """
+    try:
+        with httpx.Client(
+            headers=provider.headers(), timeout=_ANSWER_S_MAX, trust_env=False
+        ) as client:
+            answer = client.get(f"{provider.url.rstrip('/')}/balances")
+            answer.raise_for_status()
+            return Balances.model_validate_json(answer.content)
+    except (httpx.HTTPError, ValidationError) as error:
+        raise EvidenceError(
+            f"the balances of {who} cannot be read: {type(error).__name__} {error}"
+        ) from error
 
 
 def _cells(line: StatementLine) -> tuple[object, ...]:

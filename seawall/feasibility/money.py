@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,26 @@ if TYPE_CHECKING:
     from seawall.policy.model import Holding, Policy
 
 
+@dataclass(frozen=True, kw_only=True)
+class TopUps:
+    """What refills bring into a hot wallet within one cycle of stress, without anybody's act.
+
+    Attributes:
+        amount: At least so much, in whole units.
+        limited_by: What it is limited by, with its figures.
+    """
+
+    amount: Fraction
+    limited_by: str
+
+
 def in_money(policy: Policy) -> Iterator[Sum]:
     """Per network and asset of the cycle, in whole units.
 
     One sum is what can be paid out without an act of a person, the other what the signer's caps
     allow, which lie below those of the contract.
     """
-    hot = {wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))}
+    hot = payers(policy)
     for network, assets in policy.stress.outflow.items():
         for asset, outflow in assets.items():
             name = hot.get(network)
@@ -32,39 +46,60 @@ def in_money(policy: Policy) -> Iterator[Sum]:
             yield _signed(policy, network, asset, outflow, name=name, holding=holding)
 
 
+def payers(policy: Policy) -> dict[str, str]:
+    """By network: the hot wallet that pays what a cycle of stress takes out there."""
+    return {
+        wallet.network: name for name, wallet in reversed(list(policy.payout_wallets().items()))
+    }
+
+
+def top_ups(policy: Policy, hot: str, asset: str, *, spare: Fraction | None = None) -> TopUps:
+    """What the reserve brings into ``hot`` within one cycle, if that is below its level throughout.
+
+    A refill counts with the least amount that the policy guarantees.
+
+    Args:
+        policy: Declares the wallets' bounds, the refills, and the signer's caps.
+        hot: Name of the hot wallet, which holds ``asset``.
+        asset: Name of the asset.
+        spare: What the reserve holds above its minimum, in whole units; with its target, if None.
+    """
+    treasury = policy.treasury
+    source = _reserve(policy, hot, asset)
+    if source is None:
+        return TopUps(amount=Fraction(0), limited_by="no reserve holds any")
+    name, kept = source
+    one = min(_refill(policy, policy.wallets[hot].holdings[asset]), _cap(policy, kept))
+    cycle = treasury.top_up_every + treasury.refill_lead_time
+    count = policy.stress.length // cycle
+    limits = {
+        f"{count} x {_plain(one)} within {span(policy.stress.length)}, {span(cycle)} each": (
+            count * one
+        ),
+        f"all of {name} above its minimum": (
+            Fraction(kept.target - kept.minimum) if spare is None else spare
+        ),
+        f"all that the signer lets out of {name}": let_out(policy, name, asset),
+    }
+    least = min(limits, key=lambda each: limits[each])
+    return TopUps(amount=limits[least], limited_by=least)
+
+
+def let_out(policy: Policy, wallet: str, asset: str) -> Fraction:
+    """What the signer lets out of ``wallet`` within one cycle, in whole units."""
+    return _windows(policy) * _cap(policy, policy.wallets[wallet].holdings[asset])
+
+
+def swept(policy: Policy, wallet: str, asset: str) -> Fraction:
+    """What a sweep just before the cycle takes of :func:`let_out` of a hot wallet, at most."""
+    return policy.treasury.sweep_of_cap * _cap(policy, policy.wallets[wallet].holdings[asset])
+
+
 def _supply(
     policy: Policy, network: str, asset: str, outflow: Decimal, *, name: str, holding: Holding
 ) -> Sum:
-    """The hot wallet above its minimum and its refills, against the outflow.
-
-    A refill counts with the least amount that the policy guarantees.
-    """
-    treasury = policy.treasury
-    source = _reserve(policy, name, asset)
-    one = _refill(policy, holding)
-    if source:
-        one = min(one, _cap(policy, source[1]))
-    cycle = treasury.top_up_every + treasury.refill_lead_time
-    count = policy.stress.length // cycle
-    wanted = count * one
-    limits = {
-        f"{count} x {_plain(one)} within {span(policy.stress.length)}, {span(cycle)} each": wanted,
-        **(
-            {
-                f"all of {source[0]} above its minimum": Fraction(
-                    source[1].target - source[1].minimum
-                )
-            }
-            if source
-            else {}
-        ),
-        **(
-            {f"all that the signer lets out of {source[0]}": _through(policy, source[1])}
-            if source
-            else {}
-        ),
-    }
-    least = min(limits, key=lambda each: limits[each]) if source else "no reserve holds any"
+    """The hot wallet above its minimum and its refills, against the outflow."""
+    refills = top_ups(policy, name, asset)
     return Sum(
         kind="money",
         name=f"{network} {asset} of one cycle of stress",
@@ -81,7 +116,7 @@ def _supply(
                     f"{_plain(Fraction(holding.minimum))}"
                 ),
             ),
-            Term(name="top-ups", value=limits[least] if source else Fraction(0), detail=least),
+            Term(name="top-ups", value=refills.amount, detail=refills.limited_by),
         ),
         remedy=(
             "raise the hot target or maximum or what the reserve holds, shorten "
@@ -104,7 +139,7 @@ def _signed(
         terms=(
             Term(
                 name="caps",
-                value=_through(policy, holding),
+                value=let_out(policy, name, asset),
                 detail=(
                     f"{windows} windows of {span(policy.caps.signer.window)} x "
                     f"{_plain(_cap(policy, holding))}"
@@ -112,7 +147,7 @@ def _signed(
             ),
             Term(
                 name="a sweep just before",
-                value=-policy.treasury.sweep_of_cap * _cap(policy, holding),
+                value=-swept(policy, name, asset),
                 detail="it counts in the first window",
             ),
         ),
@@ -143,10 +178,6 @@ def _windows(policy: Policy) -> int:
 
 def _cap(policy: Policy, holding: Holding) -> Fraction:
     return policy.caps.signer.of_target * Fraction(holding.target)
-
-
-def _through(policy: Policy, holding: Holding) -> Fraction:
-    return _windows(policy) * _cap(policy, holding)
 
 
 def _plain(value: Fraction) -> str:

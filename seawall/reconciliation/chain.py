@@ -88,12 +88,21 @@ class PinnedNetwork:
     def require(self, pin: Pin) -> None:
         """Raises :class:`EvidenceError` if the block of ``pin`` is no longer on the chain."""
         with decoding(self._source.network):
-            block = self._node.call("eth_getBlockByNumber", hex(pin.number), False)
-            if str(block["hash"]).lower() != pin.hash:
-                raise EvidenceError(
-                    f"block {pin.number} of {pin.network} was {pin.hash} and final, and is"
-                    f" {block['hash']} now: the node contradicts itself"
-                )
+            self._block_of(pin)
+
+    def made_at(self, pin: Pin) -> int:
+        """When the block of ``pin`` was made, in Unix seconds, as the block says."""
+        with decoding(self._source.network):
+            return int(self._block_of(pin)["timestamp"], 16)
+
+    def _block_of(self, pin: Pin) -> Mapping[str, Any]:
+        block: Mapping[str, Any] = self._node.call("eth_getBlockByNumber", hex(pin.number), False)
+        if str(block["hash"]).lower() != pin.hash:
+            raise EvidenceError(
+                f"block {pin.number} of {pin.network} was {pin.hash} and final, and is"
+                f" {block['hash']} now: the node contradicts itself"
+            )
+        return block
 
     def activity(self, first: int, last: int) -> Iterator[Activity]:
         """What happened in the blocks from ``first`` to ``last``, a span after another."""
