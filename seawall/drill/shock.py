@@ -360,7 +360,7 @@ class Shock:
                 break
             if left is not None and not told:
                 told = True
-                self.display.line(f"waiting for what is left of before: {left}")
+                self.display.line(f"waiting for what was left before: {left}")
             if late:
                 found = "could not be read" if state is None else f"is in tier {state.tier}"
                 message = f"the drill cannot begin: the venue {found}, and does not come to rest"
@@ -385,7 +385,7 @@ class Shock:
                     page = json.loads(line)
                     status[json.dumps(page.get("labels"), sort_keys=True)] = page["status"]
             if firing := [name for name, last in status.items() if last == "firing"]:
-                return f"{len(firing)} pages are open"
+                return f"open pages: {len(firing)}"
         regions = self.deployment.regions
         signing = None if state is None else state.signing_region
         if regions is not None and signing not in {None, regions.primary}:

@@ -218,8 +218,8 @@ def test_what_the_drill_before_left_is_waited_for_and_forbids_no_drill(tmp_path:
     made._await_steady()
 
     away = "signing is in us-west-2"
-    assert found == ["1 pages are open", "1 pages are open", away, away]
-    assert shown == ["waiting for what is left of before: 1 pages are open"]
+    assert found == ["open pages: 1", "open pages: 1", away, away]
+    assert shown == ["waiting for what was left before: open pages: 1"]
     assert made._left_over(home) is None
 
     pages.write_text(page("firing", "a"))
