@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Response
 
 from localaws.emulator import services
 from localaws.emulator.control import Application, Control
@@ -23,6 +26,9 @@ from localaws.emulator.services.kms import QUOTA
 from seawall.errors import PortBusyError
 
 HOST = "127.0.0.1"
+
+
+_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class _Dispatcher(DomainDispatcherApplication):
@@ -38,10 +44,44 @@ class _Dispatcher(DomainDispatcherApplication):
 
 
 class _Handler(MotoRequestHandler):
-    """Keeps connections open, as AWS does, and does not log requests."""
+    """Keeps connections open, as AWS does, and does not log requests.
+
+    werkzeug's own handler ends every connection after one answer, because it would have to read
+    what the application left of a body. Here the application is given the body as a whole: no
+    answer or request of the emulator is larger than a few MB.
+    """
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # an answer is one packet, not one for its headers and one for its body
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and leave the connection at the start of the next."""
+        environ = self.make_environ()
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+        whole = environ.get("wsgi.input_terminated")
+        environ["wsgi.input"] = io.BytesIO(
+            environ["wsgi.input"].read()
+            if whole
+            else self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        )
+        try:
+            answer = Response.from_app(self.server.app, environ, buffered=True)
+        except Exception as error:  # noqa: BLE001  as werkzeug: a fault of the application is a 500
+            self.log_error("%s", error)
+            answer = Response("the emulator failed", status=500)
+        body = answer.get_data()
+        self.send_response(answer.status_code)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if self.command == "HEAD" or answer.status_code in _WITHOUT_BODY:
+            body = b""
+        elif "Content-Length" not in answer.headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: a drill signs thousands of times."""

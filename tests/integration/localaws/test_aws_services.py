@@ -10,8 +10,10 @@ import json
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -298,3 +300,28 @@ def test_a_hundred_signatures_from_four_threads_all_succeed(signer: Any, key: st
     """How fast they are shows in a game day."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         assert all(pool.map(lambda _: sign(signer, key), range(100)))
+
+
+def test_a_connection_stays_open_after_an_answer_an_error_and_a_body_in_chunks(aws: str) -> None:
+    """As AWS's: a drill asks thousands of times."""
+    address = urlsplit(aws)
+    assert address.hostname is not None
+    connection = HTTPConnection(address.hostname, address.port, timeout=10)
+    try:
+        connection.request("POST", "/", body=b"{}", headers={"X-Amz-Target": "TrentService.Nope"})
+        answered = [connection.getresponse()]
+        answered[-1].read()
+        opened = connection.sock
+        connection.request("PUT", "/a-bucket/a-key", body=iter([b"one", b"two"]))
+        answered.append(connection.getresponse())
+        answered[-1].read()
+        connection.request("HEAD", "/a-bucket/a-key")
+        answered.append(connection.getresponse())
+        answered[-1].read()
+        connection.request("GET", "/")
+        answered.append(connection.getresponse())
+        answered[-1].read()
+        assert connection.sock is opened is not None
+    finally:
+        connection.close()
+    assert [each.will_close for each in answered] == [False] * 4
