@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from seawall.scorecard import SABOTAGE_FAILS
 from tests.testing.drill_kit import (
     ROOT,
+    Command,
     GameDay,
     latest_run,
     measured,
@@ -26,18 +29,40 @@ from tests.testing.drill_kit import (
     seawall,
     verdict_of,
 )
+from tests.testing.environments import COMPANY, CONTAINER, PLAIN, Environment, Machine
 from tests.testing.nightly import repetitions
 
 pytestmark = pytest.mark.drill
 
 SEED = "20250221"
+TIMEOUT_S = 480.0
 
 
 @pytest.fixture(scope="module")
-def healthy() -> tuple[subprocess.CompletedProcess[str], Path]:
-    """The default game day, once for two tests: what it printed, and its directory."""
-    done = measured("gameday", "--seed", SEED)
-    return done, latest_run()
+def machine() -> Iterator[Machine]:
+    """Folders that the environments share."""
+    machine = Machine()
+    yield machine
+    machine.remove()
+
+
+def within(machine: Machine, environment: Environment) -> tuple[Command, Path]:
+    """``bin/seawall`` in an environment, and where its runs are; a plain one if it must be."""
+    if machine.obstacle(environment):
+        environment = PLAIN
+    run = functools.partial(machine.run, environment, timeout_s=TIMEOUT_S)
+    return run, machine.runs(environment)
+
+
+@pytest.fixture(scope="module")
+def healthy(machine: Machine) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The default game day, once for two tests: what it printed, and its directory.
+
+    Of another user, with all settings of a company that could disturb it.
+    """
+    run, runs = within(machine, COMPANY)
+    done = measured("gameday", "--seed", SEED, run=run, runs=runs)
+    return done, latest_run(runs)
 
 
 @pytest.mark.measured
@@ -113,16 +138,21 @@ def test_the_scorecard_judges_a_run_again_and_calls_a_truncated_one_unknown(
     ),
 )
 def test_a_control_that_is_switched_off_fails_exactly_the_checks_that_it_carries(
-    sabotage: str, command: list[str]
+    sabotage: str, command: list[str], machine: Machine
 ) -> None:
     """A drill that cannot fail proves nothing.
 
-    Same seed, one control off: exit 1, and only the declared ids fail.
+    Same seed, one control off: exit 1, and only the declared ids fail. As in a container.
     """
-    done = seawall(*command, "--seed", SEED, "--sabotage", sabotage)
+    run, runs = within(machine, CONTAINER)
+    before = run_directories(runs)
+
+    done = run(*command, "--seed", SEED, "--sabotage", sabotage)
 
     assert done.returncode == 1, done.stdout + done.stderr
-    assert set(verdict_of(latest_run())["failed"]) == SABOTAGE_FAILS[sabotage]
+    made = run_directories(runs) - before
+    assert {frozenset(verdict_of(each)["failed"]) for each in made} == {SABOTAGE_FAILS[sabotage]}
+    assert [pid for each in made for pid in processes_of(run_id_of(each))] == []
 
 
 @pytest.mark.measured

@@ -47,6 +47,8 @@ MEASURE_TIMES = frozenset(
 )
 """Checks that fail for what came too late, and for nothing that was wrong."""
 T = TypeVar("T")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs ``bin/seawall`` with its arguments, to its end."""
 
 
 def seawall(
@@ -65,15 +67,17 @@ def seawall(
     )
 
 
-def measured(*arguments: str) -> subprocess.CompletedProcess[str]:
+def measured(
+    *arguments: str, run: Command = seawall, runs: Path = RUNS
+) -> subprocess.CompletedProcess[str]:
     """Run a drill that is to pass, and once more if it was late on a machine with nothing left.
 
     That is what the verdict's note asks people to do. Only what measures a time is tried again, and
-    a venue that is late by itself is late twice.
+    a venue that is late by itself is late twice. ``run`` keeps its runs in ``runs``.
     """
-    before = run_directories()
-    done = seawall(*arguments)
-    made = run_directories() - before
+    before = run_directories(runs)
+    done = run(*arguments)
+    made = run_directories(runs) - before
     if done.returncode != 1 or len(made) != 1:
         return done
     verdict = verdict_of(made.pop())
@@ -81,7 +85,7 @@ def measured(*arguments: str) -> subprocess.CompletedProcess[str]:
     if verdict["note"] is None or not late:
         return done
     print(f"{done.stdout}\n{verdict['note']}\nonce more")
-    return seawall(*arguments)
+    return run(*arguments)
 
 
 def drill_result(
@@ -230,16 +234,16 @@ def until(probe: Callable[[], T | None], *, within_s: float, what: str) -> T:
     raise AssertionError(f"{what}: not within {within_s:g} s")
 
 
-def run_directories() -> set[Path]:
-    """All run directories of this clone."""
-    if not RUNS.is_dir():
+def run_directories(runs: Path = RUNS) -> set[Path]:
+    """All run directories of this clone, or in ``runs``."""
+    if not runs.is_dir():
         return set()
-    return {path for path in RUNS.iterdir() if path.is_dir() and not path.is_symlink()}
+    return {path for path in runs.iterdir() if path.is_dir() and not path.is_symlink()}
 
 
-def latest_run() -> Path:
+def latest_run(runs: Path = RUNS) -> Path:
     """The directory of the run that ended last."""
-    return (RUNS / "latest").resolve()
+    return (runs / "latest").resolve()
 
 
 def run_id_of(run_dir: Path) -> str:

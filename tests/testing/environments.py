@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seawall.cache import cache_root
+from seawall.formats.run_directory import RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 USER_ID = 61_184
@@ -196,6 +197,8 @@ COMBINED = (
     ),
 )
 """Between them they have every kind of peculiarity of `ENVIRONMENTS`."""
+PLAIN = ENVIRONMENTS[0]
+BARE_SHELL, COMPANY, CONTAINER = COMBINED
 
 
 class Machine:
@@ -301,6 +304,10 @@ class Machine:
                 for folder in (home, home / ".cache", cache):
                     os.chown(folder, USER_ID, USER_ID)
         return home
+
+    def runs(self, environment: Environment) -> Path:
+        """Return where runs are kept of whoever may not write to the checkout."""
+        return self.home(environment) / ".cache" / "seawall" / RUNS
 
     def _variables(self, environment: Environment) -> list[str]:
         plain = {"PATH": SYSTEM_PATH, "HOME": "{home}", "LANG": "C.UTF-8", "TERM": "xterm"}

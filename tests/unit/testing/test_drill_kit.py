@@ -40,13 +40,12 @@ def test_only_what_the_machine_alone_spoilt_is_run_again(
             made.add(Path(f"run-{len(asked)}"))
         return subprocess.CompletedProcess(arguments, code, stdout="", stderr="")
 
-    monkeypatch.setattr(drill_kit, "seawall", seawall)
-    monkeypatch.setattr(drill_kit, "run_directories", lambda: set(made))
+    monkeypatch.setattr(drill_kit, "run_directories", lambda _runs: set(made))
     monkeypatch.setattr(
         drill_kit, "verdict_of", lambda run: {Path("run-1"): verdict, Path("older"): LATE}[run]
     )
 
-    assert drill_kit.measured("gameday").returncode == code
+    assert drill_kit.measured("gameday", run=seawall).returncode == code
     assert asked == [("gameday",)] * runs
 
 
