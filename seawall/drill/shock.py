@@ -158,7 +158,7 @@ class Shock:
         self.flood.prepare()
         self._await_flood()
         # That takes seconds, and the first withdrawals of the prober were paid meanwhile.
-        self._await_steady()
+        self._await_steady(waited_for_the_rest=True)
         t_zero = self.flood.begin(self._look)
         self.display.phase(f"calm baseline for {self.drill.flood.calm / 1000:g} s")
         self.event("calm.started", planned_at=t_zero)
@@ -342,11 +342,12 @@ class Shock:
         self.display.phase(text)
         self.event(event, planned_at=at)
 
-    def _await_steady(self) -> None:
+    def _await_steady(self, *, waited_for_the_rest: bool = False) -> None:
         """Wait until the venue is as a drill must find it, for at most the bound on recovery.
 
-        For as long it is also waited for pages to be resolved, and for signing to be back in the
-        primary region; but a drill may begin without, for it says itself what it cannot tell then.
+        For as long it is also waited, once, for pages to be resolved, and for signing to be back in
+        the primary region; but a drill may begin without, for it says itself what it cannot tell
+        then. A control that is switched off may page for as long as it is.
 
         Raises :class:`DrillError`: what an earlier drill left behind would be judged as this one's.
         """
@@ -355,7 +356,7 @@ class Shock:
         while True:
             steady = self._is_steady(state := self._tick(None))
             late = self.clock() > deadline
-            left = self._left_over(state) if steady else None
+            left = self._left_over(state) if steady and not waited_for_the_rest else None
             if steady and (left is None or late):
                 break
             if left is not None and not told:

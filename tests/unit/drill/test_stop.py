@@ -227,6 +227,11 @@ def test_what_the_drill_before_left_is_waited_for_and_forbids_no_drill(tmp_path:
     made.clock = lambda: float(next(moments))
     made.records = SimpleNamespace(state=lambda: home)
     made._await_steady()
+    assert next(moments) > 60
+
+    moments = iter(range(0, 10_000, 60))
+    made._await_steady(waited_for_the_rest=True)
+    assert next(moments) == 120  # the deadline and one look: nothing is waited for a second time
 
 
 @pytest.mark.parametrize(("stayed_normal", "settling_s"), [(False, 10), (True, 5)])
@@ -285,9 +290,9 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
 ) -> None:
     """The first withdrawals of the prober may have stressed it while the flood was planned."""
     made, _ = shock(tmp_path, Hand())
-    done: list[str] = []
+    done: list[Any] = []
     for name in ("_await_steady", "_observe", "_await_flood"):
-        monkeypatch.setattr(made, name, lambda name=name: done.append(name))
+        monkeypatch.setattr(made, name, lambda name=name, **named: done.append((name, *named)))
 
     def begin(_meanwhile: Any) -> float:
         done.append("begin")
@@ -299,10 +304,10 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
     with pytest.raises(DrillError, match="no flood here"):
         made._apply()
     assert done == [
-        "_await_steady",
-        "_observe",
+        ("_await_steady",),
+        ("_observe",),
         "prepare",
-        "_await_flood",
-        "_await_steady",
+        ("_await_flood",),
+        ("_await_steady", "waited_for_the_rest"),
         "begin",
     ]
