@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from seawall.conventions import sabotage
+from seawall.policy import Drill
 from seawall.policy.drilling import NEIGHBOUR, SEGREGATION
 from seawall.scorecard.checks import (
     customers,
@@ -73,7 +74,9 @@ FLOOR: frozenset[str] = frozenset(
 """What is claimed of every drill on every venue: without one of these there is no PASS."""
 
 SABOTAGE_FAILS: dict[str, frozenset[str]] = {
-    sabotage.SABOTAGE_FAILOVER: frozenset({"failover.time", "stress.small_completed"}),
+    sabotage.SABOTAGE_FAILOVER: frozenset(
+        {"failover.time", "stress.small_completed", "tiers.avoided"}
+    ),
     sabotage.SABOTAGE_RPC_FAILOVER: frozenset({"stress.small_completed", "tiers.avoided"}),
     sabotage.SABOTAGE_RAIL_FAILOVER: frozenset({"failover.rails"}),
     sabotage.SABOTAGE_MODE_CONTROLLER: frozenset({"protection.time", "protected.suspensions"}),
@@ -92,7 +95,13 @@ SABOTAGE_FAILS: dict[str, frozenset[str]] = {
         }
     ),
 }
-"""By control that is switched off: exactly the ids of the checks that must fail then.
+"""By control: the ids of the checks that need it. Tests read this; no check does."""
 
-A drill that cannot fail proves nothing. Tests read this; no check does.
-"""
+
+def fails_without(control: str, drill: Drill) -> frozenset[str]:
+    """The checks that must fail in ``drill`` with ``control`` switched off, and no other may.
+
+    A drill that cannot fail proves nothing.
+    """
+    needing = (check for check in ALL if check.id in SABOTAGE_FAILS[control])
+    return frozenset(check.id for check in needing if check.belongs(drill))

@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from seawall.scorecard import SABOTAGE_FAILS, digests, terminal_summary, write
+from seawall.drill.sabotage import controls_of
+from seawall.policy_file import load_policy
+from seawall.scorecard import SABOTAGE_FAILS, digests, fails_without, terminal_summary, write
 from seawall.scorecard.checks import ALL, database, expectations, rails
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import OF_MONEY, _note, judge_facts
@@ -18,6 +20,7 @@ from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.report import SECTIONS
 from seawall.scorecard.run import Run
 from seawall.scorecard.verdict import Verdict
+from tests.testing.scorecard.builder import POLICY
 
 OTHERS = (*expectations.CHECKS, *database.CHECKS, *rails.CHECKS)
 ASKED = [check for check in ALL if check not in OTHERS and check.id != "drill.storm"]
@@ -225,6 +228,17 @@ def test_log_tails_with_control_characters_still_make_valid_xml(directory: Path)
 def test_sabotage_names_only_checks_that_exist() -> None:
     """A typo here would let a sabotaged drill pass for a proven one."""
     assert set().union(*SABOTAGE_FAILS.values()) <= {check.id for check in ALL}
+
+
+def test_without_a_control_a_drill_fails_what_it_asks_of_those_that_need_it() -> None:
+    """Seen so with the whole sandbox."""
+    drills = load_policy(POLICY).drills
+    both = {"failover.time", "stress.small_completed"}
+    assert fails_without("failover", drills["signing-region-dark"]) == both
+    assert fails_without("failover", drills["signing-denied"]) == {*both, "tiers.avoided"}
+    assert all(
+        fails_without(control, drill) for drill in drills.values() for control in controls_of(drill)
+    )
 
 
 def test_a_verdict_says_who_judged_and_keeps_what_earlier_judges_said(directory: Path) -> None:
