@@ -38,7 +38,7 @@ from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.drill_check import require_drills, require_order
 from seawall.errors import ExitCode, SeawallError, UsageError
-from seawall.evidence.ports import before_of, chains_of, offers_of, records_of
+from seawall.evidence.ports import before_of, chains_of, counted_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.customers import require_private
 from seawall.formats.deployment import Deployment, address_of, load_deployment, set_run_directory
@@ -441,6 +441,7 @@ class _Day:
         run.manifest.offers = offers_of(deployment, self.request.policy)
         run.manifest.operations = sorted(operations)
         run.manifest.chains = chains_of(deployment)
+        run.manifest.counted = counted_of(deployment)
         run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack
         before = before_of(deployment)
         flood = run.flood = run.flood or self._flood(stack, run)

@@ -133,7 +133,9 @@ def decoding(network: str) -> Iterator[None]:
 def export_chain(
     sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
 ) -> None:
-    """Write payouts.csv and blocks.csv under ``into``; of contracts failed, balances and lanes too.
+    """Write payouts.csv and blocks.csv under ``into``.
+
+    Also lanes.csv if any network has payout contracts, and failed.csv and balances.csv if all have.
 
     ``observed`` maps (network, block number) to the Unix time at which the prober first saw the
     block.
@@ -164,9 +166,10 @@ def export_chain(
                 ]
     _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
-    if any(source.payout_contracts for source in read):
+    if not any(source.senders for source in read):
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
         _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
+    if not all(source.senders for source in read):
         _write(into / "lanes.csv", "network,wallet,address,nonce,nonce_before", lanes)
 
 

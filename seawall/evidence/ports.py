@@ -46,6 +46,8 @@ def offers_of(deployment: Deployment, policy: Policy) -> tuple[Port, ...]:
         found["payouts"] = "the networks"
     if chains and all(network.payouts for network in chains):
         found |= dict.fromkeys(("numbered_payouts", "balances"), "the networks")
+    if any(network.payouts for network in chains):
+        found["key_counts"] = "the networks"
     if deployment.rails and policy.paying_rails().keys() <= deployment.rails.keys():
         found["statements"] = "the providers of rails"
     if deployment.urls.prometheus is not None:
@@ -55,30 +57,37 @@ def offers_of(deployment: Deployment, policy: Policy) -> tuple[Port, ...]:
     if deployment.aws_log is not None:
         found["aws_log"] = "CloudTrail"
     for port, source in deployment.evidence.items():
-        if port in found:
-            raise UsageError(
-                f"{deployment.path}: evidence.{port} comes from {found[port]} already",
-                remedy="name one source of each kind",
-            )
-        if port == "numbered_payouts":
-            raise UsageError(
-                f"{deployment.path}: evidence.{port} has no file of its own",
-                remedy="give `payouts` a column `seq`, and networks their payout contracts",
-            )
-        if source.until is not None and port != "payouts":
-            raise UsageError(
-                f"{deployment.path}: evidence.{port}.until says nothing, because only a statement"
-                " of payments has an end",
-                remedy=f"leave it out of evidence.{port}",
-            )
-        if source.command is not None and len(_files(port)) > 1:
-            raise UsageError(
-                f"{deployment.path}: evidence.{port} is {len(_files(port))} files, and a command"
-                " prints one",
-                remedy=f"name a folder with {', '.join(_files(port))}",
-            )
+        _require_sole(deployment, port, source, found)
         found[port] = "evidence"
     return tuple(port for port in EVERY_PORT if port in found)
+
+
+def _require_sole(
+    deployment: Deployment, port: Port, source: Source, found: Mapping[Port, str]
+) -> None:
+    """Raise :class:`UsageError` unless ``port`` comes from ``source`` alone, which can hold it."""
+    if port in found:
+        raise UsageError(
+            f"{deployment.path}: evidence.{port} comes from {found[port]} already",
+            remedy="name one source of each kind",
+        )
+    if port == "numbered_payouts":
+        raise UsageError(
+            f"{deployment.path}: evidence.{port} has no file of its own",
+            remedy="give `payouts` a column `seq`, and networks their payout contracts",
+        )
+    if source.until is not None and port != "payouts":
+        raise UsageError(
+            f"{deployment.path}: evidence.{port}.until says nothing, because only a statement"
+            " of payments has an end",
+            remedy=f"leave it out of evidence.{port}",
+        )
+    if source.command is not None and len(_files(port)) > 1:
+        raise UsageError(
+            f"{deployment.path}: evidence.{port} is {len(_files(port))} files, and a command"
+            " prints one",
+            remedy=f"name a folder with {', '.join(_files(port))}",
+        )
 
 
 def records_of(deployment: Deployment) -> VenueRecords | None:
@@ -92,6 +101,19 @@ def chains_of(deployment: Deployment) -> tuple[str, ...]:
         name
         for name, network in deployment.networks.items()
         if network.payouts is not None or network.transfers is not None
+    )
+
+
+def counted_of(deployment: Deployment) -> tuple[str, ...]:
+    """Names of the networks on which the transactions of signing keys are counted.
+
+    Where payouts are transfers, the file says from which address, and not of which wallet that is.
+    A file or a command of the user's must count on every network.
+    """
+    return tuple(
+        name
+        for name, network in deployment.networks.items()
+        if network.payouts is not None or "key_counts" in deployment.evidence
     )
 
 

@@ -71,6 +71,7 @@ class Manifest:
     offers: Sequence[str] = field(default_factory=list)
     operations: Sequence[str] = field(default_factory=list)
     chains: Sequence[str] = field(default_factory=list)
+    counted: Sequence[str] = field(default_factory=list)
     ended_at: float | None = None
     components: Sequence[Mapping[str, Any]] = field(default_factory=list)
     files: Mapping[str, Any] = field(default_factory=dict)

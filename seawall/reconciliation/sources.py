@@ -60,8 +60,9 @@ from seawall.reconciliation.facts import (
 )
 from seawall.reconciliation.payouts import SLOT_STATES, STATES
 from seawall.reconciliation.spool import Spool
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.readers import Instant, instant, read_document, read_table, stream_table
-from seawall.scorecard.rows import LedgerFaults, Payout
+from seawall.scorecard.rows import LedgerFaults
 from seawall.scorecard.run import FILES
 
 POSTINGS_FILE = "records/ledger_by_posting.csv"

@@ -19,16 +19,9 @@ from seawall.conventions import components
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import TIERS, PlannedFault, Tier
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import (
-    Arrival,
-    Demand,
-    Followed,
-    LoggedRequest,
-    Payout,
-    ProbeSample,
-    Withdrawal,
-)
+from seawall.scorecard.rows import Arrival, Demand, Followed, LoggedRequest, ProbeSample, Withdrawal
 from seawall.scorecard.run import Run
 from seawall.scorecard.seen import FaultSeen, TierSpan
 from seawall.scorecard.sources import Doubts
@@ -96,6 +89,12 @@ class Facts:
         """The networks that are read from a node; the others are known by a statement only."""
         named = self.run.manifest.chains
         return tuple(self.run.policy.networks) if named is None else named
+
+    @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """The networks on which it is counted how many transactions each key has sent."""
+        named = self.run.manifest.counted
+        return self.chains if named is None else named
 
     # --- the shock
     def moment(self, event: str) -> Instant | None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from seawall.errors import EvidenceError
 from seawall.policy import Policy
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import Payout, Slot, Surplus, TopUp
+from seawall.scorecard.rows import Slot, Surplus, TopUp
 
 Pool = tuple[str, str]
 

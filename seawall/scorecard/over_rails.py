@@ -6,8 +6,8 @@ somebody must offer the statements.
 
 from __future__ import annotations
 
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import Facts
-from seawall.scorecard.rows import Payout
 from seawall.scorecard.sources import Doubts
 
 

@@ -7,8 +7,9 @@ another has paid as it is.
 from __future__ import annotations
 
 from seawall.errors import EvidenceError
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import Facts, once
-from seawall.scorecard.rows import Key, Payout
+from seawall.scorecard.rows import Key
 
 
 def payment_of(facts: Facts, identity: str) -> Payout | None:

@@ -20,11 +20,12 @@ from seawall.scorecard.budgets import (
     tolerance_of,
     watched,
 )
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, Sighting, format_s, once
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.payments import payment_of
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, Instant
-from seawall.scorecard.rows import Payout, ProbeSample, Withdrawal
+from seawall.scorecard.rows import ProbeSample, Withdrawal
 from seawall.scorecard.seen import TierSpan
 from seawall.scorecard.sources import Doubts
 

@@ -73,7 +73,8 @@ class Manifest(Document):
     ``files`` are the digests of :func:`seawall.scorecard.run.digests`; without them, a file cut off
     between two lines looks whole. ``broke`` says which fault of the kit itself ended the drill
     early. ``offers`` is the evidence that the deployment has, ``operations`` what its venue can be
-    asked, ``chains`` the networks that are read from a node (all, if it is not said), ``api`` the
+    asked, ``chains`` the networks that are read from a node (all, if it is not said), ``counted``
+    those on which the transactions of keys are counted (likewise, all of ``chains``), ``api`` the
     address of its customers. ``sabotage``, the control that was switched off, is shown and must not
     influence a check; nor must ``machine``, which only explains what is late.
     """
@@ -91,6 +92,7 @@ class Manifest(Document):
     offers: tuple[Port, ...] = EVERY_PORT
     operations: tuple[str, ...] | None = None
     chains: tuple[str, ...] | None = None
+    counted: tuple[str, ...] | None = None
     replay: str = ""
     sabotage: str | None = None
     commit: str | None = None
@@ -530,71 +532,3 @@ class LedgerLine:
     asset: str
     kind: str
     balance: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Payout:
-    """A payout that is final, seen outside the venue.
-
-    A ``Paid`` event of a payout contract, with the venue's ``seq`` and the withdrawal it names; a
-    plain transfer, without either; or a line of a rail's statement, without a block and with its
-    own time in ``block_timestamp``.
-    """
-
-    network: str
-    seq: int | None
-    to: str
-    token: str
-    asset: str
-    amount: int
-    tx_hash: str
-    block_number: int | None
-    block_timestamp: Instant
-    withdrawal_id: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What the request for it must have."""
-        return self.network, self.asset, self.to.lower(), self.amount
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FailedItem:
-    """A finalized ``Failed`` event, read from the chain."""
-
-    network: str
-    seq: int
-    tx_hash: str
-    block_number: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
-    """A block; ``observed_at`` is when the prober first saw it."""
-
-    network: str
-    number: int
-    timestamp: Instant
-    observed_at: Instant | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChainBalance:
-    """What the chain says a wallet holds at the end."""
-
-    network: str
-    wallet: str
-    address: str
-    asset: str
-    balance: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LaneNonce:
-    """Final transactions of a wallet's key: after the drill and, if somebody asked, before it."""
-
-    network: str
-    wallet: str
-    address: str
-    nonce: int
-    nonce_before: int | None = None

@@ -18,7 +18,7 @@ from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import Drill, Policy
 from seawall.policy.drilling import CONTROL_DRILLS, NEIGHBOUR, SEGREGATION
-from seawall.scorecard import one_control, rail_rows, rows
+from seawall.scorecard import chain_rows, one_control, rail_rows, rows
 from seawall.scorecard.readers import (
     Document,
     Row,
@@ -78,10 +78,11 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "statements": ("statements",),
     "instructions": ("instructions",),
     "balances": ("chain_balances",),
+    "key_counts": ("lane_nonces",),
     "ledger": ("ledger", "ledger_faults"),
     "mode_changes": ("flips",),
     "flow": ("flow",),
-    "signatures": ("slots", "signatures", "lane_changes", "lane_nonces"),
+    "signatures": ("slots", "signatures", "lane_changes"),
     "aws_log": ("sign_calls",),
     "top_ups": ("top_ups",),
     "surpluses": ("surpluses",),
@@ -381,14 +382,14 @@ class Run:
         return self._document("ledger_faults", rows.LedgerFaults)
 
     @cached_property
-    def payouts(self) -> tuple[rows.Payout, ...]:
+    def payouts(self) -> tuple[chain_rows.Payout, ...]:
         """Every finalized payout on any chain."""
-        return self._table("payouts", rows.Payout)
+        return self._table("payouts", chain_rows.Payout)
 
     @cached_property
-    def failed_items(self) -> tuple[rows.FailedItem, ...]:
+    def failed_items(self) -> tuple[chain_rows.FailedItem, ...]:
         """Every finalized payout that the contract could not make."""
-        return self._table("failed_items", rows.FailedItem)
+        return self._table("failed_items", chain_rows.FailedItem)
 
     @cached_property
     def statements(self) -> tuple[rail_rows.StatementLine, ...]:
@@ -401,19 +402,19 @@ class Run:
         return self._table("instructions", rail_rows.Instruction)
 
     @cached_property
-    def blocks(self) -> tuple[rows.Block, ...]:
+    def blocks(self) -> tuple[chain_rows.Block, ...]:
         """Every block."""
-        return self._table("blocks", rows.Block)
+        return self._table("blocks", chain_rows.Block)
 
     @cached_property
-    def chain_balances(self) -> tuple[rows.ChainBalance, ...]:
+    def chain_balances(self) -> tuple[chain_rows.ChainBalance, ...]:
         """What the chains say wallets hold at the end."""
-        return self._table("chain_balances", rows.ChainBalance)
+        return self._table("chain_balances", chain_rows.ChainBalance)
 
     @cached_property
-    def lane_nonces(self) -> tuple[rows.LaneNonce, ...]:
+    def lane_nonces(self) -> tuple[chain_rows.LaneNonce, ...]:
         """How many transactions each lane has sent, as the chains say."""
-        return self._table("lane_nonces", rows.LaneNonce)
+        return self._table("lane_nonces", chain_rows.LaneNonce)
 
     @cached_property
     def followed(self) -> tuple[rows.Followed, ...]:

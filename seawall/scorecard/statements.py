@@ -19,9 +19,9 @@ from seawall.controls.timing import RAIL_STATEMENT_EVERY_MS, RAIL_TIMEOUT_MS
 from seawall.conventions.components import SIDES
 from seawall.errors import EvidenceError
 from seawall.formats.payout_rail import PayoutState
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.rail_rows import Instruction, StatementLine
 from seawall.scorecard.readers import CLOCK_TOLERANCE_US, SECOND, Instant
-from seawall.scorecard.rows import Payout
 from seawall.scorecard.run import Run
 from seawall.scorecard.seen import FaultSeen
 

@@ -11,10 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from seawall.errors import EvidenceError
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LOST, Key, Payout
+from seawall.scorecard.rows import LOST, Key
 from seawall.scorecard.sources import Doubts
 
 UNANSWERED = "unanswered"

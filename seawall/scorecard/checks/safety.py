@@ -6,15 +6,16 @@ The venue's records are compared with the chains, and with each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
+from seawall.scorecard.chain_rows import LaneNonce
 from seawall.scorecard.facts import Facts, format_s
 from seawall.scorecard.hot_wallets import hot_at, moves
 from seawall.scorecard.outcome import Finding, check, violations
 from seawall.scorecard.over_rails import ever_alive, ever_settled
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LaneNonce, Slot
+from seawall.scorecard.rows import Slot
 from seawall.scorecard.sources import Doubts
 
 NATIVE_TOKEN = "0x" + "0" * 40
@@ -334,8 +335,12 @@ def nonces_contiguous(facts: Facts) -> Finding:
     No slot is left in flight either. A key that the records have no slot of has sent nothing since
     the drill began. What a key had sent before its first slot is older than the drill: a venue may
     be founded with a key that was used before, and the chain alone says how often.
+
+    On a network where nobody counts, the records are held against themselves alone.
     """
     doubts = Doubts()
+    if not facts.counted:
+        doubts.note("manifest.json names no network on which keys are counted")
     counted: dict[str, list[LaneNonce]] = {}
     for row in doubts.ask(lambda: facts.run.lane_nonces) or ():
         counted.setdefault(row.wallet, []).append(row)
@@ -343,6 +348,7 @@ def nonces_contiguous(facts: Facts) -> Finding:
     for slot in facts.run.slots:
         lanes.setdefault(slot.wallet, []).append(slot)
     found: list[str] = []
+    uncounted = {*facts.chains} - {*facts.counted}
     for wallet, slots in sorted(lanes.items()):
         nonces = sorted(slot.nonce for slot in slots)
         found += [
@@ -355,9 +361,12 @@ def nonces_contiguous(facts: Facts) -> Finding:
             for slot in slots
             if slot.state != "final"
         ]
+        on = _networks_of(facts, wallet, slots)
         match counted.get(wallet, []):
             case [lane]:
                 found += _against_chain(facts, lane, slots, doubts)
+            case [] if not on & {*facts.counted}:
+                uncounted |= on
             case []:
                 doubts.note(f"chain/lanes.csv does not say how many transactions {wallet} has sent")
             case _:
@@ -366,16 +375,33 @@ def nonces_contiguous(facts: Facts) -> Finding:
         found,
         checked=len(facts.run.slots),
         what="nonces",
-        reason=f"{sum(map(bool, lanes.values()))} lanes without a gap, {len(lanes)} keys counted",
+        reason=f"{sum(map(bool, lanes.values()))} lanes without a gap, {len(counted)} keys counted"
+        + _but_for(uncounted, facts.counted),
         doubts=doubts.reasons,
     )
 
 
 def _keys(facts: Facts) -> Iterator[str]:
-    """The wallets with a key on a network that is read from a node."""
+    """The wallets with a key on a network where keys are counted."""
     for name, wallet in facts.run.policy.signing_wallets().items():
-        if wallet.network in facts.chains:
+        if wallet.network in facts.counted:
             yield name
+
+
+def _networks_of(facts: Facts, wallet: str, slots: Sequence[Slot]) -> set[str]:
+    """Where the key of ``wallet`` is, by the policy; of one that it does not know, by its slots."""
+    known = facts.run.policy.wallets.get(wallet)
+    return {slot.network for slot in slots} if known is None else {known.network}
+
+
+def _but_for(uncounted: Collection[str], counted: Sequence[str]) -> str:
+    """Which networks the finding does not speak of; empty if it speaks of all."""
+    if not uncounted:
+        return ""
+    return (
+        f", on {' and '.join(counted)}; on {' and '.join(sorted(uncounted))} nobody counts what a"
+        " key has sent"
+    )
 
 
 def _against_chain(

@@ -44,8 +44,6 @@ BLIND: dict[tuple[str, str], str] = {
     ("safety.floor_held", "flips"): "protected mode only lowers the floor, which no claim needed",
     ("safety.journal_chain", "manifest"): "says whether the venue offers `surpluses`, of which the "
     "good run has one base unit; the table spoils these",
-    ("safety.nonces_contiguous", "manifest"): "says which networks are read, whose keys must be "
-    "counted; test_nonces.py takes one away",
     ("database.rpo", "followed"): "the venue says of none of its withdrawals that it was lost; "
     "test_lost_database.py has it say so",
     ("safety.nothing_voided_paid", "payouts"): "nothing is voided in the good run; the table "

@@ -93,6 +93,32 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("node")
+def test_a_network_seen_by_transfers_beside_another_leaves_the_counts_of_keys_alone(
+    tmp_path: Path,
+) -> None:
+    """What not every network has is not offered, and must not lie in the run."""
+    contracts = ChainSource(
+        network="aster",
+        node_url="http://node",
+        payout_contracts={"hot": CONTRACT},
+        wallets={"hot": CONTRACT},
+        assets={"AST": NATIVE},
+        lanes={"hot": LANE},
+    )
+    transfers = ChainSource(
+        network="birch",
+        node_url="http://node",
+        senders=(LANE.lower(),),
+        assets={"BRC": NATIVE},
+        first_block=FINALIZED + 1,
+    )
+
+    export_chain([contracts, transfers], observed={}, into=tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"payouts.csv", "blocks.csv", "lanes.csv"}
+
+
+@pytest.mark.usefixtures("node")
 def test_before_a_drill_what_each_lane_has_sent_is_counted(tmp_path: Path) -> None:
     """Of every network with contracts; what waits for a block was sent before the drill, too."""
     payouts = {"contracts": {}, "wallets": {}, "tokens": {}, "signers": {"hot": LANE}}

@@ -11,7 +11,14 @@ import pytest
 from seawall.cache import repository_root
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import EvidenceError, UsageError
-from seawall.evidence.ports import Before, chain_sources, chains_of, offers_of, read_source
+from seawall.evidence.ports import (
+    Before,
+    chain_sources,
+    chains_of,
+    counted_of,
+    offers_of,
+    read_source,
+)
 from seawall.formats.deployment import Source
 from seawall.policy_file import load_policy
 from seawall.scorecard.run import FILES, PORT_OF, PORTS
@@ -47,7 +54,7 @@ def network(**payouts: Any) -> dict[str, Any]:
         ({**API, "networks": {"aster": network(transfers=TRANSFERS)}}, ("payouts",)),
         (
             {**API, "networks": {"aster": network(payouts=CONTRACTS)}},
-            ("payouts", "numbered_payouts", "balances"),
+            ("payouts", "numbered_payouts", "balances", "key_counts"),
         ),
         (
             {
@@ -57,8 +64,9 @@ def network(**payouts: Any) -> dict[str, Any]:
                     "birch": network(transfers=TRANSFERS),
                 },
             },
-            ("payouts",),
+            ("payouts", "key_counts"),
         ),
+        ({**API, "evidence": {"key_counts": {"file": "k.csv"}}}, ("key_counts",)),
         ({**API, "rails": RAILS}, ("statements",)),
         ({**API, "rails": {"fiat": RAILS["fiat"]}}, ()),
         ({**API, "evidence": {"statements": {"file": "s.csv"}}}, ("statements",)),
@@ -86,6 +94,32 @@ def test_the_reference_venues_records_and_networks_offer_everything(tmp_path: Pa
         },
     )
     assert offers_of(deployment, POLICY) == EVERY_PORT
+
+
+@pytest.mark.parametrize(
+    ("networks", "evidence", "counted"),
+    [
+        ({"aster": network(payouts=CONTRACTS)}, {}, ("aster",)),
+        ({"aster": network(transfers=TRANSFERS)}, {}, ()),
+        (
+            {"aster": network(payouts=CONTRACTS), "birch": network(transfers=TRANSFERS)},
+            {},
+            ("aster",),
+        ),
+        (
+            {"aster": network(transfers=TRANSFERS), "birch": network()},
+            {"key_counts": {"file": "k.csv"}},
+            ("aster", "birch"),
+        ),
+    ],
+)
+def test_keys_are_counted_where_the_deployment_names_them(
+    networks: dict[str, Any], evidence: dict[str, Any], counted: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Transfers say from which address, and not of which wallet; a file must count for all."""
+    deployment = make_deployment(tmp_path, **API, networks=networks, evidence=evidence)
+
+    assert counted_of(deployment) == counted
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,18 @@ def test_without_awss_own_log_relabelled_payouts_are_not_found_and_nothing_is_cl
     }
 
 
+def test_where_no_key_can_be_counted_contiguous_nonces_are_not_claimed(judged: Judge) -> None:
+    """A venue that pays by transfers may have records of its signatures all the same."""
+    offers = [port for port in EVERY_PORT if port != "key_counts"]
+
+    verdict = judged(*offers)
+
+    assert verdict.outcome is Outcome.PASS
+    assert {each.id: each.needs for each in verdict.not_claimed} == {
+        "safety.nonces_contiguous": ("key_counts",)
+    }
+
+
 def test_a_drill_that_claims_signatures_is_no_pass_without_awss_own_log(judged: Judge) -> None:
     offers = [port for port in EVERY_PORT if port != "aws_log"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from seawall.scorecard.chain_rows import LaneNonce
 from seawall.scorecard.checks import ALL
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import ask
 from seawall.scorecard.outcome import Outcome
-from seawall.scorecard.rows import LaneNonce
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import each, without
 from tests.testing.scorecard.story import PAYOUT_LANES
@@ -165,3 +165,66 @@ def test_a_key_on_a_network_that_nobody_reads_is_not_asked_for(
 
     assert ask(CHECK, Facts(altered(**files))).outcome is UNKNOWN
     assert ask(CHECK, Facts(altered(**files, manifest=manifest))).outcome is PASS
+
+
+def _uncounted(run: Run) -> Files:
+    """Payouts on birch are seen as transfers of an address, so that its keys are not counted."""
+    manifest = run.manifest.model_copy(update={"counted": ("aster",)})
+    return {
+        "manifest": manifest,
+        "lane_nonces": without(run.lane_nonces, lambda row: row.network == "birch"),
+    }
+
+
+def test_keys_that_cannot_be_counted_are_named_and_the_others_judged(
+    altered: Alter, good_run: Run
+) -> None:
+    finding = ask(CHECK, Facts(altered(**_uncounted(good_run))))
+
+    assert finding.outcome is PASS
+    assert finding.reason.endswith(", on aster; on birch nobody counts what a key has sent")
+    assert "birch" not in ask(CHECK, Facts(good_run)).reason
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda run: {
+                "slots": without(
+                    run.slots,
+                    lambda slot: (
+                        slot.wallet == PAYOUT_LANES["birch"]
+                        and slot.nonce
+                        == min(each.nonce for each in run.slots if each.wallet == slot.wallet) + 1
+                    ),
+                )
+            },
+            "customer-birch-hot: nonce",
+        ),
+        (_counted(_idle, nonce=lambda row: row.nonce + 1), "no nonce is on record"),
+    ],
+)
+def test_what_the_records_alone_show_is_wrong_without_a_count(
+    spoil: Callable[[Run], Files], said: str, altered: Alter, good_run: Run
+) -> None:
+    """A gap on a network without counts, and a key of another network."""
+    files = _uncounted(good_run)
+    run = altered(**files)
+
+    finding = ask(CHECK, Facts(altered(**{**files, **spoil(run)})))
+
+    assert (finding.outcome, said in finding.reason) == (FAIL, True), finding
+
+
+@pytest.mark.parametrize(("network", "outcome"), [("aster", UNKNOWN), ("birch", PASS)])
+def test_a_wallet_that_the_policy_does_not_know_is_where_its_slots_say(
+    network: str, outcome: Outcome, altered: Alter, good_run: Run
+) -> None:
+    strange = replace(
+        good_run.slots[0], wallet="somebody", network=network, address="0x" + "ab" * 20
+    )
+
+    run = altered(**_uncounted(good_run), slots=(*good_run.slots, strange))
+
+    assert ask(CHECK, Facts(run)).outcome is outcome
