@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from seawall.drill.flood import Flood
 from seawall.drill.progress import JsonLines, TimelineEvents, last_event
 from seawall.drill.stack import Stack, environment_of_run, module
 from seawall.drill.stop_conditions import stop_conditions
-from seawall.errors import ComponentDiedError, DrillError, SeawallError
+from seawall.errors import ComponentDiedError, DrillError
 from seawall.formats import timeline
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
@@ -34,6 +35,7 @@ from seawall.formats.drill_contract.loading import load_adapter
 from seawall.formats.venue_records import VenueRecords, VenueState
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
 from seawall.policy import Drill, Policy
+from seawall.processes.bounded_read import BoundedRead
 from seawall.processes.components import Component
 from seawall.processes.failures import tail
 from seawall.processes.groups import end_groups, signal_group
@@ -63,6 +65,7 @@ _FAULT_LINES = {
 }
 """Progress lines by event; each is shown once the event is in the timeline."""
 _STATUS_S_MAX = 1.0
+_STATE_S_MAX = 2.0
 _EARLY_S = 1.0
 """Ending this much before its plan is early."""
 
@@ -190,7 +193,8 @@ class Shock:
     def _obey(self) -> None:
         """End the drill if people say so, a stop condition holds, or the approved window is over.
 
-        The experiment first, which takes its fault back, then all else. Raises :class:`DrillError`.
+        The experiment, which takes its fault back, and the flood at once, then all else. Raises
+        :class:`DrillError`.
         """
         reason = (self.switch() if self.switch is not None else None) or self._window_over()
         if reason is None:
@@ -200,6 +204,10 @@ class Shock:
         chaos = self._children.get("chaos")
         if chaos is not None and chaos.poll() is None:
             signal_group(chaos, signal.SIGTERM)
+        self.flood.end()
+        if self._prober is not None:
+            self._prober.stop()
+        if chaos is not None:
             with suppress(subprocess.TimeoutExpired):  # what it leaves behind its lease undoes
                 chaos.wait(timeout=(self.drill.lease_ttl or 0) / 1_000 + _UNDO_S)
         raise DrillError(reason, remedy="nothing is proven; arm the switch before the next drill")
@@ -489,19 +497,23 @@ class Shock:
         if progress is None:
             self._offered_per_s = 0.0
         time.sleep(_WATCH_EVERY_S)
-        state = self._state()
+        state = self._bounded_state()
         if state is None or state.tier != "normal":
             self._stayed_normal = False
         if state is not None:
             self.display.state(state, offered_per_s=self._offered_per_s)
         return state
 
+    @cached_property
+    def _bounded_state(self) -> BoundedRead[VenueState | None]:
+        """The venue now; None if it does not say so soon. A venue that hangs must not keep a stop.
+
+        Only people see it; the evidence is gathered elsewhere.
+        """
+        return BoundedRead(self._state, within_s=_STATE_S_MAX)
+
     def _state(self) -> VenueState | None:
-        """The venue now; None if it does not say."""
-        try:
-            return self._told() if self.records is None else self.records.state()
-        except SeawallError:  # only people see it; the evidence is gathered elsewhere
-            return None
+        return self._told() if self.records is None else self.records.state()
 
     def _told(self) -> VenueState | None:
         """What the venue tells its customers of itself."""

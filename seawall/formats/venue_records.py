@@ -44,7 +44,11 @@ class VenueRecords(Protocol):
         ...
 
     def state(self) -> VenueState | None:
-        """The venue now; None while its records do not answer."""
+        """The venue now; None while its records do not answer.
+
+        It is called in a thread of its own. Whatever it raises, and an answer that takes seconds,
+        count as None.
+        """
         ...
 
     def unfinished(self) -> int:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,12 +23,18 @@ from seawall.policy_file import load_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPERIMENT = """
-import signal
-signal.signal(signal.SIGTERM, lambda *_: exit(17))
+import signal, sys
+def end(*_):
+    sys.stdin.read()
+    exit(17)
+signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
 signal.pause()
 """
-"""Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal."""
+"""Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal.
+
+The roll back takes until its standard input is closed.
+"""
 AT_REST: dict[str, Any] = {"open_withdrawals": 0, "posted": 0, "signing_region": "us-east-1"}
 
 
@@ -85,13 +92,19 @@ def test_a_drill_does_not_begin_when_drills_are_stopped(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stop_ends_the_experiment_first_and_then_the_drill(tmp_path: Path) -> None:
+def test_a_stop_ends_experiment_and_flood_at_once_and_then_the_drill(tmp_path: Path) -> None:
+    """The flood does not go on while the fault is taken back."""
     hand = Hand()
     made, shown = shock(tmp_path, hand)
     experiment = subprocess.Popen(
-        [sys.executable, "-c", EXPERIMENT], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", EXPERIMENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
+        assert experiment.stdin is not None
+        made.flood = SimpleNamespace(end=experiment.stdin.close)  # type: ignore[assignment]
         assert experiment.stdout is not None
         assert experiment.stdout.readline() == b"ready\n"
         made._children["chaos"] = experiment
@@ -311,3 +324,23 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
         ("_await_steady", "waited_for_the_rest"),
         "begin",
     ]
+
+
+def test_a_venue_that_hangs_keeps_no_stop_from_the_drill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its adapter is a module of the user's own."""
+    monkeypatch.setattr("seawall.drill.shock._STATE_S_MAX", 0.01)
+    monkeypatch.setattr("seawall.drill.shock._WATCH_EVERY_S", 0.0)
+    hand, goes_on = Hand(), threading.Event()
+    made, _ = shock(tmp_path, hand)
+    made.records = SimpleNamespace(state=lambda: goes_on.wait(60))
+    try:
+        assert [made._tick(None) for _ in range(2)] == [None, None]
+        hand.value = aws.KILL_SWITCH_STOPPED
+        assert made.switch is not None
+        made.switch.poll()
+        with pytest.raises(DrillError, match="says 'stopped'"):
+            made._tick(None)
+    finally:
+        goes_on.set()
