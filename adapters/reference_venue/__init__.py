@@ -28,6 +28,7 @@ OFFERS: tuple[Port, ...] = (
     "surpluses",
     "decisions",
     "orders",
+    "promises",
 )
 """What the exported tables hold. The nonces of ``signatures`` are counted on the chains."""
 

@@ -131,6 +131,19 @@ EXPORTS: dict[str, str] = {
                {_committed("e")} as ended_at, e.operator as ended_by
         from orders o left join order_endings e on e.order_id = o.id
         order by o.id""",
+    # What else customers were told, by the ids that they know; a settled bid is one as well.
+    "promises": """
+        select 'cancellation' as kind, w.id::text as id from withdrawals w
+        where w.state = 'voided'
+              or exists (select 1 from resolutions r
+                         where (r.withdrawal_id, r.decision) = (w.id, 'void'))
+        union all select 'swap', s.id::text from swaps s
+        union all select 'listing', l.id::text from listings l
+        union all select 'bid', b.id::text from bids b
+        union all select case b.state when 'settled' then 'settlement' else 'refund' end, b.id::text
+                  from bids b where b.state <> 'open'
+        union all select 'ticket', t.id::text from tickets t
+        order by kind, id""",
     "ledger": """
         select a.bucket, a.network, a.asset, a.kind, sum(e.amount) as balance
         from entries e join accounts a on a.id = e.account_id

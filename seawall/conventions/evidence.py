@@ -21,6 +21,7 @@ Port = Literal[
     "surpluses",
     "decisions",
     "orders",
+    "promises",
     "metrics",
     "pages",
 ]
@@ -37,7 +38,8 @@ requests; ``signatures``: nonces, what was signed for each and by which region; 
 key signed in which region and who asked for it, by AWS's own log; ``top_ups``: refills of hot
 wallets, and what those gave back to their reserve; ``surpluses``: money from outside that was
 booked; ``decisions``: the venue's journal; ``orders``: what people ordered of payouts and tiers,
-and from when to when; ``metrics``: Prometheus; ``pages``: what the pager received.
+and from when to when; ``promises``: what else customers were told, that is swaps, cancellations,
+bids and their ends, by kind and id; ``metrics``: Prometheus; ``pages``: what the pager received.
 """
 
 EVERY_PORT: tuple[Port, ...] = get_args(Port)

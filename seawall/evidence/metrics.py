@@ -28,6 +28,7 @@ QUERIES: tuple[str, ...] = (
     metrics.WAL_RECEIVED,
     metrics.SIGNING_ROUTE,
     metrics.SLOTS_IN_FLIGHT,
+    metrics.REQUESTS,
     metrics.RESERVED_VALUE,
     metrics.PAYOUTS_FINAL,
     metrics.RPC_REQUESTS,

@@ -64,6 +64,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "surpluses": ("venue",),
     "decisions": ("venue",),
     "orders": ("venue",),
+    "promises": ("venue",),
     "ledger": ("venue",),
     "ledger_faults": ("venue",),
     "payouts": ("networks",),

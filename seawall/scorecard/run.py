@@ -18,7 +18,7 @@ from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
 from seawall.policy import Drill, Policy
 from seawall.policy.drilling import CONTROL_DRILLS, NEIGHBOUR, SEGREGATION
-from seawall.scorecard import chain_rows, one_control, rail_rows, rows
+from seawall.scorecard import chain_rows, one_control, promise_rows, rail_rows, rows
 from seawall.scorecard.readers import (
     Document,
     Row,
@@ -51,6 +51,7 @@ FILES = {
     "surpluses": "records/surpluses.csv",
     "decisions": "records/journal.csv",
     "orders": "records/orders.csv",
+    "promises": "records/promises.csv",
     "ledger": "records/ledger.csv",
     "ledger_faults": "records/ledger_faults.json",
     "payouts": "chain/payouts.csv",
@@ -88,6 +89,7 @@ PORTS: Mapping[Port, tuple[str, ...]] = {
     "surpluses": ("surpluses",),
     "decisions": ("decisions",),
     "orders": ("orders",),
+    "promises": ("promises",),
     "metrics": ("metrics",),
     "pages": ("pages",),
 }
@@ -370,6 +372,11 @@ class Run:
     def orders(self) -> tuple[rows.Order, ...]:
         """What people ordered of payouts and tiers, whenever that was."""
         return self._table("orders", rows.Order)
+
+    @cached_property
+    def promises(self) -> tuple[promise_rows.Promise, ...]:
+        """What else customers were told, as the venue has it on record."""
+        return self._table("promises", promise_rows.Promise)
 
     @cached_property
     def ledger(self) -> tuple[rows.LedgerLine, ...]:

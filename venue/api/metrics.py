@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from seawall.controls.prices import PriceFault
 from seawall.conventions import metrics
+from seawall.conventions.promises import ACKNOWLEDGED_OUTCOME, COUNTED_AS
 
 if TYPE_CHECKING:
     from seawall.policy import Policy
@@ -52,6 +53,8 @@ def initialise(policy: Policy) -> None:
             for size in ("small", "large"):
                 RESERVED_VALUE.labels(network, asset, size)
                 VOIDED_VALUE.labels(network, asset, size)
+    for operation in COUNTED_AS.values():
+        REQUESTS.labels(operation, ACKNOWLEDGED_OUTCOME)
     for side in ("primary", "standby"):
         for why in get_args(PriceFault):
             PRICES_REFUSED.labels(side, why)

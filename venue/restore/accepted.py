@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from seawall.conventions.database import NOT_ON_RECORD
+from seawall.conventions.promises import PROMISE_KINDS
 from seawall.errors import ExitCode, SeawallError
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class LossError(SeawallError):
 
 def counted(losses: Sequence[Loss], forgotten: Sequence[Promise]) -> str:
     """How many of each kind are lost, for people."""
-    bids = sum(1 for each in forgotten if each.kind == "bid")
-    withdrawals = len(losses) + len(forgotten) - bids
-    kinds = ((withdrawals, "withdrawals"), (bids, "bids"))
-    return " and ".join(f"{count} {kind}" for count, kind in kinds if count or kind != "bids")
+    found: Counter[str] = Counter(withdrawal=len(losses))
+    found.update(each.kind for each in forgotten)
+    kinds = [
+        f"{found[kind]} {kind}s" for kind in PROMISE_KINDS if found[kind] or kind == "withdrawal"
+    ]
+    return " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)

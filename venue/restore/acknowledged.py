@@ -1,9 +1,10 @@
 """What customers were told, by a log that was not lost with the ledger.
 
 A restore without the stream of the log forgets what was accepted since the backup. Withdrawals that
-were sent are on a chain; bids, and what still waited, are nowhere but in what was answered. So
-whoever keeps a log of that before the api may hand it in: a CSV with the columns ``kind``
-(``withdrawal`` or ``bid``) and ``id``, one line for each request that was acknowledged. Further
+were sent are on a chain. Everything else is nowhere but in what was answered: what still waited,
+what was cancelled, swaps, bids and their ends, requests for help. So whoever keeps a log of that
+before the api may hand it in: a CSV with the columns ``kind`` and ``id``
+(:mod:`seawall.conventions.promises`), one line for each request that was acknowledged. Further
 columns are passed over.
 """
 
@@ -13,32 +14,52 @@ import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from seawall.conventions.promises import PROMISE_KINDS, PromiseKind
 from seawall.errors import UsageError
 
 if TYPE_CHECKING:
     from venue.database import Connection
 
-Kind = Literal["withdrawal", "bid"]
-_UNKNOWN: Mapping[Kind, str] = {
-    "withdrawal": "select id from unnest($1::uuid[]) as a (id)"
-    " where not exists (select 1 from withdrawals w where w.id = a.id) order by id",
-    "bid": "select id from unnest($1::uuid[]) as a (id)"
-    " where not exists (select 1 from bids b where b.id = a.id) order by id",
+_TICKET_MAX = (1 << 63) - 1
+_KNOWN: Mapping[PromiseKind, str] = {
+    "withdrawal": "select 1 from withdrawals w where w.id = a.id",
+    # One that a payment was tried of is held until its number is used up, and then given back.
+    "cancellation": """
+        select 1 from withdrawals w
+        where w.id = a.id
+          and (w.state = 'voided'
+               or exists (select 1 from resolutions r
+                          where (r.withdrawal_id, r.decision) = (w.id, 'void')))""",
+    "swap": "select 1 from swaps s where s.id = a.id",
+    "listing": "select 1 from listings l where l.id = a.id",
+    "bid": "select 1 from bids b where b.id = a.id",
+    "settlement": "select 1 from bids b where (b.id, b.state) = (a.id, 'settled')",
+    "refund": "select 1 from bids b where (b.id, b.state) = (a.id, 'refunded')",
+    "ticket": "select 1 from tickets t where t.id = a.id",
 }
+"""By kind: what finds the promise ``a.id`` on record."""
+_TOLD: Mapping[PromiseKind, str] = {
+    "cancellation": "is cancelled, so that it is not paid",
+    "swap": "is booked",
+    "settlement": "is settled",
+    "refund": "is given back",
+}
+"""By kind: what its customer was told of it, where that is more than that it is accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """A request that a customer was told is accepted."""
+    """A request that a customer was told is done, or accepted; of a ticket ``id`` is its number."""
 
-    kind: Kind
-    id: UUID
+    kind: PromiseKind
+    id: UUID | int
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id}: its customer was told that it is accepted"
+        told = _TOLD.get(self.kind, "is accepted")
+        return f"{self.kind} {self.id}: its customer was told that it {told}"
 
 
 def read_acknowledged(path: Path) -> frozenset[Promise]:
@@ -60,15 +81,22 @@ def read_acknowledged(path: Path) -> frozenset[Promise]:
 
 
 def _promise(row: Mapping[str, str | None], *, where: str) -> Promise:
-    for kind in get_args(Kind):
+    for kind in PROMISE_KINDS:
         if row.get("kind") == kind:
+            said = row.get("id") or ""
             try:
-                return Promise(kind=kind, id=UUID(row.get("id")))
-            except (ValueError, TypeError) as error:
+                return Promise(kind=kind, id=_ticket(said) if kind == "ticket" else UUID(said))
+            except ValueError as error:
                 raise UsageError(f"{where}: {row.get('id')!r} is no id") from error
     raise UsageError(
-        f"{where}: {row.get('kind')!r} is neither {' nor '.join(map(repr, get_args(Kind)))}"
+        f"{where}: {row.get('kind')!r} is none of {', '.join(map(repr, PROMISE_KINDS))}"
     )
+
+
+def _ticket(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _TICKET_MAX):
+        raise ValueError(f"{text!r} is no number of a ticket")
+    return int(text)
 
 
 async def forgotten(
@@ -76,8 +104,14 @@ async def forgotten(
 ) -> tuple[Promise, ...]:
     """Those of ``acknowledged`` that are not on record, by kind and id."""
     found: list[Promise] = []
-    for kind in get_args(Kind):
+    for kind in PROMISE_KINDS:
         asked = [each.id for each in acknowledged if each.kind == kind]
-        rows = await connection.fetch(_UNKNOWN[kind], asked)
-        found += [Promise(kind=kind, id=UUID(str(row["id"]))) for row in rows]
+        of = "bigint" if kind == "ticket" else "uuid"
+        rows = await connection.fetch(
+            f"select id from unnest($1::{of}[]) as a (id) where not exists ({_KNOWN[kind]})"
+            " order by id",
+            asked,
+        )
+        ids = (int(row["id"]) if kind == "ticket" else UUID(str(row["id"])) for row in rows)
+        found += [Promise(kind=kind, id=each) for each in ids]
     return tuple(found)

@@ -161,7 +161,7 @@ async def catch_up(
         UsageError: A settler is alive.
         ServiceError: The chains cannot be read, or what they say is not final, or contradicts the
             records so that people must look.
-        LossError: Withdrawals or bids are lost, and nobody accepts that.
+        LossError: Something that was acknowledged is lost, and nobody accepts that.
     """
     await _nobody_settles(connection)
     lanes: list[_Lane] = []

@@ -88,6 +88,7 @@ SABOTAGE_FAILS: dict[str, frozenset[str]] = {
     sabotage.SABOTAGE_WAL_STREAM: frozenset(
         {
             "database.rpo",
+            "database.promises",
             "customer.followed",
             "safety.acknowledged_resolved",
             "safety.chain_equals_posted",

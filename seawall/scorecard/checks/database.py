@@ -5,6 +5,7 @@ from __future__ import annotations
 from seawall.scorecard.checks.times import finding_of
 from seawall.scorecard.facts import MILLISECOND, Facts, format_s
 from seawall.scorecard.lost_database import lost_withdrawals, restoration
+from seawall.scorecard.lost_promises import count_unnamed, lost_promises, named_promises
 from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.sources import Doubts
 
@@ -108,4 +109,76 @@ def rto(facts: Facts) -> Finding:
     return finding_of(restoration(facts))
 
 
-CHECKS = (rpo, rto)
+@check(
+    "database.promises",
+    question=(
+        "Does the restored ledger know all else that was acknowledged: swaps, cancellations, "
+        "listings, bids, settlements, refunds and tickets?"
+    ),
+    motivation=(
+        "Of these no chain shows one. What only the lost database knew is lost without a name, so "
+        "of more promises than logs outside of it name, this check is UNKNOWN."
+    ),
+    evidence=("probes.jsonl", "timeline.jsonl", "records/promises.csv", "metrics.json"),
+    adapts_to=("metrics",),
+    remediation=(
+        "Keep a log of what is acknowledged before the api, hand it to catch-up "
+        "(`--acknowledged`), and make good what it lists."
+    ),
+    belongs=lambda drill: "database_rpo_max" in drill.expects.targets,
+    believes={
+        "venue": "that it has on record what it lost",
+        "Prometheus": "a count of the api's that leaves out what others than the prober were told",
+        "runner": "a loss that it dates earlier, so that what was lost came after it",
+    },
+)
+def promises(facts: Facts) -> Finding:
+    """Policy target ``database_rpo_max``, of what is on no chain; each that is lost is listed.
+
+    UNKNOWN where the api acknowledged more than logs outside the database name.
+    """
+    limit_us = facts.run.policy.targets.database_rpo_max * MILLISECOND
+    target = (
+        f"0 lost that were acknowledged more than {format_s(limit_us)} before the loss"
+        if limit_us
+        else "0 lost of all that were acknowledged"
+    )
+    doubts = Doubts()
+    lost = lost_promises(facts)
+    unnamed = count_unnamed(facts, doubts)
+    for kind, count in unnamed.items():
+        doubts.note(
+            f"the api acknowledged {count:,} {kind}s before the loss that no log outside the"
+            " database names: nobody can say whether they are lost, nor which they were"
+        )
+    before = sum(1 for at in named_promises(facts).values() if at <= facts.fault_effective)
+    over = [each for each in lost if not limit_us or each.before_us > limit_us]
+    others = sum(unnamed.values())
+    measured = f"{len(lost):,} lost of {before:,} before the loss, and {others:,} that nobody names"
+    if over:
+        return failed(
+            measured=measured,
+            target=target,
+            reason=(
+                f"{len(over):,} are lost, the oldest acknowledged {format_s(over[0].before_us)}"
+                " before the loss; no chain shows one of them"
+            ),
+            details=(*map(str, lost), *(f"not all is known: {each}" for each in doubts.reasons)),
+        )
+    if doubts:
+        return unknown(
+            target=target, measured=measured, reason=doubts.reasons[0], details=doubts.reasons[1:]
+        )
+    if not before:
+        return unknown(
+            target=target, measured="no samples", reason="nothing was acknowledged before the loss"
+        )
+    return passed(
+        measured=measured,
+        target=target,
+        reason="the ledger knows all of them" if not lost else "no older one is lost",
+        details=map(str, lost),
+    )
+
+
+CHECKS = (rpo, promises, rto)

@@ -29,6 +29,7 @@ DIGESTS = "evidence.complete"
 Pair = tuple[str, str]
 """(id of a check, name of a file)."""
 
+DATABASE = ("database.rpo", "database.promises", "database.rto")
 BOTH_TIERS = ("stressed", "protected")
 WORLDS: Mapping[str, tuple[Spoil, Collection[str]]] = {
     "the dark region": (lambda run: {}, ()),
@@ -52,7 +53,7 @@ WORLDS: Mapping[str, tuple[Spoil, Collection[str]]] = {
             *("safety.chain_equals_posted", "safety.nothing_voided_paid"),
         ),
     ),
-    "what the loss of the database cost": (lost, ("database.rpo", "database.rto")),
+    "what the loss of the database cost": (lost, DATABASE),
     **{name: (spoil, ("drill.fault_landed",)) for name, spoil in FAULTY.items()},
 }
 """By what is special: how the good run becomes it, and the checks that are asked (none: all)."""

@@ -306,7 +306,7 @@ def database_lost(run: Run) -> Files:
                 ok=False,
                 detail={"code": "unavailable"},
             )
-            for probe in ("status", "small_withdrawal", "large_transfer")
+            for probe in ("status", "small_withdrawal", "large_transfer", "swap")
         },
         "flow": without(run.flow, lambda row: away(row.committed_at)),
     }

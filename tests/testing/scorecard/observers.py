@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from seawall.conventions import components, metrics, signing
 from seawall.conventions.evidence import ADDRESS_PROBE
+from seawall.conventions.promises import ACKNOWLEDGED_OUTCOME, COUNTED_AS
 from seawall.experiments import experiment_of
 from tests.testing.scorecard.story import (
     APPLIED,
@@ -29,6 +31,11 @@ from tests.testing.scorecard.story import (
 
 API = "http://127.0.0.1:8000"
 """Where the customers of the venue ask, and so do flood and prober."""
+
+
+OLDER = 3
+"""Requests of each operation that the api had acknowledged before the run."""
+COUNTED = tuple(COUNTED_AS.values())
 
 
 def observe(story: Story) -> None:
@@ -88,7 +95,10 @@ def observe(story: Story) -> None:
             suspended: Row = {"code": "suspended"} if tier == "protected" else {}
             add_probe(story, moment, "login")
             add_probe(story, moment, "balances")
-            add_probe(story, moment, "swap", ok=not suspended, **suspended)
+            swap = str(uuid.UUID(int=tick))
+            add_probe(story, moment, "swap", ok=not suspended, id=swap, **suspended)
+            if not suspended:
+                story.table("records/promises").append({"kind": "swap", "id": swap})
             add_probe(story, moment, "large_transfer", ok=not suspended, **suspended)
     for network in PAYOUT_LANES:
         for number in range(int(ENDS - STARTS) + 4):
@@ -150,6 +160,27 @@ REPLAY = (
 def _succeeded(activities: list[Row]) -> list[Row]:
     return [
         {"activity": activity, "status": "succeeded", "output": None} for activity in activities
+    ]
+
+
+def _acknowledged(story: Story) -> list[Row]:
+    """What the api counts by operation: swaps of the prober, beside older ones."""
+    swapped = [
+        row["done_at"] for row in story.table("probes") if row["probe"] == "swap" and row["ok"]
+    ]
+    return [
+        {
+            "metric": {
+                "__name__": metrics.REQUESTS,
+                "operation": operation,
+                "outcome": ACKNOWLEDGED_OUTCOME,
+            },
+            "values": [
+                [moment, str(OLDER + (sum(at <= moment for at in swapped) if of_swaps else 0))]
+                for moment in range(ZERO - 20, ZERO + int(ENDS) + 1)
+            ],
+        }
+        for operation, of_swaps in [(each, each == COUNTED_AS["swap"]) for each in COUNTED]
     ]
 
 
@@ -252,6 +283,7 @@ def documents(story: Story) -> dict[str, Any]:
                 for network in PAYOUT_LANES
                 for asset in story.policy.networks[network].assets
             ]
+            + _acknowledged(story)
             + [
                 {
                     "metric": {"__name__": metrics.SCRAPED, "process": "venue-api"},

@@ -157,6 +157,7 @@ def test_every_check_says_which_ports_it_needs() -> None:
         "stress.small_completed": {"withdrawals", "statements", "instructions"},
         "safety.paid_once": {"withdrawals", "statements", "instructions"},
         "database.rpo": {"withdrawals"},
+        "database.promises": {"metrics"},
         **{name: {"mode_changes"} for name in READS},
         **{
             name: {"statements", "instructions"}
