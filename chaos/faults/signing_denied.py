@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chaos.faults.base import Fault, Observation, Parameters
 from chaos.signer import look, signer_of
+from seawall.accounts import require_profile
 from seawall.aws import session_of_profile
 from seawall.conventions import aws, components, faults, signing
 from seawall.errors import ServiceError, UsageError
@@ -25,6 +26,7 @@ from seawall.policy.quantities import DurationMs
 from seawall.policy_file import load_policy
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_iam import IAMClient
 
 POLICY_NAME = f"{aws.PREFIX}-drill-{faults.SIGNING_DENIED}"
@@ -68,7 +70,7 @@ class SigningDenied(Fault):
         super().__init__(deployment, target=target, parameters=parameters)
         self._region, self._signer = signer_of(deployment, target, fault=self.name)
         self.part = components.kms_proxy(self._region)
-        policy = load_policy(deployment.policy)
+        self._policy = policy = load_policy(deployment.policy)
         self._profile = access.fault(policy).name
         self._roles = tuple(
             access.signer(policy, wallet, self._region).name for wallet in policy.signing_wallets()
@@ -85,12 +87,16 @@ class SigningDenied(Fault):
         return ()
 
     def apply(self) -> None:
-        """Deny all signers of the region to sign, until the planned end and the margin."""
+        """Deny all signers of the region to sign, until the planned end and the margin.
+
+        Raises :class:`UsageError` if the profile leads to another account than the stack's.
+        """
         if self.length_ms is None:
             raise UsageError(
                 f"nobody says how long {self.name} is to last, so its end cannot be written",
                 remedy="give the fault a length",
             )
+        require_profile(self._session, self._profile, self.deployment, self._policy)
         ends = time.time() + (self.length_ms + self.parameters.margin) / 1_000
         document = json.dumps(denial(self._region, ends=datetime.fromtimestamp(ends, UTC)))
         for role in self._roles:
@@ -142,9 +148,13 @@ class SigningDenied(Fault):
 
     @cached_property
     def _iam(self) -> IAMClient:
-        """IAM as the fault role, by its profile among the deployment's principals."""
-        session = session_of_profile(self._profile, self.deployment.principals)
-        return session.client("iam", config=_BRISK)
+        """IAM as the fault role."""
+        return self._session.client("iam", config=_BRISK)
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        """The fault role, by its profile among the deployment's principals."""
+        return session_of_profile(self._profile, self.deployment.principals)
 
 
 def denial(region: str, *, ends: datetime) -> dict[str, object]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
 
+from seawall.accounts import account_of_deployment, require_account
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
 from seawall.kill_switch import Reading
@@ -26,6 +28,7 @@ _ALARMED = "ALARM"
 class StopConditionWatch:
     """One stop condition of a policy, read on one deployment as a kill switch is."""
 
+    policy: Policy
     deployment: Deployment
     name: str
     condition: StopCondition
@@ -73,9 +76,8 @@ class StopConditionWatch:
             import boto3  # noqa: PLC0415 - slow to import, and few policies name an alarm
             from botocore.config import Config  # noqa: PLC0415
 
-            make: Any = boto3.Session(region_name=region).client
-            self._clients[region] = make(
-                "cloudwatch",
+            make: Any = partial(
+                boto3.Session(region_name=region).client,
                 endpoint_url=self.deployment.urls.aws,
                 config=Config(
                     connect_timeout=_ANSWER_S_MAX,
@@ -83,6 +85,13 @@ class StopConditionWatch:
                     retries={"total_max_attempts": 1},
                 ),
             )
+            # The same name in another account is another alarm, which would stop nothing.
+            require_account(
+                make("sts"),
+                who="what reads the alarm",
+                account=account_of_deployment(self.deployment, self.policy),
+            )
+            self._clients[region] = make("cloudwatch")
         answer = self._clients[region].describe_alarms(
             AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
@@ -96,6 +105,6 @@ class StopConditionWatch:
 def stop_conditions(policy: Policy, deployment: Deployment) -> list[StopConditionWatch]:
     """A watch for each of the policy's stop conditions."""
     return [
-        StopConditionWatch(deployment=deployment, name=name, condition=condition)
+        StopConditionWatch(policy=policy, deployment=deployment, name=name, condition=condition)
         for name, condition in policy.stop_conditions.items()
     ]

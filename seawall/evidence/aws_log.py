@@ -37,6 +37,7 @@ import httpx
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from seawall.accounts import require_profile
 from seawall.aws import session_of_profile
 from seawall.conventions import signing
 from seawall.errors import EvidenceError
@@ -218,7 +219,8 @@ class AwsLogReading:
     ``finished`` is set once nothing of it is read any more; ``following`` are the threads that read
     beside the drill.
 
-    Raises :class:`EvidenceError` if the stack's outputs cannot be read.
+    Raises :class:`EvidenceError` if the stack's outputs cannot be read, and :class:`UsageError` if
+    the role is of another account than the stack: its log would show nothing that signs here.
     """
 
     def __init__(
@@ -234,7 +236,9 @@ class AwsLogReading:
             raise EvidenceError(f"{deployment.path} names no aws_log")
         self._waiting = deployment.aws_log
         self._wallet_of = _wallets(deployment)
-        session = session_of_profile(access.audit(policy).name, deployment.principals)
+        profile = access.audit(policy).name
+        session = session_of_profile(profile, deployment.principals)
+        require_profile(session, profile, deployment, policy)
         self._logs = [
             RegionLog(
                 region=region,

@@ -146,9 +146,10 @@ class SegregationEvidence(Document):
 
     ``protected`` is a stack whose keys cannot be deleted, ``dry_run`` one where signatures were dry
     runs, ``harm`` one where all money is play money. ``behind`` is null where that is not so.
+    ``observed_accounts`` are what AWS said of each principal's credentials, by its name.
     """
 
-    account: str
+    observed_accounts: dict[str, str]
     protected: StrictBool
     dry_run: StrictBool
     harm: StrictBool
@@ -163,7 +164,8 @@ class Tried:
     """What was tried on a stack, held against what the policy declares.
 
     Attributes:
-        account: Of the stack.
+        account: Of the stack, as the policy says; None if it names none.
+        observed_accounts: What AWS said of each principal's credentials, by its name.
         protected: Whether its keys cannot be deleted.
         dry_run: Whether signatures were dry runs.
         harm: Whether everything was tried, because all its money is play money.
@@ -175,7 +177,8 @@ class Tried:
         behind: The signers' cells once more, while the fault role let them do everything.
     """
 
-    account: str
+    account: str | None
+    observed_accounts: Mapping[str, str]
     protected: bool
     dry_run: bool
     harm: bool
@@ -205,8 +208,8 @@ def cells_of(policy: Policy, *, protected: bool) -> tuple[Cell, ...]:
     return tuple(access.matrix(policy, protected=protected, who=who))
 
 
-def tried(policy: Policy, evidence: SegregationEvidence) -> Tried:
-    """``evidence`` with the cells of ``policy``.
+def tried(policy: Policy, evidence: SegregationEvidence, *, stack: str | None) -> Tried:
+    """``evidence`` of ``stack`` with the cells of ``policy``.
 
     Raises :class:`EvidenceError` for a cell that the policy does not have.
     """
@@ -215,7 +218,8 @@ def tried(policy: Policy, evidence: SegregationEvidence) -> Tried:
         (cell.principal.name, cell.key.name, cell.region, cell.tried.action): cell for cell in cells
     }
     return Tried(
-        account=evidence.account,
+        account=None if stack is None else policy.accounts.get(stack),
+        observed_accounts=evidence.observed_accounts,
         protected=evidence.protected,
         dry_run=evidence.dry_run,
         harm=evidence.harm,

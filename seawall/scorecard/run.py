@@ -432,7 +432,7 @@ class Run:
     def segregation(self) -> one_control.Tried:
         """What the principals of a stack could do with its keys."""
         found = self._document("segregation", one_control.SegregationEvidence)
-        return one_control.tried(self.policy, found)
+        return one_control.tried(self.policy, found, stack=self.manifest.stack)
 
     @cached_property
     def neighbour(self) -> one_control.Flooded:

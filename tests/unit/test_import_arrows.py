@@ -14,6 +14,7 @@ PARTS = ("adapters", "chaos", "infra", "loadtests", "localaws", "monitors", "san
 may import all of them, as tests may.
 """
 SHARED = {
+    "accounts",
     "aws",
     "cache",
     "drill_report",

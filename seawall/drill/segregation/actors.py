@@ -15,6 +15,7 @@ from seawall.keys.access import Principal
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_sts import STSClient
 
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=10
@@ -33,6 +34,10 @@ class Actors(Protocol):
 
     def iam(self, principal: Principal) -> IAMClient:
         """IAM as ``principal``."""
+        ...
+
+    def sts(self, principal: Principal, region: str) -> STSClient:
+        """STS of ``region`` as ``principal``."""
         ...
 
 
@@ -62,6 +67,11 @@ class ProfileActors:
         """IAM as ``principal``."""
         with self._lock:
             return self._session(principal).client("iam", config=_CONFIG)
+
+    def sts(self, principal: Principal, region: str) -> STSClient:
+        """STS of ``region`` as ``principal``."""
+        with self._lock:
+            return self._session(principal).client("sts", region_name=region, config=_CONFIG)
 
     def _session(self, principal: Principal) -> boto3.Session:
         """One session per principal: its credentials are taken on once for all regions."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from seawall.accounts import account_of_deployment
 from seawall.conventions import environment, signing
 from seawall.drill.segregation.actors import ProfileActors
 from seawall.drill.segregation.control import SignerDoor
@@ -33,8 +34,10 @@ def on_deployment(deployment: Deployment, policy: Policy) -> DrilledStack:
     """A stack that a deployment file describes.
 
     Where all its money is play money, everything is tried in earnest. Raises :class:`UsageError`
-    if the file does not say enough, or if the stack is of another policy.
+    if the file does not say enough, if it contradicts the policy's account of the stack, or if
+    the stack is of another policy.
     """
+    account_of_deployment(deployment, policy)
     return DrilledStack(
         policy=policy,
         stack=deployment.stack,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from seawall.accounts import declared_account, require_account
 from seawall.drill.segregation.actors import Actors
 from seawall.drill.segregation.canary import canaries
 from seawall.drill.segregation.control import DeclaredKey, SignerDoor, challenge_all, looked_up
@@ -16,6 +17,7 @@ from seawall.drill.segregation.door import opened, try_beside
 from seawall.drill.segregation.trial import Means, read_facts, try_all
 from seawall.errors import ServiceError, UsageError
 from seawall.keys import access
+from seawall.keys.access import Principal
 from seawall.policy import Policy
 from seawall.scorecard.one_control import Trial, cells_of
 
@@ -51,17 +53,28 @@ class DrilledStack:
 
         Raises :class:`UsageError` for a stack that it does not name.
         """
-        if self.stack not in self.policy.accounts:
-            message = f"the policy names no account for a stack called {self.stack!r}"
-            raise UsageError(message, remedy=f"name one of {', '.join(self.policy.accounts)}")
-        return self.policy.accounts[self.stack]
+        return declared_account(self.policy, self.stack)
+
+    def observed(self, principals: Iterable[Principal]) -> dict[str, str]:
+        """The account of each of ``principals``, as AWS says, by name.
+
+        Raises :class:`UsageError` if one leads to another account than the stack's: what it is
+        denied there proves nothing here, and what it changes is not ours.
+        """
+        account, primary = self.account, self.policy.regions.primary
+        return {
+            each.name: require_account(
+                self.actors.sts(each, primary), who=f"the profile {each.name}", account=account
+            )
+            for each in dict.fromkeys(principals)
+        }
 
 
 def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -> dict[str, Any]:
     """Try everything; returns the evidence (`seawall.scorecard.one_control`).
 
-    Raises :class:`UsageError` for outputs that lack something, :class:`ServiceError` if KMS does
-    not serve.
+    Raises :class:`UsageError` for outputs that lack something and for principals of another
+    account, before anything is tried; :class:`ServiceError` if KMS does not serve.
     """
     policy, account, outputs = drilled.policy, drilled.account, drilled.outputs
     wallets = _declared(outputs, "signers", policy.signing_wallets(), str)
@@ -83,6 +96,7 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
         f"{len(principals)} principals x {len(declared_keys)} keys x 2 regions:"
         f" {len(cells):,} cells to try"
     )
+    observed = drilled.observed(cell.principal for cell in cells)
     facts = read_facts(drilled.actors, declared_keys, (primary, standby))
     try:
         with canaries(
@@ -134,7 +148,7 @@ def drill_segregation(drilled: DrilledStack, *, report: Callable[[str], None]) -
     )
     proofs = asyncio.run(looked_up(challenged, drilled.auditor_url))
     return {
-        "account": account,
+        "observed_accounts": observed,
         "protected": protected,
         "dry_run": drilled.means.dry_run,
         "harm": drilled.means.harm,

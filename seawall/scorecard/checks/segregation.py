@@ -30,8 +30,14 @@ _AS_DECLARED = (
 
 @check(
     "segregation.complete",
-    question="Was every action of every principal on every key tried, and clearly answered?",
-    motivation="A cell that was not tried may be the one that is open.",
+    question=(
+        "Was every action of every principal on every key tried in the stack's own account, and"
+        " clearly answered?"
+    ),
+    motivation=(
+        "A cell that was not tried may be the one that is open, and another account's answers say"
+        " nothing of this one."
+    ),
     evidence=_EVIDENCE,
     believes=_BELIEVES,
     remediation=(
@@ -39,8 +45,9 @@ _AS_DECLARED = (
     ),
 )
 def complete(facts: Facts) -> Finding:
-    """UNKNOWN with every cell that was not tried or gave no clear answer."""
+    """UNKNOWN with every cell that was not tried or gave no clear answer, or tried elsewhere."""
     cells, trials = facts.run.segregation.cells, facts.run.segregation.trials
+    account, observed = facts.run.segregation.account, facts.run.segregation.observed_accounts
     target = f"{len(cells):,} cells tried, each with a clear answer"
     tried = {_place(trial.cell) for trial in trials}
     missing = [cell for cell in cells if _place(cell) not in tried]
@@ -48,6 +55,14 @@ def complete(facts: Facts) -> Finding:
     measured = f"{len(tried):,} tried, {len(unclear):,} unclear"
     if not cells:
         return unknown(target=target, reason="the policy declares no principals or keys")
+    elsewhere = [
+        f"{name} is of account {observed.get(name, 'that nobody knows')}, and the stack's is"
+        f" {account or 'not in the policy'}"
+        for name in dict.fromkeys(cell.principal.name for cell in cells)
+        if account is None or observed.get(name) != account
+    ]
+    if elsewhere:
+        return unknown(measured=measured, target=target, reason=elsewhere[0], details=elsewhere)
     if missing or unclear:
         details = [trial.sentence() for trial in unclear] + [
             f"{cell.principal.name} x {cell.key.name} x {cell.region} x {cell.tried.action}"

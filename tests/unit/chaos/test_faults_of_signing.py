@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chaos import signer
 from chaos.faults import Fault, kms_throttled, make_fault, signing_denied
 from chaos.faults.signing_denied import denial
 from seawall.conventions import signing
-from seawall.errors import ServiceError, UsageError
+from seawall.conventions.local_aws import ACCOUNT_ID
+from seawall.errors import ExitCode, ServiceError, UsageError
 from seawall.formats.deployment import Deployment, Signer
 from seawall.iam.evaluation import decide
 from seawall.iam.request import Policies, Principal, Request, ResourcePolicy
@@ -29,6 +30,7 @@ from seawall.policy_file import load_policy
 from tests.testing.deployments import NOTHING, make_deployment
 
 THROTTLED, ANSWERED = signing.THROTTLED, signing.ANSWERED
+STAGING, PRODUCTION = "321098765432", "210987654321"
 SIGNERS = {"us-east-1": {"url": NOTHING, "operations_per_s": 60}}
 
 
@@ -173,11 +175,24 @@ def test_a_look_shows_the_probers_credential_from_a_file_that_is_private(tmp_pat
 
 
 class _Iam:
-    """IAM with the inline policies of roles by role and name; ``refused`` answers every call."""
+    """IAM with the inline policies of roles by role and name; ``refused`` answers every call.
 
-    def __init__(self, refused: str | None = None) -> None:
+    It is a session of the fault role in ``account``, too.
+    """
+
+    def __init__(self, refused: str | None = None, *, account: str = ACCOUNT_ID) -> None:
         self.refused = refused
+        self.account = account
         self.written: dict[tuple[str, str], str] = {}
+
+    def client(self, service: str, **_given: Any) -> Any:
+        """The same for IAM and STS."""
+        assert service in ("iam", "sts")
+        return self
+
+    def get_caller_identity(self) -> dict[str, str]:
+        """Where it is."""
+        return {"Account": self.account}
 
     def put_role_policy(self, **given: str) -> None:
         """Write one."""
@@ -196,16 +211,16 @@ class _Iam:
             raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
 
-def _denied(folder: Path, iam: _Iam, *, length_ms: int | None = 1_000) -> Fault:
+def _denied(folder: Path, iam: _Iam, *, length_ms: int | None = 1_000, **changes: Any) -> Fault:
     fault = make_fault(
         "signing-denied",
         target="kms.primary",
         parameters={"margin": "2s"},
-        deployment=_deployment(folder),
+        deployment=_deployment(folder, **changes),
         blast_radius=("kms.primary",),
         length_ms=length_ms,
     )
-    vars(fault)["_iam"] = iam
+    vars(fault)["_session"] = iam
     return fault
 
 
@@ -246,6 +261,43 @@ def test_a_denial_without_an_end_is_never_written(tmp_path: Path) -> None:
     iam = _Iam()
     with pytest.raises(UsageError, match="its end cannot be written"):
         _denied(tmp_path, iam, length_ms=None).apply()
+    assert iam.written == {}
+
+
+@pytest.mark.parametrize(
+    ("observed", "changes", "complaint"),
+    [
+        (PRODUCTION, {}, f"is of account {PRODUCTION}, and the stack belongs in {ACCOUNT_ID}"),
+        (PRODUCTION, {"kind": "staging", "stack": "staging", "account": STAGING}, "belongs in"),
+        (PRODUCTION, {"kind": "staging", "stack": "staging", "account": PRODUCTION}, "says acc"),
+        (PRODUCTION, {"kind": "staging", "stack": "mine", "account": None}, "names no account"),
+        (
+            PRODUCTION,
+            {"kind": "staging", "stack": "production", "account": None},
+            "is the stack production and says that it is staging",
+        ),
+    ],
+)
+def test_no_signer_of_another_account_is_denied(
+    tmp_path: Path, observed: str, changes: dict[str, Any], complaint: str
+) -> None:
+    """Whatever the file says of itself: the profiles may lead to production."""
+    iam = _Iam(account=observed)
+    with pytest.raises(UsageError, match=complaint) as refused:
+        _denied(tmp_path, iam, **changes).apply()
+    assert iam.written == {}
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_an_account_that_is_not_known_denies_nobody(tmp_path: Path) -> None:
+    iam = _Iam()
+
+    def silent() -> NoReturn:
+        raise EndpointConnectionError(endpoint_url="x")
+
+    iam.get_caller_identity = silent  # type: ignore[method-assign]
+    with pytest.raises(ServiceError, match="AWS does not say which account the profile seawall-"):
+        _denied(tmp_path, iam).apply()
     assert iam.written == {}
 
 

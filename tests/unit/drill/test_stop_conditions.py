@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from seawall.cache import repository_root
+from seawall.conventions.local_aws import ACCOUNT_ID
 from seawall.drill.stop_conditions import StopConditionWatch, stop_conditions
 from seawall.kill_switch import UNREADABLE_S_MAX, KillSwitchWatch
 from seawall.policy.drilling import StopCondition
@@ -15,11 +18,13 @@ from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
 from tests.testing.endpoints import serving
 
+POLICY = load_policy(repository_root() / "policies" / "sandbox.yaml")
 QUERY = {"query": "max(queue_age_s)", "above": "30"}
 
 
 def watch(folder: Path, prometheus: str, condition: dict[str, Any]) -> StopConditionWatch:
     return StopConditionWatch(
+        policy=POLICY,
         deployment=make_deployment(folder, urls=urls(prometheus=prometheus)),
         name="queue",
         condition=StopCondition.model_validate(condition),
@@ -64,7 +69,10 @@ def test_a_query_that_is_not_answered_is_unreadable(
 def test_a_deployment_without_prometheus_cannot_be_read(tmp_path: Path) -> None:
     deployment = make_deployment(tmp_path, urls={"api": "http://127.0.0.1:1"})
     read = StopConditionWatch(
-        deployment=deployment, name="queue", condition=StopCondition.model_validate(QUERY)
+        policy=POLICY,
+        deployment=deployment,
+        name="queue",
+        condition=StopCondition.model_validate(QUERY),
     ).read()
     assert "urls.prometheus" in read.unreadable["the stop condition queue"]
 
@@ -112,8 +120,24 @@ def test_an_alarm_stops_a_drill_and_a_missing_one_is_unreadable(
     assert bool(read.unreadable) is unreadable
 
 
+@pytest.mark.parametrize(("account", "read_there"), [(ACCOUNT_ID, True), ("210987654321", False)])
+def test_an_alarm_of_another_account_is_none_of_the_stacks(
+    account: str, read_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the same name, is quiet, and would stop nothing."""
+    answers = {
+        "sts": SimpleNamespace(get_caller_identity=lambda: {"Account": account}),
+        "cloudwatch": _CloudWatch(MetricAlarms=[{"StateValue": "OK"}]),
+    }
+    session = SimpleNamespace(client=lambda service, **_: answers[service])
+    monkeypatch.setattr(boto3, "Session", lambda **_: session)
+    read = watch(tmp_path, "http://127.0.0.1:1", {"alarm": "pager", "region": "us-east-1"}).read()
+    assert bool(read.values) is read_there
+    assert ("is of account 210987654321" in str(read.unreadable)) is not read_there
+
+
 def test_the_policy_names_them(tmp_path: Path) -> None:
-    policy = load_policy(repository_root() / "policies" / "sandbox.yaml").model_copy(
+    policy = POLICY.model_copy(
         update={"stop_conditions": {"queue": StopCondition.model_validate(QUERY)}}
     )
     [made] = stop_conditions(policy, make_deployment(tmp_path))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from seawall.errors import EvidenceError
+from seawall.conventions.local_aws import ACCOUNT_ID
+from seawall.errors import EvidenceError, UsageError
 from seawall.evidence import aws_log as module
 from seawall.evidence.aws_log import (
     AwsLogReading,
@@ -334,6 +335,27 @@ def test_the_outputs_must_say_which_key_is_of_which_wallet(tmp_path: Path) -> No
         AwsLogReading(deployment, load_policy(deployment.policy), started_at=0, report=print)
 
 
+def _session_in(account: str) -> Any:
+    """A session of the audit role in ``account``."""
+    sts = SimpleNamespace(get_caller_identity=lambda: {"Account": account})
+    return SimpleNamespace(client=lambda *_, **__: sts)
+
+
+def test_the_log_of_another_account_is_no_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing signs there with the stack's keys, so nothing strange would be seen."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text('{"signers": {}}', encoding="utf-8")
+    deployment = make_deployment(tmp_path, outputs=str(outputs), aws_log=WAITING.model_dump())
+    monkeypatch.setattr(RegionLog, "follow", lambda *_: pytest.fail("it is read"))
+    monkeypatch.setattr(module, "session_of_profile", lambda *_: _session_in("210987654321"))
+    with pytest.raises(UsageError, match="is of account 210987654321"):
+        AwsLogReading(
+            deployment, load_policy(deployment.policy), started_at=0, report=lambda _line: None
+        )
+
+
 def test_the_reading_of_the_next_drill_waits_for_that_of_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,7 +367,7 @@ def test_the_reading_of_the_next_drill_waits_for_that_of_the_one_before(
     began: list[str] = []
     monkeypatch.setattr(RegionLog, "follow", lambda log, _: began.append(log.region))
     monkeypatch.setattr(RegionLog, "read", lambda *_: [])
-    session = SimpleNamespace(client=lambda *_, **__: None)
+    session = _session_in(ACCOUNT_ID)
     monkeypatch.setattr(module, "session_of_profile", lambda *_: session)
     first = AwsLogReading(deployment, policy, started_at=0, report=print)
     first.stop()

@@ -23,7 +23,7 @@ from seawall.scorecard.outcome import NO_GROUND, Outcome
 from seawall.scorecard.verdict import Verdict
 from tests.unit.scorecard.test_files import lines_of
 from tests.unit.scorecard.test_neighbour import POLICY, QUOTA, answered
-from tests.unit.scorecard.test_segregation import BEHIND, BESIDE, PROOFS, TRIALS
+from tests.unit.scorecard.test_segregation import BEHIND, BESIDE, OBSERVED, PROOFS, TRIALS
 
 AT = 1_795_935_969.0
 DRILLS = ("noisy-neighbour", "segregation")
@@ -47,7 +47,7 @@ def evidence_of(drill: str, *, wrong: bool = False) -> dict[str, Any]:
     first = next(each for each in TRIALS if not each.cell.allowed)
     trials = [replace(first, found=Found.ALLOWED), *TRIALS] if wrong else TRIALS
     return {
-        "account": "1",
+        "observed_accounts": OBSERVED,
         "protected": False,
         "dry_run": False,
         "harm": True,

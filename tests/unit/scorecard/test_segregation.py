@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +56,8 @@ PROOFS = [
 ]
 
 
+ACCOUNT = POLICY.accounts["sandbox"]
+OBSERVED = {cell.principal.name: ACCOUNT for cell in CELLS}
 BEHIND = [each for each in TRIALS if each.cell.principal.kind == "signer"]
 BESIDE = [
     Stray(
@@ -71,10 +73,13 @@ def judged(
     *,
     beside: list[Stray] = BESIDE,
     behind: list[Trial] = BEHIND,
+    observed: Mapping[str, str] = OBSERVED,
+    account: str | None = ACCOUNT,
 ) -> dict[str, Finding]:
     run = Run(Path())
     vars(run)["segregation"] = Tried(
-        account="1",
+        account=account,
+        observed_accounts=observed,
         protected=False,
         dry_run=False,
         harm=True,
@@ -121,6 +126,19 @@ def test_what_the_policy_declares_passes_and_says_what_is_not_proven() -> None:
     assert set(findings) == CHECKS
     assert turned(findings) == {}
     assert "customer-aster-cold" in findings["control.keys"].reason
+
+
+def test_answers_of_another_account_prove_nothing_of_this_one() -> None:
+    """AWS's own word of each principal is held against the policy's."""
+    someone = next(iter(OBSERVED))
+    for judgement in (
+        judged(observed=OBSERVED | {someone: POLICY.accounts["staging"]}),
+        judged(observed={name: said for name, said in OBSERVED.items() if name != someone}),
+        judged(account=POLICY.accounts["production"]),
+        judged(account=None),
+    ):
+        assert turned(judgement) == {"segregation.complete": Outcome.UNKNOWN}
+        assert judgement["segregation.complete"].reason.startswith(f"{someone} is of account")
 
 
 def test_an_allow_through_the_door_of_the_fault_role_must_add_nothing() -> None:
