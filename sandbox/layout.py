@@ -71,7 +71,7 @@ class Layout:
             toxiproxy.part(context),
         ]
 
-    def deployment(self, *, run_id: str) -> Deployment:
+    def deployment(self, *, run_id: str, sabotage: str | None = None) -> Deployment:
         """What is known of the running stack before anything has started."""
         context = self.context
         url = context.ports.url
@@ -86,6 +86,7 @@ class Layout:
             stack=STACK,
             kind="sandbox",
             account=ACCOUNT_ID,
+            sabotage=sabotage,
             toxiproxy=url(toxiproxy.NAME),
             kms_crowding=f"{url(services.AWS)}{KMS_CROWDING_PATH}",
             proxies={

@@ -173,7 +173,7 @@ class Sandbox:
             policy=policy, record=record, data_dir=data_dir, env={**inherited(), **given}, pick=pick
         )
         sandbox = cls(
-            deployment=layout.deployment(run_id=record.run_id),
+            deployment=layout.deployment(run_id=record.run_id, sabotage=sabotage),
             record=record,
             credentials=layout.credentials,
             sabotaged=sabotaged_components(policy, sabotage),

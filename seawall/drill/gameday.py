@@ -93,7 +93,8 @@ class Request:
             if self.deployment is None
             else ["--deployment", named_from(self.root, self.deployment.path)]
         )
-        words += ["--sabotage", self.sabotage] if self.sabotage else []
+        if self.sabotage and self.deployment is None:  # else its file says so
+            words += ["--sabotage", self.sabotage]
         own = f"{FAULTS_VARIABLE}={shlex.quote(self.faults)} " if self.faults else ""
         return own + shlex.join(words)
 
@@ -122,6 +123,7 @@ def make_request(
         given = _given(deployment, policy_path, sabotage=sabotage, keep=keep)
         policy_path = given.policy
     if policy_path is None:
+        sabotage = given.sabotage
         message = "neither a policy nor a deployment is named"
         raise UsageError(message, remedy="give --policy or --deployment")
     policy = load_policy(policy_path)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from seawall.conventions import faults
 from seawall.conventions import sabotage as names
 from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
 from seawall.policy import Drill, Policy
 
 
@@ -37,6 +38,16 @@ def controls_of(drill: Drill) -> tuple[str, ...]:
         names.SABOTAGE_WAL_STREAM: "database_rpo_max" in drill.expects.targets,
     }
     return tuple(control for control, covered in found.items() if covered)
+
+
+def require_whole(deployment: Deployment, drill: str) -> None:
+    """Raise :class:`UsageError` if a control is switched off, of which ``drill`` covers none."""
+    if deployment.sabotage is not None:
+        raise UsageError(
+            f"the control {deployment.sabotage} is switched off on {deployment.stack}, and the"
+            f" drill {drill} would pass without it",
+            remedy="drill a stack with all its controls; `bin/seawall down` removes a sandbox",
+        )
 
 
 def require_covered(policy: Policy, drills: Sequence[str], control: str) -> None:

@@ -22,6 +22,7 @@ from seawall.drill.neighbour import plan
 from seawall.drill.neighbour.flood import flood
 from seawall.drill.own_sandbox import own_sandbox, set_up
 from seawall.drill.result import Results
+from seawall.drill.sabotage import require_whole
 from seawall.drill.segregation.control import SignerDoor
 from seawall.drill.segregation.deployments import on_deployment, on_real_stack, stack_outputs
 from seawall.drill.segregation.run import drill_segregation
@@ -148,6 +149,7 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> Results:
             clean_own_process()
             run = _segregation(root=root, policy_path=kept.policy)
             display.line(f"on the sandbox that is running, in {kept.data_dir}")
+            require_whole(kept, SEGREGATION)
             stack = GivenStack(kept, own=())
         deployment = stack.deployment
         run.runs_on(deployment.stack, deployment.kind)

@@ -334,6 +334,8 @@ class Deployment(_Part):
         evidence: Sources of evidence, besides those of ``venue.records``.
         aws_log: How AWS's own log of signatures is read; without it, it is not.
         approval: Required of production.
+        sabotage: The control that is switched off for as long as the stack runs: drills that do not
+            cover it are refused, and the runs of those that do count for nothing.
         runs: Where runs are kept; the repository's `runs/` if it is left out.
         folder: Where commands of `evidence` run; the folder of the file if it is left out.
     """
@@ -366,6 +368,7 @@ class Deployment(_Part):
     aws_log: AwsLog | None = None
     kill_switch: KillSwitchLocation | KillSwitchFile | None = None
     approval: Approval | None = None
+    sabotage: str | None = None
     runs: Path | None = None
     folder: Path | None = None
     _path: Path | None = PrivateAttr(default=None)

@@ -9,12 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from seawall.cache import repository_root
+from seawall.drill import single
 from seawall.drill.display import Display
 from seawall.drill.single import _Run
+from seawall.errors import UsageError
+from seawall.formats.deployment import Deployment
 from seawall.readiness.history import read_runs
 from seawall.scorecard import Outcome
+from tests.testing.deployments import make_deployment
 from tests.unit.scorecard.test_neighbour import POLICY
 from tests.unit.scorecard.test_one_control import evidence_of
+
+ROOT = repository_root()
 
 
 @pytest.fixture
@@ -65,3 +72,30 @@ def test_what_it_prints_is_what_it_wrote_and_says_how_to_run_it_again(run: _Run)
     assert written["identity"]["replay"] == (
         "bin/seawall drill noisy-neighbour --seed 7 --policy policies/sandbox.yaml"
     )
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A sandbox that was kept, with a kill switch in a file; nothing is tried on it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "switch").write_text("armed\n", encoding="utf-8")
+    found = make_deployment(
+        tmp_path / "state", kill_switch={"file": str(tmp_path / "switch")}, sabotage=None
+    )
+    monkeypatch.setattr(single, "kept_deployment", lambda: found)
+    monkeypatch.setattr(single, "clean_own_process", lambda: None)
+    monkeypatch.setattr(single, "on_deployment", lambda *_: pytest.fail("it is tried"))
+    return found
+
+
+def _segregation(root: Path) -> None:
+    single.drill_segregation_in_sandbox(root=root, policy_path=ROOT / "policies" / "sandbox.yaml")
+
+
+def test_segregation_is_not_tried_where_a_control_is_switched_off(
+    tmp_path: Path, kept: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = kept.model_copy(update={"sabotage": "failover"})
+    monkeypatch.setattr(single, "kept_deployment", lambda: off)
+    with pytest.raises(UsageError, match="failover is switched off"):
+        _segregation(tmp_path)

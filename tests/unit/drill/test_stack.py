@@ -13,6 +13,7 @@ import pytest
 
 from seawall.cache import repository_root
 from seawall.drill.gameday import make_request
+from seawall.drill.sabotage import require_whole
 from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment, use_seed
 from seawall.errors import UsageError
 from seawall.formats.deployment import load_deployment
@@ -178,6 +179,37 @@ def test_a_right_one_names_its_policy_and_its_own_replay(tmp_path: Path) -> None
     assert request.runs == tmp_path / "kept"
     assert load_deployment(path).kill_switch == KillSwitchFile(file=tmp_path / "switch")
     assert json.loads(path.read_text())["kill_switch"] == {"file": "switch"}
+
+
+def test_a_control_that_is_switched_off_on_the_stack_is_so_in_every_run_there(
+    tmp_path: Path,
+) -> None:
+    """Nobody says so again, and without it a drill that does not need it proves nothing."""
+    path = user_file(tmp_path, customers="c.csv", networks=NETWORKS, sabotage="rpc-failover")
+    given: dict[str, Any] = {"policy_path": None, "name": None, "seed": 1, "keep": False}
+    with pytest.raises(UsageError, match="calm does not cover the control rpc-failover"):
+        make_request(root=ROOT, deployment=path, drills=["calm"], sabotage=None, **given)
+    with pytest.raises(UsageError, match="--sabotage is for a sandbox"):
+        make_request(root=ROOT, deployment=path, sabotage="failover", **given)
+    with pytest.raises(UsageError, match="rpc-failover is switched off on sandbox"):
+        require_whole(load_deployment(path), "segregation")
+    endpoints = {"primary": "http://127.0.0.1:1", "standby": "http://127.0.0.1:2"}
+    networks = {name: {**each, "rpc": endpoints} for name, each in NETWORKS.items()}
+    path = user_file(
+        tmp_path,
+        kind="sandbox",
+        customers="c.csv",
+        networks=networks,
+        sabotage="rpc-failover",
+        proxies={
+            f"rpc.{name}.{side}": {"listen": "127.0.0.1:2", "upstream": "127.0.0.1:3"}
+            for name in networks
+            for side in endpoints
+        },
+    )
+    request = make_request(root=ROOT, deployment=path, drills=["rpc-dark"], sabotage=None, **given)
+    assert request.sabotage == "rpc-failover"
+    assert "--sabotage" not in request.replay
 
 
 def test_a_list_of_customers_that_others_can_read_is_refused(tmp_path: Path) -> None:

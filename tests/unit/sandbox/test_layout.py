@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from sandbox.kept import Record
 from sandbox.layout import Layout
 from seawall.conventions import components
+from seawall.conventions.sabotage import SABOTAGE_FAILOVER
+from seawall.formats.deployment import load_deployment
 from seawall.policy_file import load_policy
 from venue.api.app import make_app
 from venue.api.front import Front, Services
@@ -42,3 +44,18 @@ def test_the_customers_address_is_the_proxy_before_the_front_of_the_venues_api(
     # `make_app` only keeps the services, which are not needed to see what it makes.
     services: Services = Services.__new__(Services)
     assert isinstance(make_app(services), Front)
+
+
+def test_the_deployment_file_says_which_control_is_switched_off(tmp_path: Path) -> None:
+    """A later command knows of a kept sandbox only what stands there."""
+    ports = count(20_000)
+    layout = Layout.plan(
+        policy=load_policy(POLICY),
+        record=Record(run_id="test", policy_path=POLICY, programs={}),
+        data_dir=tmp_path,
+        env={},
+        pick=lambda: next(ports),
+    )
+    off = layout.deployment(run_id="test", sabotage=SABOTAGE_FAILOVER)
+    assert load_deployment(off.write()).sabotage == SABOTAGE_FAILOVER
+    assert load_deployment(layout.deployment(run_id="test").write()).sabotage is None
