@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 from seawall import setup
 from seawall.cache import cache_root, repository_root
 from seawall.conventions.environment import FAULTS_VARIABLE, RUNNER_VARIABLE
-from seawall.errors import ComponentDiedError, UsageError, WorldError
+from seawall.errors import ComponentDiedError, ServiceError, UsageError, WorldError
 from seawall.formats.atomic import write_private
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment, load_deployment
 from seawall.processes.components import Component
+from seawall.lease import await_undone
 from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.readiness import log_line
 
@@ -68,11 +69,13 @@ class GivenStack:
 
 
 @contextmanager
-def given_stack(path: Path, *, logs: Path) -> Iterator[GivenStack]:
+def given_stack(path: Path, *, logs: Path, report: Callable[[str], None]) -> Iterator[GivenStack]:
     """The stack that the file at ``path`` describes, alone, with a lease holder.
 
     Nothing is touched before the file is read, its permission is checked and the stack is free.
 
+    However the drill ended, the holder first makes the undo of what is still in force; what it did
+    not make in time is reported with the calls, and its sentinel goes on trying.
     Raises :class:`UsageError` for a file that is wrong, that permits no drill, or that describes a
     stack on which another drill runs; :class:`WorldError` if its state cannot be written.
     """
@@ -83,18 +86,27 @@ def given_stack(path: Path, *, logs: Path) -> Iterator[GivenStack]:
         own = []
         if deployment.urls.lease is None:
             holder = _lease_holder(deployment, logs)
-            opened.callback(holder.stop)
+            # Its group is left alone: were its sentinel killed too, nobody would undo what is left.
+            opened.callback(holder.leave)
             holder.wait_ready(log_line("^lease holder ready on "), timeout_s=_LEASE_READY_S_MAX)
             url = holder.log_text().split("lease holder ready on ")[1].split()[0]
             urls = deployment.urls.model_copy(update={"lease": url})
             deployment = deployment.model_copy(update={"urls": urls})
             own.append(holder)
         session = deployment.kept_as(deployment.data_dir / SESSION_FILE)
+            opened.callback(_report_left, url, report)
         opened.callback(session.path.unlink, missing_ok=True)
         yield GivenStack(session, own)
 
 
 @contextmanager
+def _report_left(lease: str, report: Callable[[str], None]) -> None:
+    try:
+        await_undone(lease)
+    except ServiceError as error:
+        report(str(error))
+
+
 def alone_on(deployment: Deployment) -> Iterator[None]:
     """Be the only drill on ``deployment``: by its folder of state, and by the address of its api.
 

@@ -6,7 +6,16 @@ timeline. Run it with ``python -m seawall.lease``.
 """
 
 from seawall.lease.book import UndoCall
-from seawall.lease.client import LeaseClient, Renewer, RunnerWatch
+from seawall.lease.client import LeaseClient, Renewer, RunnerWatch, await_undone
 from seawall.lease.undo import REAL_CLOCK, Clock, perform
 
-__all__ = ["REAL_CLOCK", "Clock", "LeaseClient", "Renewer", "RunnerWatch", "UndoCall", "perform"]
+__all__ = [
+    "REAL_CLOCK",
+    "Clock",
+    "LeaseClient",
+    "Renewer",
+    "RunnerWatch",
+    "UndoCall",
+    "await_undone",
+    "perform",
+]

@@ -27,9 +27,9 @@ from pathlib import Path
 
 from seawall.errors import SeawallError
 from seawall.lease.book import Lease, load
-from seawall.lease.holder import STOPPING_MS_MAX, UNDO_MS_MAX, Holder, record_expired, undo_now
+from seawall.lease.holder import STOPPING_MS_MAX, Holder, record_expired, undo_now
 from seawall.lease.server import HOST, LeaseServer
-from seawall.lease.undo import REAL_CLOCK, Clock
+from seawall.lease.undo import REAL_CLOCK, UNDO_MS_MAX, Clock
 from seawall.processes.parent import end_with_runner
 
 SIGNALLED = "the holder was signalled to end"

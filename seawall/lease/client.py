@@ -12,8 +12,9 @@ import httpx
 import psutil
 
 from seawall.errors import ServiceError
+from seawall.formats.deployment import address_of
 from seawall.lease.book import LeaseRequest, UndoCall
-from seawall.lease.undo import REAL_CLOCK, Clock
+from seawall.lease.undo import PAUSE_S, REAL_CLOCK, UNDO_MS_MAX, Clock
 
 ANSWER_S_MAX = 1.0
 EXPIRED = 404
@@ -81,6 +82,20 @@ class LeaseClient:
             raise self._refused(f"release {name}", response)
         return response.status_code == httpx.codes.NO_CONTENT
 
+    def left(self) -> dict[str, tuple[UndoCall, ...]]:
+        """The undo of every lease that is held, by its name.
+
+        Raises:
+            ServiceError: The holder does not answer, or answers something else.
+        """
+        response = self._call("GET", "/leases")
+        if response.status_code != httpx.codes.OK:
+            raise self._refused("list the leases", response)
+        return {
+            each["name"]: tuple(UndoCall.model_validate(call) for call in each["undo"])
+            for each in response.json()["leases"]
+        }
+
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> httpx.Response:
@@ -97,6 +112,29 @@ class LeaseClient:
         return ServiceError(
             f"the lease holder refused to {operation}: HTTP {response.status_code} {response.text}"
         )
+
+
+def await_undone(url: str, *, within_ms: int = UNDO_MS_MAX, clock: Clock = REAL_CLOCK) -> None:
+    """Return once the holder at ``url`` holds no lease: every fault is undone.
+
+    Raises:
+        ServiceError: It still holds one after ``within_ms``, or does not answer; says which calls
+            undo what is left.
+    """
+    give_up_ms = clock.monotonic_ms() + within_ms
+    with contextlib.closing(LeaseClient(url)) as client:
+        while left := client.left():
+            if clock.monotonic_ms() >= give_up_ms:
+                calls = (
+                    f"{call.method} {address_of(call.url)}"
+                    for undo in left.values()
+                    for call in undo
+                )
+                raise ServiceError(
+                    f"still in force after {within_ms} ms: {', '.join(left)}",
+                    remedy=f"make these calls by hand: {'; '.join(calls)}",
+                )
+            clock.sleep(PAUSE_S)
 
 
 class Renewable(Protocol):

@@ -14,15 +14,10 @@ from seawall.errors import ServiceError
 from seawall.formats import timeline
 from seawall.formats.deployment import run_directory
 from seawall.lease.book import Lease, LeaseBook, LeaseRequest, load, save
-from seawall.lease.undo import Clock, perform
+from seawall.lease.undo import UNDO_MS_MAX, Clock, perform
 
-UNDO_MS_MAX = 30_000
-"""How long the undo of an expired lease is tried before its failure is reported.
-
-It is still tried after that, but not reported again.
-"""
 STOPPING_MS_MAX = 1_000
-"""The same when the holder must end, because the sandbox waits for it."""
+"""Instead of `UNDO_MS_MAX`, when the holder must end, because the sandbox waits for it."""
 
 
 class Holder:

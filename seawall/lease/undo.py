@@ -19,6 +19,11 @@ Two attempts fit into the second that a lease has after its time to live.
 """
 PAUSE_S = 0.05
 """Between two attempts at the same call."""
+UNDO_MS_MAX = 30_000
+"""How long the undo of an expired lease is tried before its failure is reported.
+
+It is still tried after that, but not reported again.
+"""
 NOTHING_THERE = 404
 """The fault is not there, so its undo is done."""
 

@@ -139,6 +139,14 @@ class Component:
         self.signal_group(signal.SIGKILL)  # also what it left behind in its group
         self._ended.wait(STOP_GRACE_S)
 
+    def leave(self, *, grace_s: float = STOP_GRACE_S) -> None:
+        """End it alone: ask, wait up to ``grace_s``, then force. What it started goes on."""
+        self.announce_stop()
+        self._process.terminate()
+        if not self._ended.wait(grace_s):
+            self._process.kill()
+            self._ended.wait(STOP_GRACE_S)
+
     def signal_group(self, number: signal.Signals) -> None:
         """Send ``number`` to its process group, if there still is one."""
         with suppress(ProcessLookupError):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,17 @@ import httpx
 import pytest
 
 from seawall.cache import repository_root
-from seawall.drill.gameday import make_request
+from seawall.drill import stack as stack_module
+from seawall.drill.gameday import errors_of, make_request
 from seawall.drill.sabotage import require_whole
 from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment, use_seed
-from seawall.errors import UsageError
+from seawall.errors import ServiceError, UsageError
 from seawall.formats.deployment import load_deployment
 from seawall.kill_switch import KillSwitchFile
+from seawall.lease import LeaseClient, UndoCall, await_undone
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
+from tests.testing.endpoints import serving
 
 pytestmark = pytest.mark.usefixtures("programs_asked_once")
 ROOT = repository_root()
@@ -88,7 +94,7 @@ def test_the_lock_of_a_killed_runner_is_gone(tmp_path: Path) -> None:
 def test_a_stack_without_a_lease_holder_gets_one_that_ends_with_the_drill(tmp_path: Path) -> None:
     path = user_file(tmp_path, urls={"api": "http://127.0.0.1:1"})
     written = path.read_text()
-    with given_stack(path, logs=tmp_path / "logs") as stack:
+    with given_stack(path, logs=tmp_path / "logs", report=pytest.fail) as stack:
         lease = stack.deployment.urls.required("lease")
         assert httpx.get(f"{lease}/leases", trust_env=False).status_code == 200
         assert stack.deployment.path == tmp_path / "state" / SESSION_FILE
@@ -101,10 +107,72 @@ def test_a_stack_without_a_lease_holder_gets_one_that_ends_with_the_drill(tmp_pa
     assert not (tmp_path / "state" / SESSION_FILE).exists()
 
 
+class _Healing:
+    """What answers an undo: refusals until ``heal`` is set, then success."""
+
+    def __init__(self) -> None:
+        self.heal, self.undone, self.asked = threading.Event(), threading.Event(), 0
+
+    def __call__(self, _path: str, _body: Any) -> tuple[int, Any]:
+        """One call."""
+        self.asked += 1
+        if not self.heal.is_set():
+            return 503, {}
+        self.undone.set()
+        return 200, {}
+
+
+def _left_behind(path: Path, logs: Path, undo: str, report: Any) -> None:
+    """A drill that is interrupted while its fault is in force."""
+    with suppress(KeyboardInterrupt), given_stack(path, logs=logs, report=report) as stack:
+        with closing(LeaseClient(stack.deployment.urls.required("lease"))) as leases:
+            calls = [UndoCall(method="POST", url=undo, json={})]
+            leases.lodge("dark", ttl_ms=100, undo=calls)
+        raise KeyboardInterrupt
+
+
+def test_an_undo_is_awaited_before_the_lease_holder_ends(tmp_path: Path) -> None:
+    """It takes longer than the second that the holder has once it must end."""
+    path, healing = user_file(tmp_path, urls={"api": "http://127.0.0.1:1"}), _Healing()
+    with serving(healing) as url:
+        threading.Timer(2.0, healing.heal.set).start()
+        _left_behind(path, tmp_path / "logs", url, pytest.fail)
+        assert healing.undone.is_set()
+
+
+def test_what_is_not_undone_in_time_is_said_and_the_sentinel_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kill -9` of the runner: an orderly end must not leave more behind."""
+    monkeypatch.setattr(stack_module, "await_undone", partial(await_undone, within_ms=300))
+    path, healing = user_file(tmp_path, urls={"api": "http://127.0.0.1:1"}), _Healing()
+    said: list[str] = []
+    with serving(healing) as url:
+        _left_behind(path, tmp_path / "logs", f"{url}/fault", said.append)
+        assert not healing.undone.is_set()
+        healing.heal.set()
+        assert healing.undone.wait(10)
+    [line] = said
+    assert f"still in force after 300 ms: dark (make these calls by hand: POST {url}/fault" in line
+
+
+def test_everything_that_broke_a_drill_is_named_once() -> None:
+    """Also a fault that is still in force after a drill that had broken before."""
+
+    def died() -> None:
+        raise ServiceError("the prober died")
+
+    def left() -> None:
+        raise ServiceError("still in force: dark")
+
+    assert errors_of(died, died, left) == ["the prober died", "still in force: dark"]
+    assert errors_of(lambda: None) == []
+
+
 def test_a_stack_that_permits_no_drill_is_not_touched(tmp_path: Path) -> None:
     path = user_file(tmp_path, kill_switch=None)
     refused = pytest.raises(UsageError, match="names no kill switch")
-    with refused, given_stack(path, logs=tmp_path / "logs"):
+    with refused, given_stack(path, logs=tmp_path / "logs", report=pytest.fail):
         pass
     assert sorted(child.name for child in tmp_path.iterdir()) == ["c.csv", "mine.json"]
 
