@@ -28,8 +28,10 @@ class Results:
 
     def outcomes(self) -> list[Outcome]:
         """Of every drill that was asked for; one that was not reached is UNKNOWN."""
-        reached = [verdict.outcome for _, _, verdict in self.verdicts]
-        return reached + [Outcome.UNKNOWN] * (len(self.drills) - len(reached))
+        reached: dict[str, list[Outcome]] = {name: [] for name in self.drills}
+        for name, _, verdict in self.verdicts:  # not by position: one in the middle may be missing
+            reached[name].append(verdict.outcome)
+        return [reached[name].pop(0) if reached[name] else Outcome.UNKNOWN for name in self.drills]
 
     def document(self) -> dict[str, Any]:
         """For machines: the outcome of all, and the verdict of each that was reached."""

@@ -12,6 +12,20 @@ from seawall.drill.result import Results
 from seawall.scorecard import Outcome, judge
 
 
+def test_a_missing_drill_is_the_unknown_one_and_not_the_last() -> None:
+    """Also where one is asked for twice: each verdict counts once."""
+    drills = ("calm", "rpc-dark", "calm", "kms-dark")
+    results = Results(gameday=None, seed=1, sabotage=None, drills=drills)
+    for name, outcome in (
+        ("calm", Outcome.PASS),
+        ("calm", Outcome.FAIL),
+        ("kms-dark", Outcome.PASS),
+    ):
+        verdict = judge(Path("nowhere")).model_copy(update={"outcome": outcome})
+        results.verdicts.append((name, Path("runs") / name, verdict))
+    assert results.outcomes() == [Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL, Outcome.PASS]
+
+
 @pytest.mark.parametrize(
     ("outcomes", "together"),
     [
