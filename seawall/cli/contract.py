@@ -67,6 +67,7 @@ def verify(
     """
     # start-up of other commands stays quick
     from seawall.deployment_check import ALWAYS  # noqa: PLC0415
+    from seawall.drill.stack import alone_on  # noqa: PLC0415
     from seawall.formats.deployment import deployment_of_environment as named  # noqa: PLC0415
     from seawall.formats.deployment import load_deployment  # noqa: PLC0415
     from seawall.policy_file import load_policy  # noqa: PLC0415
@@ -82,7 +83,8 @@ def verify(
     policy = load_policy(loaded.policy)
     # First, because what is wrong with the file must be found before money is moved.
     sections = {"evidence": _evidence(loaded, policy), "drills": _drills(loaded, policy)}
-    results = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
+    with alone_on(loaded):  # its withdrawal would be part of a drill's evidence
+        results = asyncio.run(_verified(loaded, policy, to=to, read_only=read_only))
     broken = any(
         tried.result == "broken"
         or (tried.operation in ALWAYS and tried.result == "not tried" and not read_only)

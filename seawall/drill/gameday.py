@@ -54,6 +54,7 @@ from seawall.formats.run_directory import (
     write_policy,
 )
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
+from seawall.lease import await_undone
 from seawall.policy import GameDay, Policy
 from seawall.policy_file import load_policy
 from seawall.processes.environment import clean_own_process
@@ -122,8 +123,8 @@ def make_request(
     if deployment is not None:
         given = _given(deployment, policy_path, sabotage=sabotage, keep=keep)
         policy_path = given.policy
-    if policy_path is None:
         sabotage = given.sabotage
+    if policy_path is None:
         message = "neither a policy nor a deployment is named"
         raise UsageError(message, remedy="give --policy or --deployment")
     policy = load_policy(policy_path)
@@ -310,7 +311,9 @@ class _Day:
         """The stack that the user named, or a sandbox of the day's own."""
         if self.request.deployment is not None:
             self.display.phase(f"drilling the stack of {self.request.deployment.path}")
-            with given_stack(self.request.deployment.path, logs=first.run_dir / "logs") as stack:
+            with given_stack(
+                self.request.deployment.path, logs=first.run_dir / "logs", report=self.display.line
+            ) as stack:
                 point_latest_at(first.run_dir)
                 yield stack
             return
@@ -467,13 +470,15 @@ class _Day:
             started_at=run.manifest.started_at,
             after=self._log_before,
         )
-        try:
-            shock.run()
-            shock.check()  # a part that died after the last look would go unseen
-        except SeawallError as error:
-            run.manifest.broke = str(error)
-            run.event("broke", reason=str(error))
-            self.display.line(f"the drill broke: {error}")
+        broke = errors_of(
+            shock.run,
+            shock.check,  # a part that died after the last look would go unseen
+            partial(await_undone, deployment.urls.required("lease")),
+        )
+        if broke:
+            run.manifest.broke = "; ".join(broke)
+            run.event("broke", reason=run.manifest.broke)
+            self.display.line(f"the drill broke: {run.manifest.broke}")
         self.display.phase("gathering the evidence")
         note_components(run.manifest, shock.components)
         load = shock.machine()
@@ -523,6 +528,17 @@ class _Run:
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""
         timeline.append(self.run_dir, source="gameday", event=name, at=time.time(), detail=detail)
+
+
+def errors_of(*steps: Callable[[], object]) -> list[str]:
+    """What broke a drill: the error of each of ``steps``, which are all taken in any case."""
+    errors: list[str] = []
+    for step in steps:
+        try:
+            step()
+        except SeawallError as error:
+            errors += [str(error)] if str(error) not in errors else []
+    return errors
 
 
 def bring_up(request: Request) -> int:

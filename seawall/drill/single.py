@@ -26,7 +26,7 @@ from seawall.drill.sabotage import require_whole
 from seawall.drill.segregation.control import SignerDoor
 from seawall.drill.segregation.deployments import on_deployment, on_real_stack, stack_outputs
 from seawall.drill.segregation.run import drill_segregation
-from seawall.drill.stack import GivenStack
+from seawall.drill.stack import GivenStack, alone_on
 from seawall.errors import UsageError
 from seawall.formats.atomic import write_whole
 from seawall.formats.run_directory import (
@@ -37,6 +37,7 @@ from seawall.formats.run_directory import (
     point_latest_at,
     write_policy,
 )
+from seawall.kill_switch import KillSwitchWatch, kill_switches
 from seawall.policy import Policy
 from seawall.policy.drilling import NEIGHBOUR, SEGREGATION
 from seawall.policy_file import load_policy
@@ -129,6 +130,7 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> Results:
 
     Raises what bringing up a sandbox and :func:`drill_segregation` raise.
     """
+    switches = kill_switches(None)  # read before the user's environment is forgotten
     load_policy(policy_path)  # a wrong policy is refused before anything is built or started
     kept = kept_deployment()
     programs = set_up() if kept is None else {}
@@ -147,11 +149,14 @@ def drill_segregation_in_sandbox(*, root: Path, policy_path: Path) -> Results:
             stack = opened.enter_context(sandbox)
         else:
             clean_own_process()
+            require_whole(kept, SEGREGATION)
             run = _segregation(root=root, policy_path=kept.policy)
             display.line(f"on the sandbox that is running, in {kept.data_dir}")
-            require_whole(kept, SEGREGATION)
             stack = GivenStack(kept, own=())
         deployment = stack.deployment
+        opened.enter_context(alone_on(deployment))
+        of_stack = kill_switches(deployment.kill_switch, environment={})
+        KillSwitchWatch(switches=[*switches, *of_stack]).require_armed()
         run.runs_on(deployment.stack, deployment.kind)
         drilled = on_deployment(deployment, load_policy(deployment.policy))
         evidence = drill_segregation(drilled, report=display.phase)
@@ -163,6 +168,7 @@ def drill_segregation_on_stack(
     *, root: Path, policy_path: Path, stack: str, outputs: Path, venue: Path | None
 ) -> Results:
     """Try the matrix on a real stack. Raises what :func:`drill_segregation` raises."""
+    KillSwitchWatch(switches=kill_switches(None)).require_armed()
     policy = load_policy(policy_path)
     drilled = on_real_stack(policy, stack=stack, outputs=outputs, venue=venue)
     words = ["--stack", stack, "--outputs", str(outputs)]

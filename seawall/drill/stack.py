@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +24,8 @@ from seawall.errors import ComponentDiedError, ServiceError, UsageError, WorldEr
 from seawall.formats.atomic import write_private
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment, load_deployment
-from seawall.processes.components import Component
 from seawall.lease import await_undone
+from seawall.processes.components import Component
 from seawall.processes.environment import inherited, of_deployment
 from seawall.processes.readiness import log_line
 
@@ -73,9 +74,9 @@ def given_stack(path: Path, *, logs: Path, report: Callable[[str], None]) -> Ite
     """The stack that the file at ``path`` describes, alone, with a lease holder.
 
     Nothing is touched before the file is read, its permission is checked and the stack is free.
-
     However the drill ended, the holder first makes the undo of what is still in force; what it did
     not make in time is reported with the calls, and its sentinel goes on trying.
+
     Raises :class:`UsageError` for a file that is wrong, that permits no drill, or that describes a
     stack on which another drill runs; :class:`WorldError` if its state cannot be written.
     """
@@ -93,13 +94,12 @@ def given_stack(path: Path, *, logs: Path, report: Callable[[str], None]) -> Ite
             urls = deployment.urls.model_copy(update={"lease": url})
             deployment = deployment.model_copy(update={"urls": urls})
             own.append(holder)
-        session = deployment.kept_as(deployment.data_dir / SESSION_FILE)
             opened.callback(_report_left, url, report)
+        session = deployment.kept_as(deployment.data_dir / SESSION_FILE)
         opened.callback(session.path.unlink, missing_ok=True)
         yield GivenStack(session, own)
 
 
-@contextmanager
 def _report_left(lease: str, report: Callable[[str], None]) -> None:
     try:
         await_undone(lease)
@@ -107,18 +107,23 @@ def _report_left(lease: str, report: Callable[[str], None]) -> None:
         report(str(error))
 
 
+@contextmanager
 def alone_on(deployment: Deployment) -> Iterator[None]:
     """Be the only drill on ``deployment``: by its folder of state, and by the address of its api.
 
-    Runners of one account on one machine see each other, and so do those that share the folder.
+    The address counts as it is written, and by everything that its host resolves to: one venue has
+    many names. Runners of one account on one machine see each other, and so do those that share
+    the folder.
 
     Raises :class:`UsageError` if another drill runs on it.
     """
     api = urlsplit(deployment.urls.api)
     port = api.port or {"http": 80, "https": 443}[api.scheme]
     # The same host has many spellings, and the path does not make another venue of it.
-    address = hashlib.sha256(f"{api.hostname}:{port}".encode()).hexdigest()[:16]
-    files = (deployment.data_dir / "drill.lock", cache_root() / "locks" / f"drill-{address}")
+    hosts = sorted({str(api.hostname), *_resolved(str(api.hostname), port)})
+    named = [hashlib.sha256(f"{host}:{port}".encode()).hexdigest()[:16] for host in hosts]
+    locks = cache_root() / "locks"
+    files = (deployment.data_dir / "drill.lock", *(locks / f"drill-{name}" for name in named))
     with ExitStack() as opened:
         for file in files:
             try:
@@ -129,6 +134,15 @@ def alone_on(deployment: Deployment) -> Iterator[None]:
                 raise WorldError(message) from error
             _take(lock, deployment)
         yield
+
+
+def _resolved(host: str, port: int) -> set[str]:
+    """The addresses of ``host``; none if its name does not resolve."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return {str(address[0]) for *_, address in found}
 
 
 def use_seed(deployment: Deployment, seed: int, drills: Sequence[str]) -> None:

@@ -13,8 +13,10 @@ from seawall.cache import repository_root
 from seawall.drill import single
 from seawall.drill.display import Display
 from seawall.drill.single import _Run
-from seawall.errors import UsageError
+from seawall.drill.stack import alone_on
+from seawall.errors import DrillError, UsageError
 from seawall.formats.deployment import Deployment
+from seawall.kill_switch import kill_switches
 from seawall.readiness.history import read_runs
 from seawall.scorecard import Outcome
 from tests.testing.deployments import make_deployment
@@ -90,6 +92,33 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
 
 def _segregation(root: Path) -> None:
     single.drill_segregation_in_sandbox(root=root, policy_path=ROOT / "policies" / "sandbox.yaml")
+
+
+def test_segregation_is_not_tried_where_another_drill_runs(
+    tmp_path: Path, kept: Deployment
+) -> None:
+    """Each would deny and allow what the other finds."""
+    with alone_on(kept), pytest.raises(UsageError, match="another drill runs"):
+        _segregation(tmp_path)
+
+
+def test_segregation_is_not_tried_when_people_have_stopped_all_drills(
+    tmp_path: Path, kept: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sandbox, and on a stack that has no deployment file."""
+    (tmp_path / "switch").write_text("stopped\n", encoding="utf-8")
+    with pytest.raises(DrillError, match="says 'stopped'"):
+        _segregation(tmp_path)
+    stopped = kill_switches(kept.kill_switch, environment={})
+    monkeypatch.setattr(single, "kill_switches", lambda _location: stopped)
+    with pytest.raises(DrillError, match="says 'stopped'"):
+        single.drill_segregation_on_stack(
+            root=tmp_path,
+            policy_path=ROOT / "policies" / "sandbox.yaml",
+            stack="staging",
+            outputs=tmp_path / "outputs.json",
+            venue=None,
+        )
 
 
 def test_segregation_is_not_tried_where_a_control_is_switched_off(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from seawall.cache import repository_root
+from seawall.cli import contract
 from seawall.drill import stack as stack_module
 from seawall.drill.gameday import errors_of, make_request
 from seawall.drill.sabotage import require_whole
@@ -312,3 +313,24 @@ def test_one_host_has_one_lock_however_it_is_spelt(tmp_path: Path) -> None:
         other = make_deployment(tmp_path / f"two{number}", kind="staging", urls=urls(api=spelt))
         with alone_on(first), pytest.raises(UsageError, match="another drill"), alone_on(other):
             pass
+
+
+def test_all_names_of_one_address_have_one_lock(tmp_path: Path) -> None:
+    first, other = (
+        make_deployment(tmp_path / host, urls=urls(api=f"http://{host}:7"))
+        for host in ("localhost", "127.0.0.1")
+    )
+    with alone_on(first), pytest.raises(UsageError, match="another drill"), alone_on(other):
+        pass
+    with alone_on(other), pytest.raises(UsageError, match="another drill"), alone_on(first):
+        pass
+
+
+def test_the_contract_of_a_venue_is_not_tried_while_a_drill_runs_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its withdrawal would be among those that the drill is judged by."""
+    path = user_file(tmp_path, customers="c.csv", networks=NETWORKS)
+    monkeypatch.setattr(contract, "_verified", lambda *_, **__: pytest.fail("it is tried"))
+    with alone_on(load_deployment(path)), pytest.raises(UsageError, match="another drill"):
+        contract.verify(path, read_only=True)
