@@ -15,9 +15,10 @@ from seawall.scorecard.rows import Key
 def payment_of(facts: Facts, identity: str) -> Payout | None:
     """The payout of a withdrawal; None if there is none.
 
-    By the venue's number of the request where payouts carry it. Else by network, asset, destination
-    and amount; requests that share all four are paid in the order in which they were acknowledged.
-    Over a rail every request has a destination of its own.
+    It has the network, asset, destination and amount of the request, and pays no other. Where
+    payouts carry the venue's number of the request, it also has the number that the venue says.
+    Else requests that share all four are paid in the order in which they were acknowledged. Over a
+    rail every request has a destination of its own.
 
     Raises :class:`EvidenceError` if its network or rail is not known well enough.
     """
@@ -68,13 +69,7 @@ def _by_network(facts: Facts) -> dict[str, dict[str, Payout] | str]:
 def _on(facts: Facts, network: str) -> dict[str, Payout]:
     payouts = [each for each in facts.run.payouts if each.network == network and facts.since(each)]
     if facts.offers("numbered_payouts"):
-        rows = facts.run.withdrawals if facts.offers("withdrawals") else facts.run.followed
-        by_number = {payout.seq: payout for payout in payouts}
-        return {
-            row.id: by_number[row.seq]
-            for row in rows
-            if row.network == network and row.seq in by_number
-        }
+        return _by_number(facts, payouts)
     waiting: dict[Key, list[str]] = {}
     for identity in sorted(facts.promised, key=lambda each: facts.promised[each]):
         if (demand := facts.demand_of(identity)) is not None:
@@ -83,4 +78,19 @@ def _on(facts: Facts, network: str) -> dict[str, Payout]:
     for payout in sorted(payouts, key=facts.paid_at):
         if waiting.get(payout.key):
             found[waiting[payout.key].pop(0)] = payout
+    return found
+
+
+def _by_number(facts: Facts, payouts: list[Payout]) -> dict[str, Payout]:
+    """By id of a request: the payout of the number that the venue says it has.
+
+    The number is the venue's word: it leads to a payment, and makes none of another one.
+    """
+    rows = facts.run.withdrawals if facts.offers("withdrawals") else facts.run.followed
+    left = {(payout.seq, payout.key): payout for payout in payouts}
+    found = {}
+    for row in rows:
+        demand = facts.demand_of(row.id)
+        if demand is not None and (payout := left.pop((row.seq, demand.key), None)) is not None:
+            found[row.id] = payout
     return found

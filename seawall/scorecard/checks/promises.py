@@ -355,6 +355,7 @@ def suspensions(facts: Facts) -> Finding:
         "requests.csv",
         "flood.json",
         "timeline.jsonl",
+        "probes.jsonl",
         "chain/payouts.csv",
         "chain/blocks.csv",
         "rails/statements.csv",

@@ -100,6 +100,8 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "recovery.time": UNKNOWN,
             "protection.time": UNKNOWN,
             "page.protection": UNKNOWN,
+            "stress.small_completed": UNKNOWN,
+            "protected.defers": UNKNOWN,
         },
     ),
     "the venue knew every request before it was made": (
@@ -136,6 +138,7 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "customer.told_truth": FAIL,
             "safety.chain_equals_posted": FAIL,
             "safety.floor_held": UNKNOWN,
+            "recovery.time": UNKNOWN,
         },
     ),
 }

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.readers import SECOND, Instant
-from seawall.scorecard.rows import ProbeSample
+from seawall.scorecard.rows import Followed, ProbeSample
+from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import (
+    Files,
     Spoil,
     claim_in_protected,
     deferred,
@@ -29,6 +31,31 @@ def took(sample: ProbeSample, seconds: float) -> ProbeSample:
 def every_third(sample: ProbeSample) -> ProbeSample | None:
     """One of three samples that come once a second."""
     return sample if sample.at // SECOND % 3 == 0 else None
+
+
+def late_under_another_number(run: Run) -> Files:
+    """One of ten requests is paid an hour late, and the venue names the number of a prompt one."""
+    late = {row.seq for row in run.withdrawals if row.size == "small" and row.seq % 10 == 0}
+    hour = 3600 * SECOND
+
+    def prompt(late_one: Followed) -> int:
+        return min(
+            row.seq
+            for row in run.withdrawals
+            if row.network == late_one.network
+            and row.seq > (late_one.seq or 0)
+            and row.seq not in late
+        )
+
+    return {
+        "payouts": each(
+            run.payouts,
+            lambda row: row.seq in late,
+            block_number=None,
+            block_timestamp=lambda row: row.block_timestamp + hour,
+        ),
+        "followed": each(run.followed, lambda row: row.seq in late, seq=prompt),
+    }
 
 
 PROMISES: dict[str, tuple[Spoil, dict[str, Outcome]]] = {

@@ -63,7 +63,7 @@ SAFETY: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "a payout went to another address": (
         lambda run: {"payouts": first(run.payouts, lambda row: row.seq == 9, to="0x" + "ee" * 20)},
-        {"safety.chain_equals_posted": FAIL, "customer.told_truth": FAIL},
+        {"safety.chain_equals_posted": FAIL, "customer.told_truth": FAIL, "recovery.time": UNKNOWN},
     ),
     "something voided was paid": (
         lambda run: {

@@ -17,11 +17,13 @@ from seawall.scorecard.facts import Facts
 from seawall.scorecard.files import junit, summary
 from seawall.scorecard.judgement import judge_facts
 from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.payments import payment_of
 from seawall.scorecard.run import FILES, PORT_OF, Run
 from seawall.scorecard.verdict import Verdict
 from tests.testing.scorecard.days import offering
+from tests.testing.scorecard.spoiled_promises import late_under_another_number
 from tests.testing.scorecard.spoiled_signing import relabelled
-from tests.testing.scorecard.spoiling import without
+from tests.testing.scorecard.spoiling import each, without
 
 Judge = Callable[..., Verdict]
 
@@ -102,6 +104,32 @@ def test_a_violation_counts_without_the_venues_records(judged: Judge, good_run: 
     verdict = judged("payouts", payouts=paid_less)
 
     assert verdict.failed == ("customer.told_truth",)
+
+
+def test_a_late_payment_is_late_whatever_number_the_venue_names(
+    judged: Judge, good_run: Run
+) -> None:
+    """Without its records, the number is the venue's own answer to its customer."""
+    verdict = judged(
+        "payouts",
+        "numbered_payouts",
+        targets=("small_withdrawals_completed_min",),
+        **late_under_another_number(good_run),
+    )
+
+    assert verdict.failed == ("stress.small_completed",)
+
+
+def test_a_payout_pays_one_request(altered: Callable[..., Run], good_run: Run) -> None:
+    """Two of the prober's requests are alike, and both name the number of the first."""
+    probed = {str((sample.detail or {})["id"]) for sample in good_run.probes["small_withdrawal"]}
+    one, other = [row for row in good_run.withdrawals if row.id in probed][:2]
+    renamed = each(good_run.withdrawals, lambda row: row.id == other.id, seq=one.seq)
+
+    facts = Facts(altered(withdrawals=renamed))
+
+    assert payment_of(facts, one.id) is not None
+    assert payment_of(facts, other.id) is None
 
 
 def test_a_manifest_that_does_not_say_what_is_offered_claims_everything(good_run: Run) -> None:
