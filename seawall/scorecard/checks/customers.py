@@ -12,15 +12,17 @@ from collections.abc import Iterator
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.chain_rows import Payout
-from seawall.scorecard.facts import FOREVER, MILLISECOND, Facts, format_s
+from seawall.scorecard.facts import FOREVER, MILLISECOND, WITHDRAWAL_PROBES, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LOST, Key
+from seawall.scorecard.rows import LOST, Demand, Key
 from seawall.scorecard.sources import Doubts
 
 UNANSWERED = "unanswered"
 PAID, REFUNDED = "posted", "voided"
 """The two final states of a withdrawal under the drill contract."""
+REFUSED = "refused"
+"""Outcome of an attempt that the venue answered with a code of the drill contract."""
 
 
 @check(
@@ -155,7 +157,10 @@ def paid_once(facts: Facts) -> Finding:
 
 @check(
     "customer.told_truth",
-    question="Was everything paid that the venue called paid, and nothing that it called refunded?",
+    question=(
+        "Was everything paid that the venue called paid, and nothing that it called refunded or"
+        " refused?"
+    ),
     motivation="A status that is not true is what a run feeds on.",
     evidence=(
         "arrivals.csv",
@@ -182,7 +187,9 @@ def told_truth(facts: Facts) -> Finding:
     """What customers were told at the end, against payouts that are final outside the venue.
 
     What a provider of a rail has accepted and not returned is no payment yet, and no refund either.
-    What was called paid may be among what a network or rail in doubt does not show.
+    A request that the venue refused, with a code and each time that it was asked, is one more that
+    must not be paid; one attempt without an answer, and it may be. What was called paid may be
+    among what a network or rail in doubt does not show.
     """
     doubts = Doubts()
     _require_own(facts, doubts)
@@ -191,7 +198,7 @@ def told_truth(facts: Facts) -> Finding:
         found,
         checked=len(facts.run.followed),
         what="requests",
-        reason="what was called paid was paid, what was called refunded was not",
+        reason="what was called paid was paid, what was called refunded or refused was not",
         doubts=doubts.reasons,
     )
 
@@ -263,7 +270,8 @@ def _lies(facts: Facts, doubts: Doubts) -> Iterator[str]:
             yield f"{row.id} is called paid by {row.tx_hash}, which did not pay it"
     asked = Counter(demand.key for demand in facts.demands)
     living = Counter(payout.key for payout in (*on_networks, *facts.stated.alive()))
-    for key in dict.fromkeys(key for key, _ in told):
+    refused = Counter(demand.key for demand in _refused(facts))
+    for key in dict.fromkeys((*(key for key, _ in told), *refused)):
         network, asset, to, amount = key
         paid = len(by[key])
         called_paid, refunded = told[key, PAID], told[key, REFUNDED]
@@ -276,6 +284,32 @@ def _lies(facts: Facts, doubts: Doubts) -> Iterator[str]:
             yield (
                 f"{amount} {asset} to {to} on {network} is called refunded, and was or will be paid"
             )
+        elif refused[key] and max(paid, living[key]) > asked[key] - refunded - refused[key]:
+            yield f"{amount} {asset} to {to} on {network} was refused, and was or will be paid"
+
+
+def _refused(facts: Facts) -> list[Demand]:
+    """What the venue refused, with a code, each time that it was asked.
+
+    An attempt whose fate is not known takes its request out: it may have been accepted.
+    """
+    answers: dict[str, set[str | None]] = defaultdict(set)
+    logged = {request.index: request for request in facts.run.requests}
+    for arrival in facts.run.arrivals:
+        request = logged.get(arrival.index)
+        if request is None or request.sent_at is not None:
+            answers[arrival.id].add(None if request is None else request.outcome)
+    for probe in WITHDRAWAL_PROBES:
+        for sample in facts.samples(probe):
+            if "id" in (detail := sample.detail or {}):
+                told_no = not sample.ok and "code" in detail
+                answers[str(detail["id"])].add(REFUSED if told_no else None)
+    followed = facts.followed_by_id
+    return [
+        demand
+        for demand in facts.demands
+        if answers[demand.id] == {REFUSED} and demand.id not in followed
+    ]
 
 
 CHECKS = (followed, paid_once, told_truth)

@@ -5,10 +5,46 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seawall.scorecard.outcome import Outcome
-from tests.testing.scorecard.spoiling import Spoil, each, first, probes, us, without
+from seawall.scorecard.run import Run
+from tests.testing.scorecard.spoiling import Files, Spoil, each, first, probes, us, without
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 LATE = us(94 + 3600)
+
+
+def refused(run: Run, *, outcomes: tuple[str, ...]) -> Files:
+    """A request of the calm whose attempts had these outcomes; nobody followed it."""
+    [one] = [row for row in run.arrivals if row.index == 1]
+    again = max(row.index for row in run.arrivals)
+    [sent] = [row for row in run.requests if row.index == one.index]
+    more = range(1, len(outcomes))
+    return {
+        "arrivals": (*run.arrivals, *(replace(one, index=again + n, attempt=1 + n) for n in more)),
+        "requests": (
+            *each(run.requests, lambda row: row.index == one.index, outcome=outcomes[0]),
+            *(replace(sent, index=again + n, outcome=outcomes[n]) for n in more),
+        ),
+        "followed": without(run.followed, lambda row: row.id == one.id),
+    }
+
+
+def prober_refused(run: Run) -> Files:
+    """Its first withdrawal was refused, and nobody followed it."""
+    refused_one = run.probes["small_withdrawal"][0]
+    detail = dict(refused_one.detail or {})
+    return {
+        **probes(
+            run,
+            "small_withdrawal",
+            lambda sample: (
+                replace(sample, ok=False, detail=detail | {"code": "unavailable"})
+                if sample is refused_one
+                else sample
+            ),
+        ),
+        "followed": without(run.followed, lambda row: row.id == detail["id"]),
+    }
+
 
 CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     "the venue does not know a request that it acknowledged": (
@@ -116,6 +152,15 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         },
         {"drill.payouts": UNKNOWN, "drill.fault_length": UNKNOWN, "stress.small_completed": FAIL},
     ),
+    "one request was refused, and was paid": (
+        lambda run: refused(run, outcomes=("refused",)),
+        {"customer.told_truth": FAIL},
+    ),
+    "one request was refused, asked for again without an answer, and was paid": (
+        lambda run: refused(run, outcomes=("refused", "failed")),
+        {},
+    ),
+    "the prober was refused once, and was paid": (prober_refused, {"customer.told_truth": FAIL}),
     "everything was paid before it was asked for": (
         lambda run: {
             "payouts": each(
