@@ -203,7 +203,14 @@ def finality_s_max(policy: Policy, network: str) -> float:
 
 
 def read_source(
-    port: Port, source: Source, *, folder: Path, into: Path, started_at: float, ended_at: float
+    port: Port,
+    source: Source,
+    *,
+    folder: Path,
+    into: Path,
+    started_at: float,
+    ended_at: float,
+    of_drill: bool = True,
 ) -> None:
     """Copy or print the files of one kind of evidence into the run directory ``into``.
 
@@ -213,7 +220,9 @@ def read_source(
         folder: Of the deployment file that the user wrote; a command runs there.
         into: The run directory.
         started_at: Beginning of the drill in Unix seconds, for a command.
-        ended_at: Its end.
+        ended_at: Its end; what a file says reaches as far only if it was written later, or if the
+            deployment file says that it does (``until``).
+        of_drill: Whether all of the drill must be in it; else a file is as old as it is.
 
     Raises :class:`EvidenceError` if it cannot be read.
     """
@@ -223,11 +232,8 @@ def read_source(
             wanted = source_file(source, name)
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             try:
-                if wanted.stat().st_mtime < started_at:
-                    raise EvidenceError(
-                        f"{wanted} was last written before the drill began, so it says nothing"
-                        " about it"
-                    )
+                if of_drill:
+                    _require_whole(source, wanted, ended_at=ended_at)
                 shutil.copyfile(wanted, into / name)
             except OSError as error:
                 raise EvidenceError(f"{wanted} cannot be read: {error.strerror}") from error
@@ -237,6 +243,23 @@ def read_source(
         write_whole(into / names[0], text)
     if port == "payouts" and not (into / FILES["blocks"]).exists():
         write_whole(into / FILES["blocks"], BLOCKS_HEADER)
+
+
+def _require_whole(source: Source, wanted: Path, *, ended_at: float) -> None:
+    """Raise :class:`EvidenceError` for a file that may lack what came at the end of a drill."""
+    if source.until is not None:
+        if source.until.timestamp() >= ended_at:
+            return
+        raise EvidenceError(
+            f"{wanted} goes up to {source.until.isoformat()} by `until`, and the drill ended later",
+            remedy="leave out `until`, or name the end of a newer statement",
+        )
+    if wanted.stat().st_mtime < ended_at:
+        raise EvidenceError(
+            f"{wanted} was last written before the drill ended, so it does not say all of it",
+            remedy="let it be written again after a drill, within its `settles_s`, or name a"
+            " command that prints it",
+        )
 
 
 def source_file(source: Source, name: str) -> Path:

@@ -235,6 +235,7 @@ def _ledger(
                 into=folder,
                 started_at=0.0,
                 ended_at=now_s(),
+                of_drill=False,
             )
         else:
             records = records_of(deployment)

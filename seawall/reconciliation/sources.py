@@ -197,6 +197,7 @@ class Gathering:
                 into=self._folder,
                 started_at=0.0,
                 ended_at=time.time(),
+                of_drill=False,
             )
             if port == "ledger":
                 for name in (POSTINGS_FILE, BIDS_FILE):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +186,43 @@ def test_files_folders_and_commands_fill_the_run(tmp_path: Path) -> None:
     assert (run / "records" / "ledger_faults.json").read_text() == "{}"
     assert (run / "chain" / "payouts.csv").read_text() == f"at 1.500000 {tmp_path}\n"
     assert (run / "chain" / "blocks.csv").read_text() == "network,number,timestamp,observed_at\n"
+
+
+@pytest.mark.parametrize(
+    ("written_at", "until", "complaint"),
+    [
+        (1.9, None, "was last written before the drill ended"),
+        (2.0, None, ""),
+        (2.1, 1.9, "by `until`, and the drill ended later"),
+        (0.0, 2.0, ""),
+    ],
+)
+def test_a_file_says_nothing_of_what_came_after_it(
+    written_at: float, until: float | None, complaint: str, tmp_path: Path
+) -> None:
+    """Written during a drill, it lacks the end; the user may say how far it goes."""
+    statement = tmp_path / "statement.csv"
+    statement.write_text("network\n")
+    os.utime(statement, (written_at, written_at))
+    more = {} if until is None else {"until": datetime.fromtimestamp(until, UTC)}
+    source = Source.model_validate({"file": statement} | more)
+    reading = partial(
+        read_source,
+        "payouts",
+        source,
+        folder=tmp_path,
+        into=tmp_path / "run",
+        started_at=1.5,
+        ended_at=2.0,
+    )
+
+    if complaint:
+        with pytest.raises(EvidenceError, match=complaint) as raised:
+            reading()
+        assert raised.value.remedy
+    else:
+        reading()
+    reading(of_drill=False)
 
 
 @pytest.mark.parametrize(
