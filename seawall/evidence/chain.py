@@ -32,9 +32,9 @@ NATIVE = "0x" + "00" * 20
 TRANSFER_TOPIC = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
 PAYOUT_COLUMNS = (
     *("network", "seq", "withdrawal_id", "to", "token", "asset", "amount", "tx_hash"),
-    *("block_number", "block_timestamp", "from_address"),
+    *("block_number", "block_timestamp", "from_address", "stranger"),
 )
-"""Of payouts.csv."""
+"""Of payouts.csv; ``stranger`` is the sender of a plain transfer that is none of the venue's."""
 _BATCH = 200
 _FINAL_EVERY_S = 0.5
 
@@ -238,7 +238,8 @@ def _transfers(
     """Rows of every transfer of the native asset and of the tokens that is read.
 
     Those of the venue's own addresses, and all that arrive at a destination of the drill: a second
-    payment may come from another wallet of the venue.
+    payment may come from another wallet of the venue. A transfer of nothing pays nobody: strangers
+    send such to whoever was paid, so that their addresses stand beside true ones.
     """
     if not source.senders:
         return []
@@ -258,7 +259,8 @@ def _transfers(
         )
         for log in logs:
             sender, receiver = ("0x" + topic[-40:].lower() for topic in log["topics"][1:3])
-            if not _is_payout(source, sender, receiver):
+            amount = int(log["data"], 16)
+            if not amount or not _is_payout(source, sender, receiver):
                 continue
             number = int(log["blockNumber"], 16)
             found.append(
@@ -269,11 +271,12 @@ def _transfers(
                     receiver,
                     token.lower(),
                     asset_of.get(log["address"].lower(), asset),
-                    int(log["data"], 16),
+                    amount,
                     log["transactionHash"],
                     number,
                     stamps[number],
                     sender,
+                    _stranger(source, sender),
                 ]
             )
     return found
@@ -307,6 +310,7 @@ def _native_transfers(
             int(transaction["blockNumber"], 16),
             stamps[int(transaction["blockNumber"], 16)],
             transaction["from"].lower(),
+            _stranger(source, transaction["from"].lower()),
         ]
         for transaction, receipt in zip(sent, receipts, strict=True)
         if int(receipt["status"], 16) == 1
@@ -318,6 +322,11 @@ def _is_payout(source: ChainSource, sender: str, receiver: str) -> bool:
     if receiver in source.destinations:
         return True
     return sender in source.senders and receiver not in {*source.senders, *source.own}
+
+
+def _stranger(source: ChainSource, sender: str) -> str:
+    """The sender if it is none of the venue's addresses, else nothing."""
+    return "" if sender in {*source.senders, *source.own} else sender
 
 
 def _blocks(
@@ -373,6 +382,7 @@ def _events(
                     number,
                     stamps[number],
                     sender[log["transactionHash"]],
+                    "",
                 ]
             )
         failed += [

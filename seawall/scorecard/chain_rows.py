@@ -14,7 +14,8 @@ class Payout:
 
     A ``Paid`` event of a payout contract, with the venue's ``seq`` and the withdrawal it names; a
     plain transfer, without either; or a line of a rail's statement, without a block and with its
-    own time in ``block_timestamp``.
+    own time in ``block_timestamp``. ``stranger`` sent a plain transfer and is none of the addresses
+    that the venue is known to have.
     """
 
     network: str
@@ -27,6 +28,7 @@ class Payout:
     block_number: int | None
     block_timestamp: Instant
     withdrawal_id: str | None = None
+    stranger: str | None = None
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ So they are asked of every drill, and without them there is no PASS.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.chain_rows import Payout
@@ -129,8 +129,9 @@ def paid_once(facts: Facts) -> Finding:
     Destinations are made up for the drill, so nothing else is paid to them, on no network and by no
     provider of a rail; what one has accepted and not returned counts, for it will be paid, and by
     no clock of the provider's. Requests count whether or not they were acknowledged: an answer that
-    got lost is no reason not to pay. Repeats of a request count once. Too much on one network, or
-    over one rail, is wrong whatever is not known of another.
+    got lost is no reason not to pay. Repeats of a request count once. What an address sent that is
+    not known to be the venue's, and that is like no request, may be anybody's: a doubt. Too much on
+    one network, or over one rail, is wrong whatever is not known of another.
     """
     doubts = Doubts()
     _require_own(facts, doubts)
@@ -139,7 +140,18 @@ def paid_once(facts: Facts) -> Finding:
     payouts = (*_on_networks(facts, doubts), *facts.stated.alive())
     _require_stated(facts, doubts)
     paid = Counter(payout.key for payout in payouts if payout.to.lower() in ours)
-    over = sorted((count - asked[key], key) for key, count in paid.items() if count > asked[key])
+    dust = _dust(payouts, asked)
+    doubts.reasons += [
+        f"{stranger}, which is none of the venue's known addresses, sent {amount} {asset} to {to}"
+        f" on {network}, and nobody had asked for that"
+        for (network, asset, to, amount), stranger in dust.items()
+        if to in ours
+    ]
+    over = sorted(
+        (count - asked[key], key)
+        for key, count in paid.items()
+        if count > asked[key] and key not in dust
+    )
     found = [
         f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
         f" was asked for {asked[network, asset, to, amount]} times"
@@ -153,6 +165,18 @@ def paid_once(facts: Facts) -> Finding:
         worst=found[-1] if found else None,
         doubts=doubts.reasons,
     )
+
+
+def _dust(payouts: Iterable[Payout], asked: Mapping[Key, int]) -> dict[Key, str]:
+    """By what strangers alone paid, and nobody had asked for: one of them."""
+    by: dict[Key, set[str | None]] = defaultdict(set)
+    for payout in payouts:
+        by[payout.key].add(payout.stranger)
+    return {
+        key: min(each for each in strangers if each is not None)
+        for key, strangers in by.items()
+        if None not in strangers and not asked.get(key)
+    }
 
 
 @check(

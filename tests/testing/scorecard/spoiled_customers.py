@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import Files, Spoil, each, first, probes, us, without
@@ -44,6 +46,21 @@ def prober_refused(run: Run) -> Files:
         ),
         "followed": without(run.followed, lambda row: row.id == detail["id"]),
     }
+
+
+def strange(run: Run, **changes: Any) -> Payout:
+    """One more transfer to whom payout 5 of the run paid, from an address that nobody knows."""
+    other: dict[str, Any] = {
+        "seq": None,
+        "withdrawal_id": None,
+        "tx_hash": "0x" + "da" * 32,
+        "stranger": "0x" + "57" * 20,
+    }
+    return replace(run.payouts[5], **other | changes)
+
+
+UNKNOWN_TO_RECORDS = {"safety.chain_equals_posted": FAIL, "safety.floor_held": UNKNOWN}
+"""What a payout by no transaction of the venue's records makes of the checks that read them."""
 
 
 CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
@@ -124,6 +141,25 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             "payouts": (*run.payouts, replace(run.payouts[5], seq=99_999, withdrawal_id="another"))
         },
         {"customer.paid_once": FAIL, "safety.chain_equals_posted": FAIL},
+    ),
+    "a stranger sent dust to a customer": (
+        lambda run: {"payouts": (*run.payouts, strange(run, amount=1))},
+        {"customer.paid_once": UNKNOWN} | UNKNOWN_TO_RECORDS,
+    ),
+    "a stranger's address paid a request again": (
+        lambda run: {"payouts": (*run.payouts, strange(run))},
+        {"customer.paid_once": FAIL} | UNKNOWN_TO_RECORDS,
+    ),
+    "the venue and a stranger both sent dust to a customer": (
+        lambda run: {
+            "payouts": (
+                strange(run, amount=1),
+                *run.payouts,
+                strange(run, amount=1, stranger=None),
+                strange(run, amount=1),
+            )
+        },
+        {"customer.paid_once": FAIL, "safety.paid_once": FAIL} | UNKNOWN_TO_RECORDS,
     ),
     "the prober does not say what it asked for": (
         lambda run: probes(

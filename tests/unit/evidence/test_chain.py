@@ -248,7 +248,7 @@ class Transferring:
             {
                 "address": TOKEN.upper().replace("0X", "0x"),
                 "topics": ["", *("0x" + each[2:].rjust(64, "0") for each in (sender, to))],
-                "data": hex(250),
+                "data": hex(0 if name == "0xnothing" else 250),
                 "transactionHash": name,
                 "blockNumber": hex(5),
             }
@@ -256,6 +256,7 @@ class Transferring:
                 ("0xtoken", SENDER, PAID),
                 ("0xstrangers", LANE, LANE),
                 ("0xsecond", LANE, OURS),
+                ("0xnothing", LANE, OURS),
             )
         ]
 
@@ -323,6 +324,14 @@ def test_what_arrives_at_a_destination_of_the_drill_is_read_whoever_sent_it(
     """A second payment may come from another wallet of the venue."""
     rows = transferred(Transferring(), tmp_path, monkeypatch, destinations={OURS})
     assert {row["tx_hash"] for row in rows} == {"0xpaid", "0xtoken", "0xother", "0xsecond"}
+    strangers = {row["tx_hash"] for row in rows if row["stranger"] == LANE.lower()}
+    assert strangers == {"0xother", "0xsecond"}
+    assert {row["stranger"] for row in rows if row["tx_hash"] not in strangers} == {""}
+
+    rows = transferred(
+        Transferring(), tmp_path, monkeypatch, destinations={OURS}, own=(LANE.lower(),)
+    )
+    assert {row["stranger"] for row in rows} == {""}
 
 
 def test_a_reconciliation_reads_the_same_transfers_a_few_blocks_at_a_time() -> None:
