@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,8 +36,12 @@ PAYOUT_COLUMNS = (
     *("block_number", "block_timestamp", "from_address", "stranger"),
 )
 """Of payouts.csv; ``stranger`` is the sender of a plain transfer that is none of the venue's."""
+UNSEEN_COLUMNS = ("network", "to", "asset", "amount")
+"""Of unseen.csv; ``to`` and ``amount`` are empty where not all was read in time."""
 _BATCH = 200
 _FINAL_EVERY_S = 0.5
+_HELD_S_MAX = 60.0
+"""For how long it is read what destinations of one network hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,8 @@ class ChainSource:
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
     them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
     ``own`` stays with the venue. The export waits for up to
-    ``final_within_s`` until the newest block of now is final.
+    ``final_within_s`` until the newest block of now is final. In the end it is read what
+    ``destinations`` hold, however payouts are seen.
     """
 
     network: str
@@ -133,7 +139,7 @@ def decoding(network: str) -> Iterator[None]:
 def export_chain(
     sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
 ) -> None:
-    """Write payouts.csv and blocks.csv under ``into``.
+    """Write payouts.csv, unseen.csv and blocks.csv under ``into``.
 
     Also lanes.csv if any network has payout contracts, and failed.csv and balances.csv if all have.
 
@@ -144,6 +150,7 @@ def export_chain(
     read = list(sources)
     payouts: list[list[Any]] = []
     failed: list[list[Any]] = []
+    unseen: list[list[Any]] = []
     blocks: list[list[Any]] = []
     balances: list[list[Any]] = []
     lanes: list[list[Any]] = []
@@ -154,7 +161,9 @@ def export_chain(
                 head = _final_head(node, source)
                 stamps = _blocks(node, source, head, observed, blocks)
                 paid, not_paid = _events(node, source, head, stamps)
-                payouts += [*paid, *_transfers(node, source, head, stamps)]
+                paid += _transfers(node, source, head, stamps)
+                payouts += paid
+                unseen += _unseen(node, source, head, paid)
                 failed += not_paid
                 _balances(node, source, head, balances)
                 lanes += [
@@ -165,6 +174,7 @@ def export_chain(
                     for wallet, count in _sent(node, source, hex(head)).items()
                 ]
     _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
+    _write(into / "unseen.csv", ",".join(UNSEEN_COLUMNS), unseen)
     _write(into / "blocks.csv", "network,number,timestamp,observed_at", blocks)
     if not any(source.senders for source in read):
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
@@ -329,6 +339,45 @@ def _stranger(source: ChainSource, sender: str) -> str:
     return "" if sender in {*source.senders, *source.own} else sender
 
 
+def _unseen(
+    node: Node, source: ChainSource, head: int, paid: Iterable[list[Any]]
+) -> list[list[Any]]:
+    """Rows of what destinations of the drill hold beyond what was ``paid`` to them.
+
+    A payment has many forms, and a balance shows all of them: one from a key or a contract that
+    nobody named, or by a call within a transaction.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    for row in paid:
+        named = dict(zip(PAYOUT_COLUMNS, row, strict=True))
+        seen[named["to"], named["asset"]] += named["amount"]
+    found: list[list[Any]] = []
+    destinations = sorted(source.destinations)
+    deadline = time.monotonic() + _HELD_S_MAX
+    for asset, token in source.assets.items():
+        for start in range(0, len(destinations), _BATCH):
+            if time.monotonic() > deadline:
+                return [*found, [source.network, "", asset, ""]]
+            part = destinations[start : start + _BATCH]
+            for to, held in zip(part, _held(node, token, part, hex(head)), strict=True):
+                if (more := int(held, 16) - seen[to, asset]) > 0:
+                    found.append([source.network, to, asset, more])
+    return found
+
+
+def _held(node: Node, token: str, addresses: list[str], block: str) -> list[Any]:
+    """What each of ``addresses`` holds, as the node says it."""
+    if token == NATIVE:
+        return node.batch("eth_getBalance", ([address, block] for address in addresses))
+    return node.batch(
+        "eth_call",
+        (
+            [{"to": token, "data": BALANCE_OF_SELECTOR + address[2:].rjust(64, "0")}, block]
+            for address in addresses
+        ),
+    )
+
+
 def _blocks(
     node: Node,
     source: ChainSource,
@@ -478,11 +527,7 @@ def _balances(node: Node, source: ChainSource, head: int, rows: list[list[Any]])
     for wallet, address in source.wallets.items():
         nonce = int(node.call("eth_getTransactionCount", address, hex(head)), 16)
         for asset, token in source.assets.items():
-            if token == NATIVE:
-                held = node.call("eth_getBalance", address, hex(head))
-            else:
-                data = BALANCE_OF_SELECTOR + address.removeprefix("0x").rjust(64, "0")
-                held = node.call("eth_call", {"to": token, "data": data}, hex(head))
+            [held] = _held(node, token, [address], hex(head))
             rows.append([source.network, wallet, address, asset, int(held, 16), nonce])
 
 

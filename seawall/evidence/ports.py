@@ -16,7 +16,7 @@ from pathlib import Path
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import EvidenceError, UsageError
-from seawall.evidence.chain import NATIVE, ChainSource, head_of, sent_by
+from seawall.evidence.chain import NATIVE, UNSEEN_COLUMNS, ChainSource, head_of, sent_by
 from seawall.formats.atomic import write_whole
 from seawall.formats.deployment import Deployment, Source
 from seawall.formats.venue_records import VenueRecords, connect
@@ -25,6 +25,8 @@ from seawall.scorecard.run import FILES, PORTS
 
 STARTED_VARIABLE, ENDED_VARIABLE = "SEAWALL_STARTED_AT", "SEAWALL_ENDED_AT"
 BLOCKS_HEADER = "network,number,timestamp,observed_at\n"
+_OF_NODES = {"blocks": BLOCKS_HEADER, "unseen": ",".join(UNSEEN_COLUMNS) + "\n"}
+"""Files of payouts that only a node can fill, by name: the head of an empty one."""
 _TAIL = 400
 _FINAL_WITHIN = 2
 """How often the time that finality should take is waited for."""
@@ -177,6 +179,7 @@ def chain_sources(
                     lanes=network.payouts.signers,
                     sent_before=before.sent.get(name, {}),
                     carrier=network.payouts.carrier,
+                    destinations=destinations,
                     final_within_s=0.0 if deployment.kind == "sandbox" else final_within_s,
                 )
             )
@@ -241,8 +244,9 @@ def read_source(
         text = _printed(source, folder=folder, started_at=started_at, ended_at=ended_at)
         (into / names[0]).parent.mkdir(parents=True, exist_ok=True)
         write_whole(into / names[0], text)
-    if port == "payouts" and not (into / FILES["blocks"]).exists():
-        write_whole(into / FILES["blocks"], BLOCKS_HEADER)
+    for name, header in _OF_NODES.items() if port == "payouts" else ():
+        if not (into / FILES[name]).exists():
+            write_whole(into / FILES[name], header)
 
 
 def _require_whole(source: Source, wanted: Path, *, ended_at: float) -> None:
@@ -296,5 +300,5 @@ def _printed(source: Source, *, folder: Path, started_at: float, ended_at: float
 
 
 def _files(port: Port) -> tuple[str, ...]:
-    """The files of a port, by their names in a run directory; blocks are made where needed."""
-    return tuple(FILES[name] for name in PORTS[port] if name != "blocks")
+    """The files of a port, by their names in a run directory, without those of nodes."""
+    return tuple(FILES[name] for name in PORTS[port] if name not in _OF_NODES)

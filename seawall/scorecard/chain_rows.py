@@ -37,6 +37,19 @@ class Payout:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unseen:
+    """What a destination of the drill holds at the end, less the payouts to it that were seen.
+
+    Without ``to`` and ``amount``: not every destination was read in time.
+    """
+
+    network: str
+    asset: str
+    to: str | None = None
+    amount: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FailedItem:
     """A finalized ``Failed`` event, read from the chain."""
 

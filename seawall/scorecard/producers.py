@@ -69,6 +69,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "ledger_faults": ("venue",),
     "payouts": ("networks",),
     "failed_items": ("networks",),
+    "unseen": ("networks",),
     "statements": ("providers",),
     "instructions": ("venue",),
     "blocks": ("networks", "prober"),

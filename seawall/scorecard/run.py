@@ -56,6 +56,7 @@ FILES = {
     "ledger_faults": "records/ledger_faults.json",
     "payouts": "chain/payouts.csv",
     "failed_items": "chain/failed.csv",
+    "unseen": "chain/unseen.csv",
     "statements": "rails/statements.csv",
     "instructions": "records/instructions.csv",
     "blocks": "chain/blocks.csv",
@@ -74,7 +75,7 @@ EVERY_FILE = FILES | {name: f"{drill}.json" for drill, name in CONTROL_FILES.ite
 
 PORTS: Mapping[Port, tuple[str, ...]] = {
     "withdrawals": ("withdrawals",),
-    "payouts": ("payouts", "blocks"),
+    "payouts": ("payouts", "blocks", "unseen"),
     "numbered_payouts": ("failed_items",),
     "statements": ("statements",),
     "instructions": ("instructions",),
@@ -392,6 +393,11 @@ class Run:
     def payouts(self) -> tuple[chain_rows.Payout, ...]:
         """Every finalized payout on any chain."""
         return self._table("payouts", chain_rows.Payout)
+
+    @cached_property
+    def unseen(self) -> tuple[chain_rows.Unseen, ...]:
+        """What destinations hold beyond the payouts that were seen."""
+        return self._table("unseen", chain_rows.Unseen)
 
     @cached_property
     def failed_items(self) -> tuple[chain_rows.FailedItem, ...]:

@@ -110,6 +110,7 @@ def _all_bounds(facts: Facts) -> Instant:
         "probes.jsonl",
         "timeline.jsonl",
         "chain/payouts.csv",
+        "chain/unseen.csv",
         "chain/blocks.csv",
         "rails/statements.csv",
         "records/instructions.csv",
@@ -130,8 +131,9 @@ def paid_once(facts: Facts) -> Finding:
     provider of a rail; what one has accepted and not returned counts, for it will be paid, and by
     no clock of the provider's. Requests count whether or not they were acknowledged: an answer that
     got lost is no reason not to pay. Repeats of a request count once. What an address sent that is
-    not known to be the venue's, and that is like no request, may be anybody's: a doubt. Too much on
-    one network, or over one rail, is wrong whatever is not known of another.
+    not known to be the venue's, and that is like no request, may be anybody's: a doubt. So is what
+    a destination holds beyond the payouts that were seen, unless it makes a request more than was
+    asked for. Too much on one network, or over one rail, is wrong whatever is not known of another.
     """
     doubts = Doubts()
     _require_own(facts, doubts)
@@ -157,6 +159,7 @@ def paid_once(facts: Facts) -> Finding:
         f" was asked for {asked[network, asset, to, amount]} times"
         for _, (network, asset, to, amount) in over
     ]
+    found += _held_too_much(facts, payouts, doubts)
     return violations(
         found,
         checked=paid.total(),
@@ -165,6 +168,27 @@ def paid_once(facts: Facts) -> Finding:
         worst=found[-1] if found else None,
         doubts=doubts.reasons,
     )
+
+
+def _held_too_much(facts: Facts, payouts: Iterable[Payout], doubts: Doubts) -> Iterator[str]:
+    """Destinations that hold a request more than was asked for; ``doubts`` gets what is less."""
+    asked: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for demand in facts.demands:
+        asked[demand.network, demand.asset, demand.destination].append(demand.amount)
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for payout in payouts:
+        seen[payout.network, payout.asset, payout.to.lower()] += payout.amount
+    for row in doubts.ask(lambda: facts.run.unseen) or ():
+        if row.to is None or row.amount is None:
+            doubts.note(f"not all that destinations hold of {row.asset} on {row.network} was read")
+            continue
+        place = (row.network, row.asset, row.to.lower())
+        text = f"{row.to} holds {row.amount} {row.asset} on {row.network} more than was seen paid"
+        wanted = asked[place]
+        if wanted and seen[place] + row.amount >= sum(wanted) + min(wanted):
+            yield f"{text}, and {sum(wanted)} was asked for"
+        else:
+            doubts.note(text)
 
 
 def _dust(payouts: Iterable[Payout], asked: Mapping[Key, int]) -> dict[Key, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from seawall import indicators
 from seawall.evidence import statements
+from seawall.evidence.chain import UNSEEN_COLUMNS
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from seawall.scorecard import digests
@@ -52,6 +53,7 @@ from tests.testing.scorecard.story import (
 POLICY = ROOT / "policies" / "sandbox.yaml"
 EMPTY = {
     "chain/failed": ["network", "seq", "tx_hash", "block_number"],
+    "chain/unseen": list(UNSEEN_COLUMNS),
     "rails/statements": list(statements.COLUMNS),
     "records/instructions": [field.name for field in fields(Instruction)],
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from seawall.scorecard.chain_rows import Payout
+from seawall.scorecard.chain_rows import Payout, Unseen
 from seawall.scorecard.outcome import Outcome
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import Files, Spoil, each, first, probes, us, without
@@ -61,6 +61,12 @@ def strange(run: Run, **changes: Any) -> Payout:
 
 UNKNOWN_TO_RECORDS = {"safety.chain_equals_posted": FAIL, "safety.floor_held": UNKNOWN}
 """What a payout by no transaction of the venue's records makes of the checks that read them."""
+
+
+def held(run: Run, amount: int) -> Unseen:
+    """So much more is held by whom payout 5 of the run paid."""
+    paid = run.payouts[5]
+    return Unseen(network=paid.network, asset=paid.asset, to=paid.to, amount=amount)
 
 
 CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
@@ -160,6 +166,18 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
             )
         },
         {"customer.paid_once": FAIL, "safety.paid_once": FAIL} | UNKNOWN_TO_RECORDS,
+    ),
+    "a customer holds more than was seen paid": (
+        lambda run: {"unseen": (held(run, 1),)},
+        {"customer.paid_once": UNKNOWN},
+    ),
+    "a customer was paid again in a way that nobody reads": (
+        lambda run: {"unseen": (held(run, run.payouts[5].amount),)},
+        {"customer.paid_once": FAIL},
+    ),
+    "not all that customers hold was read in time": (
+        lambda run: {"unseen": (replace(held(run, 1), to=None, amount=None),)},
+        {"customer.paid_once": UNKNOWN},
     ),
     "the prober does not say what it asked for": (
         lambda run: probes(

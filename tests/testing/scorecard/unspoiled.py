@@ -16,6 +16,7 @@ UNSPOILED: dict[str, str] = {
     "chaos-journal.json: rollbacks.tolerance_met": "as run.tolerance_met",
     "records/surpluses.csv: booked_at": "one base unit, which no claim needed; the table has a "
     "larger one that was spent before it came",
+    "chain/unseen.csv: (rows)": "there is none in a run that passes; the table adds some",
     "manifest.json: operations": "a venue that the prober did ask for its status can be asked",
 }
 """Fields that a check reads, as :func:`tests.testing.scorecard.every_field.written` has them."""
@@ -31,6 +32,7 @@ BLIND: dict[tuple[str, str], str] = {
         "which the good run has none; test_aws_log.py backdates one"
         for name in ("logged_by_aws", "by_signers_only")
     },
+    ("customer.paid_once", "unseen"): "there is none in a run that passes; the table adds some",
     ("failover.time", "pages"): _SHOWN,
     ("protection.time", "pages"): _SHOWN,
     ("protection.time", "timeline"): _LATER,

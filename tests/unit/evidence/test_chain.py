@@ -115,7 +115,9 @@ def test_a_network_seen_by_transfers_beside_another_leaves_the_counts_of_keys_al
 
     export_chain([contracts, transfers], observed={}, into=tmp_path)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"payouts.csv", "blocks.csv", "lanes.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("payouts.csv", "unseen.csv", "blocks.csv", "lanes.csv")
+    }
 
 
 @pytest.mark.usefixtures("node")
@@ -212,6 +214,7 @@ class Transferring:
     def __init__(self, *, newest: int = 5, final_after: int = 0) -> None:
         self.newest, self.final_after = newest, final_after
         self.asked_from: set[int] = set()
+        self.holds = {"eth_getBalance": 0, "eth_call": 0}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """A JSON-RPC batch."""
@@ -241,6 +244,9 @@ class Transferring:
                 "timestamp": hex(1_700_000_000 + number),
                 "transactions": self.transactions(number) if params[1] else [],
             }
+        if method in {"eth_getBalance", "eth_call"}:
+            assert params[1] == hex(self.newest)
+            return hex(self.holds[method])
         if method == "eth_getTransactionReceipt":
             return {"status": "0x0" if params[0] == "0xfailed" else "0x1"}
         assert method == "eth_getLogs"
@@ -332,6 +338,34 @@ def test_what_arrives_at_a_destination_of_the_drill_is_read_whoever_sent_it(
         Transferring(), tmp_path, monkeypatch, destinations={OURS}, own=(LANE.lower(),)
     )
     assert {row["stranger"] for row in rows} == {""}
+
+
+def test_what_a_destination_holds_beyond_what_was_seen_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payment by a call within a transaction is in no transfer that is read."""
+    chain = Transferring()
+    chain.holds = {"eth_getBalance": 9 + 4, "eth_call": 250}
+
+    transferred(chain, tmp_path, monkeypatch, destinations={OURS})
+
+    assert (tmp_path / "unseen.csv").read_text().split() == [
+        "network,to,asset,amount",
+        f"aster,{OURS},AST,4",
+    ]
+
+
+def test_what_could_not_be_read_in_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seawall.evidence.chain._HELD_S_MAX", -1.0)
+
+    transferred(Transferring(), tmp_path, monkeypatch, destinations={OURS})
+
+    assert (tmp_path / "unseen.csv").read_text().split() == [
+        "network,to,asset,amount",
+        "aster,,AST,",
+    ]
 
 
 def test_a_reconciliation_reads_the_same_transfers_a_few_blocks_at_a_time() -> None:
