@@ -38,6 +38,16 @@ def payment_of(facts: Facts, identity: str) -> Payout | None:
     return None
 
 
+def by_statement(facts: Facts) -> str:
+    """Words to add about networks of this drill whose payouts no node has shown; empty if none.
+
+    A statement is the word of whoever wrote it, and that may be the venue.
+    """
+    used = {demand.network for demand in facts.demands} & facts.run.policy.networks.keys()
+    told = sorted(used - {*facts.chains})
+    return f"; on {', '.join(told)} by a statement, which no node was asked about" if told else ""
+
+
 @once
 def _asked_over(facts: Facts) -> dict[str, str]:
     """By id of a request of the flood: its network or rail."""

@@ -14,6 +14,7 @@ from seawall.errors import EvidenceError
 from seawall.scorecard.chain_rows import Payout
 from seawall.scorecard.facts import FOREVER, MILLISECOND, WITHDRAWAL_PROBES, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
+from seawall.scorecard.payments import by_statement
 from seawall.scorecard.readers import Instant
 from seawall.scorecard.rows import LOST, Demand, Key
 from seawall.scorecard.sources import Doubts
@@ -164,7 +165,8 @@ def paid_once(facts: Facts) -> Finding:
         found,
         checked=paid.total(),
         what="payouts",
-        reason="no destination got more, or anything else, than was asked for",
+        reason="no destination got more, or anything else, than was asked for"
+        + by_statement(facts),
         worst=found[-1] if found else None,
         doubts=doubts.reasons,
     )
@@ -246,7 +248,8 @@ def told_truth(facts: Facts) -> Finding:
         found,
         checked=len(facts.run.followed),
         what="requests",
-        reason="what was called paid was paid, what was called refunded or refused was not",
+        reason="what was called paid was paid, what was called refunded or refused was not"
+        + by_statement(facts),
         doubts=doubts.reasons,
     )
 

@@ -11,12 +11,13 @@ import pytest
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.scorecard.checks import ALL, FLOOR
+from seawall.scorecard.checks.customers import paid_once, told_truth
 from seawall.scorecard.checks.reads import SHOWN as READS
 from seawall.scorecard.claims import OF_TARGETS, claims_of, unknown_words
 from seawall.scorecard.facts import Facts
 from seawall.scorecard.files import junit, summary
-from seawall.scorecard.judgement import judge_facts
-from seawall.scorecard.outcome import Outcome
+from seawall.scorecard.judgement import ask, judge_facts
+from seawall.scorecard.outcome import Check, Outcome
 from seawall.scorecard.payments import payment_of
 from seawall.scorecard.run import FILES, PORT_OF, Run
 from seawall.scorecard.verdict import Verdict
@@ -118,6 +119,20 @@ def test_a_late_payment_is_late_whatever_number_the_venue_names(
     )
 
     assert verdict.failed == ("stress.small_completed",)
+
+
+@pytest.mark.parametrize("check", [paid_once, told_truth])
+def test_a_pass_says_which_payouts_no_node_has_shown(
+    check: Check, altered: Callable[..., Run], good_run: Run
+) -> None:
+    """A statement may be the venue's own file."""
+    manifest = good_run.manifest.model_copy(update={"chains": ("birch",)})
+
+    finding = ask(check, Facts(altered(manifest=manifest)))
+
+    assert finding.outcome is Outcome.PASS
+    assert finding.reason.endswith("; on aster by a statement, which no node was asked about")
+    assert "statement" not in ask(check, Facts(good_run)).reason
 
 
 def test_a_payout_pays_one_request(altered: Callable[..., Run], good_run: Run) -> None:
