@@ -102,7 +102,8 @@ def payouts(facts: Facts) -> Finding:
 
     Of the distinct requests of the run, a share must have been acknowledged and paid, whenever that
     was: below it the venue served hardly anybody, and nothing was shown about it. Where the drill
-    says how many, so many must have been paid between the fault seen effective and its undo.
+    says how many, so many must have been paid between the fault seen effective and its undo, and
+    not by an address that nobody knows as the venue's.
     """
     # A storm is refused on purpose: whoever asks for too much must not be paid.
     asked = {arrival.id for arrival, _ in facts.sent if arrival.phase == "run"}
@@ -122,6 +123,7 @@ def payouts(facts: Facts) -> Finding:
             1
             for payout in facts.payouts_since
             if payout.to.lower() in ours
+            and payout.stranger is None
             and facts.fault_effective <= facts.paid_at(payout) <= facts.fault_reverted
         )
         rate = count * SECOND / max(1, facts.fault_reverted - facts.fault_effective)

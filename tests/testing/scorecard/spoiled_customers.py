@@ -152,6 +152,10 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
         lambda run: {"payouts": (*run.payouts, strange(run, amount=1))},
         {"customer.paid_once": UNKNOWN} | UNKNOWN_TO_RECORDS,
     ),
+    "strangers made all payouts": (
+        lambda run: {"payouts": each(run.payouts, lambda row: True, stranger="0x" + "57" * 20)},
+        {"drill.payouts": UNKNOWN},
+    ),
     "a stranger's address paid a request again": (
         lambda run: {"payouts": (*run.payouts, strange(run))},
         {"customer.paid_once": FAIL} | UNKNOWN_TO_RECORDS,
