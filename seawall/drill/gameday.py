@@ -50,7 +50,9 @@ from seawall.formats.run_directory import (
     create_run_directory,
     describe,
     named_from,
+    numbered,
     point_latest_at,
+    repetition_of,
     write_policy,
 )
 from seawall.kill_switch import KillSwitch, KillSwitchWatch, kill_switches
@@ -261,7 +263,7 @@ class _Day:
 
     def run(self) -> None:
         """Bring the deployment up with the first drill's run directory, and run them all."""
-        first = self._make(self.request.drills[0])
+        first = self._make(0)
         first.open(self.request)
         current = [first]
 
@@ -273,9 +275,9 @@ class _Day:
         with self._stack(first, event) as stack:
             try:
                 use_seed(stack.deployment, self.request.seed, self.request.drills)
-                for position, name in enumerate(self.request.drills):
+                for position in range(len(self.request.drills)):
                     if position:
-                        current[0], self._next = self._next or self._make(name), None
+                        current[0], self._next = self._next or self._make(position), None
                         current[0].open(self.request)
                         point_latest_at(current[0].run_dir)
                     self._drill(stack, current[0], position)
@@ -334,9 +336,12 @@ class _Day:
         ):
             yield sandbox
 
-    def _make(self, name: str) -> _Run:
+    def _make(self, position: int) -> _Run:
         """A drill's run directory and manifest; the manifest is written when the drill begins."""
         request = self.request
+        drill = request.drills[position]
+        repetition, repetitions = repetition_of(request.drills, position)
+        name = numbered(drill, repetition, repetitions)
         run_dir = create_run_directory(
             request.root, seed=request.seed, drill=name, now=time.time(), parent=request.runs
         )
@@ -347,21 +352,23 @@ class _Day:
             run_id=f"{run_dir.name}-{self.identity}",
             seed=request.seed,
             gameday=request.gameday,
-            drill=name,
+            drill=drill,
+            repetition=repetition,
+            repetitions=repetitions,
             replay=request.replay,
             sabotage=request.sabotage,
             programs={
                 program: setup.format_version(located.version)
                 for program, located in self.programs.items()
             },
-            knobs=request.policy.drills[name].model_dump(mode="json"),
+            knobs=request.policy.drills[drill].model_dump(mode="json"),
         )
         return _Run(name=name, run_dir=run_dir, manifest=manifest)
 
     def _flood(self, stack: Stack, run: _Run) -> Flood:
         return Flood(
             deployment=stack.deployment,
-            drill=run.name,
+            drill=run.drill,
             seed=self.request.seed,
             spent=[path for path in self._spent if path.is_file()],
             root=self.request.root,
@@ -380,7 +387,7 @@ class _Day:
         if self.request.deployment is not None or position + 1 == len(self.request.drills):
             return
         try:
-            self._next = self._make(self.request.drills[position + 1])
+            self._next = self._make(position + 1)
             (self._next.run_dir / PREPARED).touch()
             self._next.flood = self._flood(stack, self._next)
             self._next.flood.prepare()
@@ -400,7 +407,7 @@ class _Day:
         if len(request.drills) > 1:
             self.display.phase(f"drill {position + 1} of {len(request.drills)}: {run.name}")
         # While it lasts, every process that writes evidence knows the run directory.
-        restarts = request.policy.drills[run.name].restarts
+        restarts = request.policy.drills[run.drill].restarts
         set_run_directory(data_dir, run.run_dir, restarts=restarts)
         log = LateLog(run_dir=run.run_dir, report=self.display.line)
         try:
@@ -455,7 +462,7 @@ class _Day:
             records=records,
             operations=operations,
             policy=self.request.policy,
-            name=run.name,
+            name=run.drill,
             flood=flood,
             root=self.request.root,
             run_dir=run.run_dir,
@@ -498,12 +505,17 @@ class _Day:
 
 @dataclass(kw_only=True)
 class _Run:
-    """One drill's run directory and manifest."""
+    """One drill's run directory and manifest; ``name`` is its own among those of the day."""
 
     name: str
     run_dir: Path
     manifest: Manifest
     flood: Flood | None = None
+
+    @property
+    def drill(self) -> str:
+        """The name of the drill in the policy."""
+        return self.manifest.drill
 
     def open(self, request: Request) -> None:
         """Begin the run: the manifest and the policy, from which the drill is judged."""

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from seawall.formats.run_directory import numbered, repetition_of
 from seawall.scorecard import Outcome, Verdict, terminal_summary
 from seawall.scorecard.files import summary
 from seawall.scorecard.outcome import combine
@@ -18,7 +19,10 @@ from seawall.scorecard.report.terminal import STYLE
 
 @dataclass(kw_only=True)
 class Results:
-    """The verdicts of ``drills``, as far as they were reached: name, run directory, verdict."""
+    """The verdicts of ``drills``, as far as they were reached: name, run directory, verdict.
+
+    A name is that of the run among those of the day.
+    """
 
     gameday: str | None
     seed: int
@@ -54,7 +58,11 @@ class Results:
             console.print(terminal_summary(verdict, run_dir))
         if len(self.drills) == 1:
             return
-        for name, outcome in zip(self.drills, self.outcomes(), strict=True):
+        names = [
+            numbered(drill, *repetition_of(self.drills, position))
+            for position, drill in enumerate(self.drills)
+        ]
+        for name, outcome in zip(names, self.outcomes(), strict=True):
             console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), name))
         outcome = combine(self.outcomes())
         console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), f"all {len(self.drills)}"))

@@ -47,7 +47,8 @@ class Manifest:
     """What was run.
 
     Written at the start and again at the end, so that an interrupted run can be recognised. What
-    the deployment is and offers is known once it is up.
+    the deployment is and offers is known once it is up. A game day may have the same drill several
+    times, ``repetitions``, and this is one of them, counted from 1.
     """
 
     run_id: str
@@ -65,6 +66,8 @@ class Manifest:
     versions: Mapping[str, str]
     knobs: Mapping[str, Any]
     started_at: float
+    repetition: int = 1
+    repetitions: int = 1
     stack: str | None = None
     kind: str | None = None
     api: str | None = None
@@ -83,12 +86,24 @@ class Manifest:
         _write_json(directory / "manifest.json", vars(self))
 
 
+def repetition_of(drills: Sequence[str], position: int) -> tuple[int, int]:
+    """Which repetition of its drill stands at ``position``, counted from 1, and of how many."""
+    drill = drills[position]
+    return (*drills[: position + 1],).count(drill), (*drills,).count(drill)
+
+
+def numbered(drill: str, repetition: int, repetitions: int) -> str:
+    """What a run is called among those of its game day: by its number if its drill is repeated."""
+    return drill if repetitions == 1 else f"{drill}-{repetition}"
+
+
 def create_run_directory(
     root: Path, *, seed: int, drill: str, now: float, parent: Path | None = None
 ) -> Path:
     """Make ``<UTC time>-<seed>-<drill>`` in ``parent``, by default ``root/runs``.
 
-    That is in the user's cache where ``root`` is read-only.
+    ``drill`` is its name as :func:`numbered` has it. The place is in the user's cache where
+    ``root`` is read-only.
 
     Raises :class:`WorldError` if it can be made in neither place.
     """
@@ -146,12 +161,14 @@ def describe(
     seed: int,
     gameday: str | None,
     drill: str,
+    repetition: int = 1,
+    repetitions: int = 1,
     replay: str,
     sabotage: str | None,
     programs: Mapping[str, str],
     knobs: Mapping[str, Any],
 ) -> Manifest:
-    """The manifest of a run that starts now.
+    """The manifest of a run that starts now, one of ``repetitions`` of its drill.
 
     ``programs`` are the versions of external programs, ``knobs`` what sets the drill's size.
     """
@@ -170,6 +187,8 @@ def describe(
         },
         gameday=gameday,
         drill=drill,
+        repetition=repetition,
+        repetitions=repetitions,
         replay=replay,
         sabotage=sabotage,
         commit=commit,

@@ -140,7 +140,7 @@ def scorecard(verdict: Verdict) -> dict[str, Any]:
 
 
 def junit(verdict: Verdict) -> str:
-    """The checks as JUnit test cases, a suite for each category."""
+    """The checks as JUnit test cases of the run, a suite for each category."""
     claimed = [
         Case(
             suite=result.category,
@@ -168,7 +168,8 @@ def junit(verdict: Verdict) -> str:
                 reason=f"not claimed; it needs {', '.join(each.needs)}",
             )
             for each in verdict.not_claimed
-        ]
+        ],
+        of=None if verdict.identity is None else verdict.identity.name,
     )
 
 

@@ -218,6 +218,8 @@ def _identity(facts: Facts) -> Identity | None:
         policy_scale=manifest.policy_scale,
         gameday=manifest.gameday,
         drill=manifest.drill,
+        repetition=manifest.repetition,
+        repetitions=manifest.repetitions,
         stack=manifest.stack,
         kind=manifest.kind,
         faults=_faults(facts),

@@ -31,18 +31,20 @@ _NOTHING = Case(
 )
 
 
-def junit(cases: Iterable[Case]) -> str:
+def junit(cases: Iterable[Case], *, of: str | None = None) -> str:
     """The file's text: a suite for each ``suite``, in the order of their first case.
 
-    Without a case it holds an error, because an empty file would be green.
+    ``of`` is what was judged, where CI may collect the files of several. Without a case it holds an
+    error, because an empty file would be green.
     """
-    root = ET.Element("testsuites", name="seawall")
+    whole = "seawall" if of is None else f"seawall.{of}"
+    root = ET.Element("testsuites", name=whole)
     suites: dict[str, ET.Element] = {}
     for case in [*cases] or [_NOTHING]:
         if case.suite not in suites:
             suites[case.suite] = ET.SubElement(root, "testsuite", name=case.suite)
         element = ET.SubElement(
-            suites[case.suite], "testcase", classname=f"seawall.{case.suite}", name=case.name
+            suites[case.suite], "testcase", classname=f"{whole}.{case.suite}", name=case.name
         )
         if case.outcome is None:
             ET.SubElement(element, "skipped", message=_printable(case.reason))

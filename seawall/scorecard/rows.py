@@ -75,8 +75,10 @@ class Manifest(Document):
     early. ``offers`` is the evidence that the deployment has, ``operations`` what its venue can be
     asked, ``chains`` the networks that are read from a node (all, if it is not said), ``counted``
     those on which the transactions of keys are counted (likewise, all of ``chains``), ``api`` the
-    address of its customers. ``sabotage``, the control that was switched off, is shown and must not
-    influence a check; nor must ``machine``, which only explains what is late.
+    address of its customers. Of ``repetitions`` of its drill on a game day it is the
+    ``repetition``.
+    ``sabotage``, the control that was switched off, is shown and must not influence a check; nor
+    must ``machine``, which only explains what is late.
     """
 
     run_id: str
@@ -86,6 +88,8 @@ class Manifest(Document):
     policy_scale: dict[str, str] = {}
     gameday: str | None = None
     drill: str
+    repetition: int = 1
+    repetitions: int = 1
     stack: str | None = None
     kind: str | None = None
     api: str | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from seawall.errors import ExitCode
+from seawall.formats.run_directory import numbered
 from seawall.scorecard.outcome import Outcome
 
 
@@ -97,7 +98,10 @@ class Time(Part):
 
 
 class Identity(Part):
-    """Which run this was, and how to run it again."""
+    """Which run this was, and how to run it again.
+
+    Of ``repetitions`` of its drill on a game day it was the ``repetition``, counted from 1.
+    """
 
     run_id: str
     seed: int
@@ -106,6 +110,8 @@ class Identity(Part):
     policy_scale: dict[str, str]
     gameday: str | None
     drill: str
+    repetition: int = 1
+    repetitions: int = 1
     stack: str | None
     kind: str | None
     faults: tuple[str, ...]
@@ -118,6 +124,11 @@ class Identity(Part):
     versions: dict[str, str]
     knobs: dict[str, Any]
     replay: str
+
+    @property
+    def name(self) -> str:
+        """What it is called among the runs of its game day."""
+        return numbered(self.drill, self.repetition, self.repetitions)
 
 
 class Verdict(Part):
