@@ -1,13 +1,19 @@
-"""What a deployment allows: which drills can be carried out on it, and what they could claim."""
+"""What a deployment allows: which drills can be carried out on it, and what they could claim.
+
+Or that what it names cannot be reached.
+"""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from seawall.drill_check import FAULTS, ask
-from seawall.errors import Problem, UsageError
+from seawall.errors import Problem, ServiceError, UsageError
 from seawall.evidence.ports import offers_of
 from seawall.formats.drill_contract.loading import load_adapter
 from seawall.scorecard.claims import claims_of
@@ -21,6 +27,7 @@ ALWAYS = ("request_withdrawal", "follow_withdrawal")
 """Operations without which nothing can be drilled: a flood, and what became of its requests."""
 NEEDS: Mapping[SteadyState, tuple[str, ...]] = {"status_reachable": ("status",)}
 """Operations without which a part of the steady state cannot be read."""
+_CONNECT_S_MAX = 5.0
 OF_METRICS: tuple[SteadyState, ...] = ("mode_controller_beats", "payouts_progress")
 """Parts of the steady state that are read from Prometheus."""
 
@@ -57,7 +64,7 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
     offers = offers_of(deployment, policy)
     operations = load_adapter(deployment.venue.speaks, policy=policy).operations
     faults = _of_faults(deployment)
-    networks = _of_networks(deployment, policy)
+    everywhere = (*_of_account(deployment, policy), *_of_networks(deployment, policy))
     found = []
     for name, drill in policy.drills.items():
         claims = claims_of(policy, drill, offers=offers, operations=operations)
@@ -66,7 +73,7 @@ def possible_drills(deployment: Deployment, policy: Policy) -> tuple[Possible, .
             Possible(
                 drill=name,
                 problems=(
-                    *networks,
+                    *everywhere,
                     *_of_operations(drill, operations, deployment),
                     *faults.get(name, ()),
                     *_of_restarts(drill, deployment),
@@ -88,6 +95,51 @@ def require_possible(deployment: Deployment, policy: Policy, drills: Collection[
                 f" {'; '.join(each.problems)}",
                 remedy="`seawall contract verify` lists what each drill needs of a deployment",
             )
+
+
+def require_reachable(deployment: Deployment) -> None:
+    """Require that something takes connections wherever a drill on ``deployment`` begins to ask.
+
+    Raises :class:`ServiceError` with every address that cannot be reached, by its path in the file:
+    the address itself may hold a key.
+    """
+    urls = {
+        "urls.api": deployment.urls.api,
+        "urls.prometheus": deployment.urls.prometheus,
+        **{f"networks.{name}.node": each.node for name, each in deployment.networks.items()},
+    }
+    with ThreadPoolExecutor() as asking:
+        found = dict(zip(urls, asking.map(_unreachable, urls.values()), strict=True))
+    away = [f"{name} ({why})" for name, why in found.items() if why is not None]
+    if away:
+        raise ServiceError(
+            f"{deployment.path} names what cannot be reached: {', '.join(away)}",
+            remedy="correct the address, or start what should be there",
+        )
+
+
+def _unreachable(url: str | None) -> str | None:
+    return None if url is None else unreachable(url)
+
+
+def unreachable(url: str) -> str | None:
+    """Why nothing takes connections at ``url``; None if something does."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S_MAX):
+            return None
+    except OSError as error:
+        return error.strerror or str(error) or type(error).__name__
+
+
+def _of_account(deployment: Deployment, policy: Policy) -> list[str]:
+    """That the stack is in another account than the policy says."""
+    declared = policy.accounts.get(deployment.stack)
+    if None in (declared, deployment.account) or declared == deployment.account:
+        return []
+    here = f"{deployment.stack} is in the account {deployment.account} here"
+    return [f"{here} and in {declared} in the policy"]
 
 
 def _of_restarts(drill: Drill, deployment: Deployment) -> list[str]:

@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Check how a venue speaks to the kit.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_CONNECT_S_MAX = 5.0
 _STYLES = {"works": "green", "broken": "bold red"}
 
 
@@ -126,7 +125,7 @@ async def _verified(
         )
     account = read_accounts(deployment.customers, first=OF_EXPERIMENTS)[-1]
     adapter = load_adapter(deployment.venue.speaks, policy=policy)
-    await _reach(deployment.urls.api)
+    _reach(deployment.urls.api)
     async with httpx.AsyncClient(
         base_url=deployment.urls.api, timeout=ANSWER_S_MAX, trust_env=False
     ) as http:
@@ -139,21 +138,16 @@ async def _verified(
         ).run()
 
 
-async def _reach(url: str) -> None:
+def _reach(url: str) -> None:
     """Raises :class:`ServiceError` if nothing takes connections at ``url``."""
-    import httpx  # noqa: PLC0415
+    from seawall.deployment_check import unreachable  # noqa: PLC0415
 
-    address = httpx.URL(url)
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:
-        async with asyncio.timeout(_CONNECT_S_MAX):
-            _, writer = await asyncio.open_connection(address.host, port)
-    except (OSError, TimeoutError) as error:
+    why = unreachable(url)
+    if why is not None:
         raise ServiceError(
-            f"the venue cannot be reached at {url}: {str(error) or type(error).__name__}",
+            f"the venue cannot be reached at {url}: {why}",
             remedy="see urls.api of the deployment file",
-        ) from error
-    writer.close()
+        )
 
 
 def _evidence(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from typing import Any
 from seawall import setup
 from seawall.conventions import sabotage as sabotage_names
 from seawall.conventions.environment import FAULTS_VARIABLE
-from seawall.deployment_check import require_possible
+from seawall.deployment_check import require_possible, require_reachable
 from seawall.drill.closing import Closing
 from seawall.drill.collect import LateLog, collect, note_components
 from seawall.drill.display import Display
@@ -223,6 +223,7 @@ def run_gameday(request: Request, *, as_json: bool) -> int:
     else:  # needs none of the programs, and keeps what leads to AWS
         programs = {}
         clean_own_process(own_stack=request.deployment.kind != "sandbox")
+        require_reachable(request.deployment)
     KillSwitchWatch(switches=[*switches, *_of_stack(request)]).require_armed()
     with Display() as display:
         display.line(f"seed {request.seed}; replay with: {request.replay}")

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from seawall.cache import repository_root
-from seawall.deployment_check import possible_drills, require_possible
+from seawall.deployment_check import possible_drills, require_possible, require_reachable
 from seawall.drill_report import DrillReport
-from seawall.errors import Problem, UsageError
+from seawall.errors import ExitCode, Problem, ServiceError, UsageError
 from seawall.formats.deployment import Deployment
 from seawall.policy import Policy
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment, urls
+from tests.testing.endpoints import serving
 
 POLICY = load_policy(repository_root() / "policies" / "sandbox.yaml")
 PAYOUTS = {
@@ -149,3 +150,36 @@ def test_only_the_supervisor_of_a_sandbox_obeys_a_drill_that_forbids_restarts(
     assert [each for each in theirs.problems if "restarts" in each] == [
         "it forbids restarts, which only the supervisor of a sandbox can obey"
     ]
+
+
+def test_a_stack_in_another_account_than_the_policy_says_is_refused(tmp_path: Path) -> None:
+    staging = {"kind": "staging", "kill_switch": {"file": "/x"}, "stack": "staging"}
+    right = POLICY.accounts["staging"]
+
+    require_possible(deployed(tmp_path, **staging, account=right), POLICY, ["calm"])
+    with pytest.raises(UsageError, match=f"in the account 111111111111 here and in {right} in the"):
+        require_possible(deployed(tmp_path, **staging, account="1" * 12), POLICY, ["calm"])
+
+
+def test_every_address_that_cannot_be_reached_is_named_and_its_key_is_not(tmp_path: Path) -> None:
+    """By its place in the file: a node's address may be as good as a password."""
+    with serving(lambda path, body: (200, {})) as url:
+        there = deployed(
+            tmp_path,
+            urls={"api": url},
+            networks={"aster": {"chain_id": 1, "node": f"{url}/SECRET"}},
+        )
+        require_reachable(there)
+        away = deployed(
+            tmp_path,
+            urls={"api": url, "prometheus": "http://127.0.0.1:1"},
+            networks={"aster": {"chain_id": 1, "node": "http://127.0.0.1:1/SECRET"}},
+        )
+        with pytest.raises(ServiceError) as raised:
+            require_reachable(away)
+    assert raised.value.exit_code == ExitCode.UNFIT
+    assert "urls.prometheus (Connection refused), networks.aster.node (Connection refused)" in str(
+        raised.value
+    )
+    assert "SECRET" not in str(raised.value)
+    assert "urls.api" not in str(raised.value)
