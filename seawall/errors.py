@@ -12,6 +12,7 @@
     │   ├── DiskFullError          no space left where we must write
     │   └── ServiceError           a service answered wrongly, late or not at all
     └── DrillError             the drill could not be judged (exit 2)
+        ├── NotBegunError          the stack was not found as a drill must find it
         ├── ComponentDiedError     a part of the sandbox ended on its own
         ├── EvidenceError          a run directory is missing, truncated or contradicts itself
         └── InternalError          we are wrong
@@ -124,6 +125,10 @@ class DrillError(SeawallError):
     """The drill could not be judged."""
 
     exit_code = ExitCode.UNKNOWN
+
+
+class NotBegunError(DrillError):
+    """The stack was not found as a drill must find it, so nothing was done to it."""
 
 
 class ComponentDiedError(DrillError):

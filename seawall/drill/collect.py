@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from seawall.conventions.evidence import Port
+from seawall.drill.earlier import Earlier
 from seawall.errors import SeawallError
 from seawall.evidence.aws_log import AwsLogReading
-from seawall.evidence.chain import export_chain
+from seawall.evidence.chain import Reach, export_chain
 from seawall.evidence.metrics import export_metrics
-from seawall.evidence.ports import Before, chain_sources, chains_of, read_source
+from seawall.evidence.ports import chain_sources, chains_of, read_source
 from seawall.evidence.statements import export_statements
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
@@ -36,15 +37,17 @@ def collect(
     records: VenueRecords | None,
     policy: Policy,
     manifest: Manifest,
-    before: Before,
+    before: Reach,
+    earlier: Earlier,
     run_dir: Path,
     report: Callable[[str], None],
     collected: Callable[[], None],
 ) -> None:
     """Fill ``run_dir`` with all that the deployment offers: records, chains, metrics, pages.
 
-    Records are read before the chains and the statements of rails. ``before`` is what the chains
-    had before the drill. ``collected`` is called before sources are waited for that settle later:
+    Records are read before the chains and the statements of rails. ``before`` is how far these had
+    come before the drill; ``earlier`` what the game day knows of its drills so far, and learns what
+    keys have sent by now. ``collected`` is called before sources are waited for that settle later:
     until then the drill was observed.
 
     Whatever goes wrong with one source is reported and leaves its files out.
@@ -73,10 +76,18 @@ def collect(
             settled[port] = read
     if chains_of(deployment):
         # What a late record says was paid must not be missed by an earlier look at the chain.
-        (unsettled or settled)["chains"] = lambda: export_chain(
-            chain_sources(deployment, policy, before, destinations=destinations(run_dir)),
-            observed=observed_blocks(run_dir / "probes.jsonl"),
-            into=run_dir / "chain",
+        (unsettled or settled)["chains"] = lambda: earlier.sent.update(
+            export_chain(
+                chain_sources(
+                    deployment,
+                    policy,
+                    before,
+                    earlier=earlier.sent,
+                    destinations=destinations(run_dir) | earlier.destinations,
+                ),
+                observed=observed_blocks(run_dir / "probes.jsonl"),
+                into=run_dir / "chain",
+            )
         )
     if deployment.rails:
         # Likewise.

@@ -28,6 +28,7 @@ from seawall.deployment_check import require_possible, require_reachable
 from seawall.drill.closing import Closing
 from seawall.drill.collect import LateLog, collect, note_components
 from seawall.drill.display import Display
+from seawall.drill.earlier import Earlier
 from seawall.drill.flood import ARRIVALS, Flood
 from seawall.drill.interruption import end_like_ctrl_c
 from seawall.drill.own_sandbox import set_up
@@ -37,7 +38,7 @@ from seawall.drill.shock import Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.drill_check import require_drills, require_order
-from seawall.errors import ExitCode, SeawallError, UsageError
+from seawall.errors import ExitCode, NotBegunError, SeawallError, UsageError
 from seawall.evidence.ports import before_of, chains_of, counted_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.customers import require_private
@@ -251,6 +252,7 @@ class _Day:
     _next: _Run | None = None
     _closing: tuple[_Run, Closing] | None = None
     _log_before: LateLog | None = None
+    _earlier: Earlier = field(default_factory=Earlier)
 
     def __post_init__(self) -> None:
         """Nothing is reached yet."""
@@ -282,7 +284,7 @@ class _Day:
                         current[0].open(self.request)
                         point_latest_at(current[0].run_dir)
                     self._drill(stack, current[0], position)
-                    if current[0].manifest.broke is not None:
+                    if current[0].manifest.broke is not None and current[0].begun:
                         # Stopped by people, or with a part that died: nobody knows what it left.
                         break
                 self._judge_last()
@@ -424,7 +426,10 @@ class _Day:
         if before is not None:
             before[1].wait()  # one at a time: AWS's own log answers two requests a second
         self._closing, self._log_before = (run, closing), log
+        ended_at = time.time()
         closing.begin()
+        if run.manifest.broke is None:
+            self._earlier.add(run.run_dir, ended_at=ended_at, report=self.display.line)
         if position and request.deployment is None:
             copy_logs(data_dir, run.run_dir / "logs", self.display.line)
         if before is not None:
@@ -455,8 +460,11 @@ class _Day:
         run.manifest.operations = sorted(operations)
         run.manifest.chains = chains_of(deployment)
         run.manifest.counted = counted_of(deployment)
+        run.manifest.earlier = self._earlier.runs
         run.manifest.write(run.run_dir)  # an interrupted run must count as one on this stack
-        before = before_of(deployment)
+        self._earlier.write(run.run_dir)
+        # Nothing is begun on a stack whose nodes are not there; a later drill waits for them.
+        before = None if position else before_of(deployment)
         flood = run.flood = run.flood or self._flood(stack, run)
         shock = Shock(
             stack=stack,
@@ -471,15 +479,16 @@ class _Day:
             display=self.display,
             switches=self.switches,
             observed=partial(self._prepare_next, stack, run, position),
+            before=before,
         )
         log.begin(
             deployment,
             policy=self.request.policy,
-            started_at=run.manifest.started_at,
+            started_at=self._earlier.logged_from(run.manifest.started_at),
             after=self._log_before,
         )
         broke = errors_of(
-            shock.run,
+            partial(_begin, run, shock),
             shock.check,  # a part that died after the last look would go unseen
             partial(await_undone, deployment.urls.required("lease")),
         )
@@ -496,7 +505,8 @@ class _Day:
             records=records,
             policy=self.request.policy,
             manifest=run.manifest,
-            before=before,
+            before=self._earlier.since(shock.before),
+            earlier=self._earlier,
             run_dir=run.run_dir,
             report=self.display.line,
             collected=partial(run.event, "collected"),
@@ -512,6 +522,7 @@ class _Run:
     run_dir: Path
     manifest: Manifest
     flood: Flood | None = None
+    begun: bool = True
 
     @property
     def drill(self) -> str:
@@ -541,6 +552,15 @@ class _Run:
     def event(self, name: str, **detail: Any) -> None:
         """Put one of the game day's own events on the timeline."""
         timeline.append(self.run_dir, source="gameday", event=name, at=time.time(), detail=detail)
+
+
+def _begin(run: _Run, shock: Shock) -> None:
+    """Run a drill, and note of ``run`` if it could not begin."""
+    try:
+        shock.run()
+    except NotBegunError:
+        run.begun = False
+        raise
 
 
 def errors_of(*steps: Callable[[], object]) -> list[str]:

@@ -32,10 +32,15 @@ class Results:
 
     def outcomes(self) -> list[Outcome]:
         """Of every drill that was asked for; one that was not reached is UNKNOWN."""
-        reached: dict[str, list[Outcome]] = {name: [] for name in self.drills}
-        for name, _, verdict in self.verdicts:  # not by position: one in the middle may be missing
-            reached[name].append(verdict.outcome)
-        return [reached[name].pop(0) if reached[name] else Outcome.UNKNOWN for name in self.drills]
+        reached = {name: verdict.outcome for name, _, verdict in self.verdicts}
+        return [reached.get(name, Outcome.UNKNOWN) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Of the runs that were asked for, in their order."""
+        return [
+            numbered(drill, *repetition_of(self.drills, position))
+            for position, drill in enumerate(self.drills)
+        ]
 
     def document(self) -> dict[str, Any]:
         """For machines: the outcome of all, and the verdict of each that was reached."""
@@ -58,11 +63,7 @@ class Results:
             console.print(terminal_summary(verdict, run_dir))
         if len(self.drills) == 1:
             return
-        names = [
-            numbered(drill, *repetition_of(self.drills, position))
-            for position, drill in enumerate(self.drills)
-        ]
-        for name, outcome in zip(names, self.outcomes(), strict=True):
+        for name, outcome in zip(self.names(), self.outcomes(), strict=True):
             console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), name))
         outcome = combine(self.outcomes())
         console.print(Text.assemble((f"{outcome:<8}", STYLE[outcome]), f"all {len(self.drills)}"))

@@ -26,7 +26,9 @@ from seawall.drill.flood import Flood
 from seawall.drill.progress import JsonLines, TimelineEvents, last_event
 from seawall.drill.stack import Stack, environment_of_run, module
 from seawall.drill.stop_conditions import stop_conditions
-from seawall.errors import ComponentDiedError, DrillError
+from seawall.errors import ComponentDiedError, DrillError, EvidenceError, NotBegunError
+from seawall.evidence.chain import Reach
+from seawall.evidence.ports import before_of
 from seawall.formats import timeline
 from seawall.formats.component_status import ComponentStatus
 from seawall.formats.deployment import Deployment
@@ -84,6 +86,7 @@ class Shock:
         faults: Folders with faults of the user's own, as `SEAWALL_FAULTS` has them.
         observed: Called once flood, experiment and prober have ended as planned; what is left
             measures no time.
+        before: How far the networks had come before it; asked for when it is run, if not given.
     """
 
     stack: Stack
@@ -100,6 +103,7 @@ class Shock:
     switch: KillSwitchWatch | None = None
     switches: Sequence[KillSwitch] = ()
     observed: Callable[[], object] = lambda: None
+    before: Reach | None = None
     _offered_per_s: float = 0.0
     _flood_ends: float = 0.0
     _stayed_normal: bool = True
@@ -156,6 +160,7 @@ class Shock:
 
     def _apply(self) -> None:
         """Everything that observers watch: from before the calm until the venue has recovered."""
+        self._await_nodes()
         self._await_steady()
         self._observe()
         self.flood.prepare()
@@ -350,6 +355,24 @@ class Shock:
         self.display.phase(text)
         self.event(event, planned_at=at)
 
+    def _await_nodes(self) -> None:
+        """Wait until every node says how far its network has come, as long as for a venue at rest.
+
+        Raises :class:`NotBegunError`: what came before the drill could not be told from its own.
+        """
+        deadline = self.clock() + self.policy.targets.recovery_max / 1000
+        told = False
+        while self.before is None:
+            try:
+                self.before = before_of(self.deployment)
+            except EvidenceError as error:
+                if self.clock() > deadline:
+                    raise NotBegunError(f"the drill cannot begin: {error}") from error
+                if not told:
+                    told = True
+                    self.display.line(f"waiting for a node: {error}")
+                self._tick(None)
+
     def _await_steady(self, *, waited_for_the_rest: bool = False) -> None:
         """Wait until the venue is as a drill must find it, for at most the bound on recovery.
 
@@ -357,7 +380,8 @@ class Shock:
         the primary region; but a drill may begin without, for it says itself what it cannot tell
         then. A control that is switched off may page for as long as it is.
 
-        Raises :class:`DrillError`: what an earlier drill left behind would be judged as this one's.
+        Raises :class:`NotBegunError`: what an earlier drill left behind would be judged as this
+        one's.
         """
         deadline = self.clock() + self.policy.targets.recovery_max / 1000
         told = False
@@ -373,7 +397,7 @@ class Shock:
             if late:
                 found = "could not be read" if state is None else f"is in tier {state.tier}"
                 message = f"the drill cannot begin: the venue {found}, and does not come to rest"
-                raise DrillError(message, remedy="see what the drill before it left behind")
+                raise NotBegunError(message, remedy="see what the drill before it left behind")
         self._stayed_normal = True
 
     def _is_steady(self, state: VenueState | None) -> bool:

@@ -45,13 +45,26 @@ _HELD_S_MAX = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far networks had come at a moment.
+
+    ``heads``: the newest block of each whose payouts are transfers; ``sent``: by network and
+    wallet, how many transactions the signing key had sent.
+    """
+
+    heads: Mapping[str, int] = field(default_factory=dict)
+    sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChainSource:
     """What the export must know of one network.
 
     Its node, the addresses of its payout contracts and wallets by wallet name, the token addresses
     of its assets by asset name, the address that signs for each wallet (``lanes``), how many
-    transactions of each were final before the drill (``sent_before``), and the contract by which a
-    carrier between networks pays.
+    transactions of each there were before the drill (``sent_before``) and after the one before it
+    on the same game day (``sent_earlier``), and the contract by which a carrier between networks
+    pays.
 
     Payouts that are plain transfers come from ``senders``, or go to ``destinations`` whoever sends
     them (all lower case), and are read from ``first_block`` on; what goes to a sender or to one of
@@ -67,6 +80,7 @@ class ChainSource:
     wallets: Mapping[str, str] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
     sent_before: Mapping[str, int] = field(default_factory=dict)
+    sent_earlier: Mapping[str, int] = field(default_factory=dict)
     carrier: str | None = None
     senders: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -138,10 +152,12 @@ def decoding(network: str) -> Iterator[None]:
 
 def export_chain(
     sources: Iterable[ChainSource], *, observed: Mapping[tuple[str, int], float], into: Path
-) -> None:
+) -> Mapping[str, Mapping[str, int]]:
     """Write payouts.csv, unseen.csv and blocks.csv under ``into``.
 
     Also lanes.csv if any network has payout contracts, and failed.csv and balances.csv if all have.
+    Returns by network and wallet how many transactions each key had sent at the block that was read
+    last.
 
     ``observed`` maps (network, block number) to the Unix time at which the prober first saw the
     block.
@@ -154,6 +170,7 @@ def export_chain(
     blocks: list[list[Any]] = []
     balances: list[list[Any]] = []
     lanes: list[list[Any]] = []
+    sent: dict[str, Mapping[str, int]] = {}
     with httpx.Client(timeout=20, trust_env=False) as client:
         for source in read:
             node = Node(client, source)
@@ -166,12 +183,14 @@ def export_chain(
                 unseen += _unseen(node, source, head, paid)
                 failed += not_paid
                 _balances(node, source, head, balances)
+                sent[source.network] = _sent(node, source, hex(head))
                 lanes += [
                     [
                         *(source.network, wallet, source.lanes[wallet].lower(), count),
                         source.sent_before.get(wallet, ""),
+                        source.sent_earlier.get(wallet, ""),
                     ]
-                    for wallet, count in _sent(node, source, hex(head)).items()
+                    for wallet, count in sent[source.network].items()
                 ]
     _write(into / "payouts.csv", ",".join(PAYOUT_COLUMNS), payouts)
     _write(into / "unseen.csv", ",".join(UNSEEN_COLUMNS), unseen)
@@ -180,7 +199,9 @@ def export_chain(
         _write(into / "failed.csv", "network,seq,tx_hash,block_number", failed)
         _write(into / "balances.csv", "network,wallet,address,asset,balance,nonce", balances)
     if not all(source.senders for source in read):
-        _write(into / "lanes.csv", "network,wallet,address,nonce,nonce_before", lanes)
+        columns = "network,wallet,address,nonce,nonce_before,nonce_earlier"
+        _write(into / "lanes.csv", columns, lanes)
+    return sent
 
 
 def sent_by(source: ChainSource, *, chain_id: int) -> dict[str, int]:

@@ -11,12 +11,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import EvidenceError, UsageError
-from seawall.evidence.chain import NATIVE, UNSEEN_COLUMNS, ChainSource, head_of, sent_by
+from seawall.evidence.chain import NATIVE, UNSEEN_COLUMNS, ChainSource, Reach, head_of, sent_by
 from seawall.formats.atomic import write_whole
 from seawall.formats.deployment import Deployment, Source
 from seawall.formats.venue_records import VenueRecords, connect
@@ -119,21 +118,11 @@ def counted_of(deployment: Deployment) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Before:
-    """What the chains have before a drill begins.
+def before_of(deployment: Deployment) -> Reach:
+    """How far the networks of ``deployment`` have come, before a drill.
 
-    ``heads``: the newest block of each network whose payouts are transfers, because what was paid
-    earlier is no concern of the drill. ``sent``: by network and wallet, how many transactions the
-    signing key has sent, because of what came later the venue must know all.
-    """
-
-    heads: Mapping[str, int] = field(default_factory=dict)
-    sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-
-def before_of(deployment: Deployment) -> Before:
-    """What the chains of ``deployment`` have now.
+    What was paid until then is no concern of the drill, and of what keys send from then on the
+    venue must know all.
 
     Raises :class:`EvidenceError` for a node that is not to be had, or that is one of another chain
     than the deployment file says.
@@ -146,14 +135,20 @@ def before_of(deployment: Deployment) -> Before:
             sent[name] = sent_by(source, chain_id=network.chain_id)
         elif network.transfers is not None:
             heads[name] = head_of(name, network.node, chain_id=network.chain_id)
-    return Before(heads=heads, sent=sent)
+    return Reach(heads=heads, sent=sent)
 
 
 def chain_sources(
-    deployment: Deployment, policy: Policy, before: Before, *, destinations: Collection[str] = ()
+    deployment: Deployment,
+    policy: Policy,
+    before: Reach,
+    *,
+    earlier: Mapping[str, Mapping[str, int]] | None = None,
+    destinations: Collection[str] = (),
 ) -> list[ChainSource]:
     """Each network as an auditor reads it: from a node of its own, past every fault.
 
+    ``earlier`` is what keys had sent after the drill before this one, as far as there was one.
     ``destinations`` are where the drill's requests are to be paid, in lower case. What a venue of
     the user's has just called paid is waited for until it is final; a sandbox's says so only then.
     """
@@ -178,6 +173,7 @@ def chain_sources(
                     assets={native: NATIVE, **network.payouts.tokens},
                     lanes=network.payouts.signers,
                     sent_before=before.sent.get(name, {}),
+                    sent_earlier=(earlier or {}).get(name, {}),
                     carrier=network.payouts.carrier,
                     destinations=destinations,
                     final_within_s=0.0 if deployment.kind == "sandbox" else final_within_s,

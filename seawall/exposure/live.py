@@ -22,9 +22,8 @@ from pathlib import Path
 import httpx
 
 from seawall.errors import EvidenceError
-from seawall.evidence.chain import ChainSource
+from seawall.evidence.chain import ChainSource, Reach
 from seawall.evidence.ports import (
-    Before,
     chain_sources,
     finality_s_max,
     offers_of,
@@ -70,7 +69,7 @@ def observe(
     waiting = _waiting(deployment, policy, offered=offered, now_s=now_s)
     holdings: _Amounts = {}
     with httpx.Client(timeout=_NODE_S_MAX, trust_env=False) as client:
-        sources = {each.network: each for each in chain_sources(deployment, policy, Before())}
+        sources = {each.network: each for each in chain_sources(deployment, policy, Reach())}
         for network in policy.networks:
             report(f"reading {network}")
             source = sources.get(network)

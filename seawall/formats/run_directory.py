@@ -48,7 +48,8 @@ class Manifest:
 
     Written at the start and again at the end, so that an interrupted run can be recognised. What
     the deployment is and offers is known once it is up. A game day may have the same drill several
-    times, ``repetitions``, and this is one of them, counted from 1.
+    times, ``repetitions``, and this is one of them, counted from 1. ``earlier`` are the runs of
+    before on that day, whose requests are still watched.
     """
 
     run_id: str
@@ -68,6 +69,7 @@ class Manifest:
     started_at: float
     repetition: int = 1
     repetitions: int = 1
+    earlier: Sequence[str] = field(default_factory=list)
     stack: str | None = None
     kind: str | None = None
     api: str | None = None

@@ -24,8 +24,8 @@ import httpx
 
 from seawall.conventions.evidence import Port
 from seawall.errors import EvidenceError
+from seawall.evidence.chain import Reach
 from seawall.evidence.ports import (
-    Before,
     chain_sources,
     finality_s_max,
     offers_of,
@@ -147,7 +147,7 @@ class Gathering:
                 source.network: PinnedNetwork(
                     client, source, chain_id=self._deployment.networks[source.network].chain_id
                 )
-                for source in chain_sources(self._deployment, self._policy, Before())
+                for source in chain_sources(self._deployment, self._policy, Reach())
             }
             for name, network in networks.items():
                 try:

@@ -82,10 +82,14 @@ class ChainBalance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneNonce:
-    """Final transactions of a wallet's key: after the drill and, if somebody asked, before it."""
+    """Final transactions of a wallet's key: after the drill and, if somebody asked, before it.
+
+    ``nonce_earlier`` is the count after the drill before this one, on the same game day.
+    """
 
     network: str
     wallet: str
     address: str
     nonce: int
     nonce_before: int | None = None
+    nonce_earlier: int | None = None

@@ -224,7 +224,9 @@ class Facts:
     def broke(self) -> str | None:
         """Why the kit itself ended the drill early, or None."""
         reason = self.run.manifest.broke
-        for line in self.run.timeline if self.run.control is None else ():
+        if reason is not None or self.run.control is not None:
+            return reason
+        for line in self.run.timeline:
             if reason is None and line.event == "broke":
                 reason = str((line.detail or {}).get("reason") or "no reason given")
         return reason

@@ -45,6 +45,7 @@ _BY: Mapping[str, tuple[Producer, ...]] = {
     "policy": ("game day",),
     "timeline": ("game day", "runner"),
     "arrivals": ("generator",),
+    "earlier": ("game day",),
     "requests": ("generator",),
     "planned_reads": ("generator",),
     "reads": ("generator",),

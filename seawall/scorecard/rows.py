@@ -76,7 +76,7 @@ class Manifest(Document):
     asked, ``chains`` the networks that are read from a node (all, if it is not said), ``counted``
     those on which the transactions of keys are counted (likewise, all of ``chains``), ``api`` the
     address of its customers. Of ``repetitions`` of its drill on a game day it is the
-    ``repetition``.
+    ``repetition``; ``earlier`` are the runs of before on that day whose requests are still watched.
     ``sabotage``, the control that was switched off, is shown and must not influence a check; nor
     must ``machine``, which only explains what is late.
     """
@@ -90,6 +90,7 @@ class Manifest(Document):
     drill: str
     repetition: int = 1
     repetitions: int = 1
+    earlier: tuple[str, ...] = ()
     stack: str | None = None
     kind: str | None = None
     api: str | None = None
@@ -244,6 +245,28 @@ class Demand:
             raise EvidenceError(
                 f"probes.jsonl does not say what was asked for as {detail['id']}: {error!r}"
             ) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlierDemand:
+    """How often ``run``, an earlier drill of the game day, asked for a payout.
+
+    What was refunded does not count in ``asked``. ``paid`` is how often the payout had been seen
+    when the drill before this one was over, whoever asked.
+    """
+
+    run: str
+    network: str
+    asset: str
+    destination: str
+    amount: int
+    asked: int
+    paid: int
+
+    @property
+    def key(self) -> Key:
+        """What its payout must have."""
+        return self.network, self.asset, self.destination.lower(), self.amount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,6 +33,7 @@ FILES = {
     "policy": "policy.json",
     "timeline": "timeline.jsonl",
     "arrivals": "arrivals.csv",
+    "earlier": "earlier.csv",
     "requests": "requests.csv",
     "planned_reads": "planned_reads.csv",
     "reads": "reads.csv",
@@ -198,6 +199,8 @@ class Run:
             return ("manifest", "policy", CONTROL_FILES[self.control])
         offers = self.manifest.offers
         missing = {name for port, names in PORTS.items() if port not in offers for name in names}
+        if not self.manifest.earlier:
+            missing.add("earlier")
         return tuple(name for name in FILES if name not in missing)
 
     @cached_property
@@ -260,6 +263,11 @@ class Run:
                 "arrivals.csv plans an arrival that is not within a day of the flood's zero"
             )
         return arrivals
+
+    @cached_property
+    def earlier(self) -> tuple[rows.EarlierDemand, ...]:
+        """What earlier drills of the game day asked for; nothing if none is watched any more."""
+        return self._table("earlier", rows.EarlierDemand) if self.manifest.earlier else ()
 
     @cached_property
     def requests(self) -> tuple[rows.LoggedRequest, ...]:

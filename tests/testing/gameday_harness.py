@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 from seawall.drill import gameday
 from seawall.drill.closing import Closing
 from seawall.drill.collect import LateLog
+from seawall.errors import NotBegunError
+from seawall.formats.deployment import Deployment
 
 LATE = "aws/sign_calls.csv"
 """What comes late."""
@@ -29,11 +32,16 @@ class Log(LateLog):
         self.came = threading.Event()
         self.waited: list[bool] = []
         self.is_abandoned = False
+        self.read_from: float | None = None
 
     @property
     def awaited(self) -> bool:
         """It is."""
         return True
+
+    def begin(self, *_: object, started_at: float, **__: object) -> None:
+        """As a log of which nothing is read yet."""
+        self.read_from = started_at
 
     def finish(self, *, wait: bool) -> None:
         """As a log that takes its time."""
@@ -55,7 +63,7 @@ class Day:
     def __init__(
         self, request: gameday.Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.root = tmp_path
+        self._monkeypatch = monkeypatch
         self.said: list[str] = []
         self.logs: list[Log] = []
         self.happens: dict[str, BaseException | str] = {}
@@ -77,6 +85,18 @@ class Day:
         monkeypatch.setattr(gameday, "LateLog", self._log)
         monkeypatch.setattr(Closing, "wait", self._wait)
 
+    def take_place_on(self, deployment: Deployment, shock: Callable[..., Any]) -> None:
+        """Let all of a drill but its ``shock`` happen, on ``deployment``."""
+
+        @contextmanager
+        def stack(*_: object) -> Iterator[Any]:
+            yield SimpleNamespace(deployment=deployment)
+
+        own = partial(gameday._Day._shock_and_collect, self.day)
+        self._monkeypatch.setattr(self.day, "_stack", stack)
+        self._monkeypatch.setattr(self.day, "_shock_and_collect", own)
+        self._monkeypatch.setattr(gameday, "Shock", shock)
+
     def _log(self, *, run_dir: Path, report: object) -> Log:
         self.logs.append(Log(run_dir))
         return self.logs[-1]
@@ -90,9 +110,11 @@ class Day:
 
     def _drill(self, _stack: object, run: Any, _position: int, _log: object) -> None:
         happened = self.happens.get(run.name)
-        if isinstance(happened, BaseException):
+        if isinstance(happened, NotBegunError):
+            run.begun = False
+        elif isinstance(happened, BaseException):
             raise happened
-        run.manifest.broke = happened
+        run.manifest.broke = None if happened is None else str(happened)
 
     def judged(self) -> list[str]:
         """The drills that have a verdict, in their order."""

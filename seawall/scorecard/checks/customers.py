@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from seawall.errors import EvidenceError
 from seawall.scorecard.chain_rows import Payout
+from seawall.scorecard.earlier import destinations, paid_late, paid_too_often
 from seawall.scorecard.facts import FOREVER, MILLISECOND, WITHDRAWAL_PROBES, Facts, format_s
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.payments import by_statement
@@ -115,6 +116,7 @@ def _all_bounds(facts: Facts) -> Instant:
         "chain/blocks.csv",
         "rails/statements.csv",
         "records/instructions.csv",
+        "earlier.csv",
     ),
     adapts_to=("statements", "instructions"),
     remediation="Stop payouts; look at how a payment is sent again after a failure.",
@@ -123,6 +125,7 @@ def _all_bounds(facts: Facts) -> Instant:
         "networks": "a payout that they leave out",
         "providers": "a payout that they leave out",
         "generator": "a request that it never made",
+        "game day": "a request of an earlier drill that was never made",
     },
 )
 def paid_once(facts: Facts) -> Finding:
@@ -135,11 +138,14 @@ def paid_once(facts: Facts) -> Finding:
     not known to be the venue's, and that is like no request, may be anybody's: a doubt. So is what
     a destination holds beyond the payouts that were seen, unless it makes a request more than was
     asked for. Too much on one network, or over one rail, is wrong whatever is not known of another.
+
+    Where payouts carry no number, those to destinations of earlier drills of the game day count on:
+    a second payment may come when its own drill is over.
     """
     doubts = Doubts()
     _require_own(facts, doubts)
     asked = Counter(demand.key for demand in facts.demands)
-    ours = {demand.destination for demand in facts.demands}
+    ours = {demand.destination for demand in facts.demands} - destinations(facts)
     payouts = (*_on_networks(facts, doubts), *facts.stated.alive())
     _require_stated(facts, doubts)
     paid = Counter(payout.key for payout in payouts if payout.to.lower() in ours)
@@ -150,16 +156,12 @@ def paid_once(facts: Facts) -> Finding:
         for (network, asset, to, amount), stranger in dust.items()
         if to in ours
     ]
-    over = sorted(
-        (count - asked[key], key)
+    over = [
+        (count - asked[key], paid_too_often(key, paid=count, asked=asked[key]))
         for key, count in paid.items()
         if count > asked[key] and key not in dust
-    )
-    found = [
-        f"{amount} {asset} went to {to} on {network} {paid[network, asset, to, amount]} times, and"
-        f" was asked for {asked[network, asset, to, amount]} times"
-        for _, (network, asset, to, amount) in over
     ]
+    found = [said for _, said in sorted([*over, *paid_late(facts, doubts)])]
     found += _held_too_much(facts, payouts, doubts)
     return violations(
         found,

@@ -334,7 +334,8 @@ def nonces_contiguous(facts: Facts) -> Finding:
 
     No slot is left in flight either. A key that the records have no slot of has sent nothing since
     the drill began. What a key had sent before its first slot is older than the drill: a venue may
-    be founded with a key that was used before, and the chain alone says how often.
+    be founded with a key that was used before, and the chain alone says how often. But what it sent
+    between two drills of a game day is not: of that a record must be there.
 
     On a network where nobody counts, the records are held against themselves alone.
     """
@@ -430,6 +431,7 @@ def _against_chain(
             f"{wallet}: the chain counted {before} transactions before the drill, and"
             f" {lane.nonce} after it"
         )
+    _between_drills(lane, slots, doubts)
     first = min((slot.nonce for slot in slots), default=lane.nonce)
     if before is None and first > 0:
         doubts.note(
@@ -441,6 +443,27 @@ def _against_chain(
         yield (
             f"{wallet}: the chain counts {lane.nonce} transactions, {before} of them from before"
             f" the drill, and {known}"
+        )
+
+
+def _between_drills(lane: LaneNonce, slots: Sequence[Slot], doubts: Doubts) -> None:
+    """Note in ``doubts`` what a key sent after the drill before and is not on record.
+
+    It is no violation: records that were exported for the time of a drill may lack it.
+    """
+    before, earlier = lane.nonce_before, lane.nonce_earlier
+    if before is None or earlier is None:
+        return
+    if before < earlier:
+        doubts.note(
+            f"{lane.wallet}: the chain counted {earlier} transactions after the drill before, and"
+            f" {before} when this one began"
+        )
+    recorded = len({slot.nonce for slot in slots if earlier <= slot.nonce < before})
+    if before - earlier > recorded:
+        doubts.note(
+            f"{lane.wallet}: the chain counted {earlier} transactions after the drill before and"
+            f" {before} when this one began, and {recorded} of those between are on record"
         )
 
 

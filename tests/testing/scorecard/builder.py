@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from seawall import indicators
+from seawall.drill.earlier import COLUMNS
 from seawall.evidence import statements
 from seawall.evidence.chain import UNSEEN_COLUMNS
 from seawall.policy import Policy
@@ -58,6 +59,8 @@ EMPTY = {
     "records/instructions": [field.name for field in fields(Instruction)],
 }
 """By table that may have no rows: its columns."""
+EARLIER = ("first", "aster", "USDX", "0x" + "e1" * 20, 1_000_000, 1, 0)
+"""The run is the second of its game day; the first asked for a payout that was never seen."""
 SENT_BEFORE = 2
 """Of transactions that no payout lane has sent: they are older than the venue."""
 COUNTED = ("offered_per_s", "payouts")
@@ -104,6 +107,7 @@ def write_run(directory: Path, *, thinned: int = 1) -> Path:
         ],
         orders=story.table("records/orders"),
     )
+    story.tables["earlier"] = [dict(zip(COLUMNS, EARLIER, strict=True))]
     observe(story)
     log_signatures(story)
     _write(story, directory)

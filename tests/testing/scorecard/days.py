@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from seawall.conventions.evidence import Port
 from seawall.experiments import experiment_of
 from seawall.policy import Policy
 from seawall.policy.drilling import Storm
+from seawall.scorecard.rows import Demand, EarlierDemand
 from seawall.scorecard.run import Run
 from tests.testing.scorecard.spoiling import Files, probes, without
 from tests.testing.scorecard.story import DRILL
@@ -76,6 +77,40 @@ def offering(
         "policy": policy,
         "drill": drill,
         "manifest": run.manifest.model_copy(update={"offers": tuple(offers)}),
+    }
+
+
+def second(run: Run) -> Files:
+    """The run as one after another on a game day, which asked for what the prober asked for first.
+
+    One request of that, of the flood, was refunded, and paid all the same.
+    """
+    early = run.probes["small_withdrawal"][:3]
+    refunded = next(
+        row
+        for row in run.arrivals
+        if [each.id for each in run.arrivals].count(row.id) == 1 and row.phase == "run"
+    )
+    asked = Demand.of_probe(early[0].detail or {})
+    of_flood = Demand.of_probe(asdict(refunded))
+    rows = tuple(
+        EarlierDemand(
+            run="first",
+            network=demand.network,
+            asset=demand.asset,
+            destination=demand.destination,
+            amount=demand.amount,
+            asked=times,
+            paid=paid,
+        )
+        for demand, times, paid in ((asked, len(early), len(early)), (of_flood, 0, 1))
+    )
+    return {
+        "manifest": run.manifest.model_copy(update={"earlier": ("first",)}),
+        "earlier": rows,
+        "arrivals": without(run.arrivals, lambda row: row is refunded),
+        "requests": without(run.requests, lambda row: row.index == refunded.index),
+        **probes(run, "small_withdrawal", lambda sample: None if sample in early else sample),
     }
 
 

@@ -15,7 +15,7 @@ from seawall.scorecard.facts import Facts
 from seawall.scorecard.judgement import ask
 from seawall.scorecard.outcome import Check, Outcome
 from seawall.scorecard.run import FILES, Run
-from tests.testing.scorecard.days import calm, declared, offering, stormy
+from tests.testing.scorecard.days import calm, declared, offering, second, stormy
 from tests.testing.scorecard.faulty import FAULTY, lost, rail_failed_over
 from tests.testing.scorecard.mutations import mutated, mutations_of
 from tests.testing.scorecard.reading import Notes, Read, given, noting, raw_of
@@ -44,6 +44,7 @@ WORLDS: Mapping[str, tuple[Spoil, Collection[str]]] = {
         ),
         ("stress.small_completed", "customer.paid_once", "customer.told_truth", "drill.payouts"),
     ),
+    "the second drill of a day": (second, ("customer.paid_once",)),
     "a storm": (stormy, ("drill.storm",)),
     "a rail that changed its provider": (
         rail_failed_over,

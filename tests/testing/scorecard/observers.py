@@ -216,6 +216,7 @@ def documents(story: Story) -> dict[str, Any]:
             "policy_scale": {"amounts": "1", "durations": "1/3"},
             "gameday": story.policy.gamedays[0].name,
             "drill": DRILL,
+            "earlier": ["first"],
             "replay": REPLAY,
             "stack": "sandbox",
             "api": API,

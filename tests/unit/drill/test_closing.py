@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ import pytest
 from seawall.drill import closing as module
 from seawall.drill import gameday
 from seawall.drill.closing import Closing
+from seawall.drill.earlier import Earlier
 from seawall.drill.gameday import make_request
-from seawall.errors import DrillError
+from seawall.errors import DrillError, NotBegunError
+from seawall.evidence.chain import Reach
+from seawall.formats.component_status import ComponentStatus
 from seawall.formats.run_directory import Manifest, describe
 from seawall.policy_file import load_policy
+from tests.testing.deployments import make_deployment
 from tests.testing.gameday_harness import LATE, Day, Log
 
 POLICY_FILE = Path("policies/sandbox.yaml")
@@ -148,6 +153,102 @@ def test_a_drill_that_broke_ends_the_day_and_both_are_judged(day: Day) -> None:
 
     assert day.judged() == ["calm", "rpc-dark"]
     assert day.logs[1].waited == [False]
+
+
+def test_a_drill_that_finds_the_stack_otherwise_than_it_must_does_not_end_the_day(day: Day) -> None:
+    """It did nothing to it, and the next one looks for itself."""
+    day.happens = {"rpc-dark": NotBegunError("the drill cannot begin: the node of aster is away")}
+
+    day.day.run()
+
+    assert day.judged() == list(DRILLS)
+    [_, (_, run_dir, verdict), _] = day.day.results.verdicts
+    assert (
+        "evidence.complete: the drill broke: the drill cannot begin: the node of aster is away"
+        in verdict.sentence
+    )
+    assert json.loads((run_dir / "verdict.json").read_text())["outcome"] == "UNKNOWN"
+    assert [log.waited for log in day.logs] == [[True], [False], [True]]
+
+
+class Shocked:
+    """A shock that finds no node in the second drill."""
+
+    def __init__(self, *, name: str, before: Reach | None, **_: object) -> None:
+        self.name, self.before = name, before
+        self.components: Callable[[], list[ComponentStatus]] = list
+        self.machine = self.check = lambda: None
+
+    def run(self) -> None:
+        """As a shock does on a stack that is there, and on one whose node is away."""
+        if self.before is None and self.name == "rpc-dark":
+            raise NotBegunError("the drill cannot begin: the node of aster is away")
+
+
+def test_the_first_drill_asks_the_nodes_at_once_and_a_later_one_waits_for_them(
+    day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a stack whose nodes are not there nothing is touched; later a drill is lost, not a day."""
+    asked: list[object] = []
+
+    def before(found: object) -> Reach:
+        asked.append(found)
+        return Reach()
+
+    deployment = make_deployment(tmp_path, urls={"api": "http://127.0.0.1:1"})
+    day.take_place_on(deployment, Shocked)
+    monkeypatch.setattr(gameday, "before_of", before)
+
+    day.day.run()
+
+    assert asked == [deployment]
+    assert day.judged() == list(DRILLS)
+    broke = [
+        json.loads((run_dir / "manifest.json").read_text())["broke"]
+        for _, run_dir, _ in day.day.results.verdicts
+    ]
+    assert broke == [None, "the drill cannot begin: the node of aster is away", None]
+
+
+class Kept(Earlier):
+    """Watches the requests of every drill that went to its end; ``ends`` is when each did."""
+
+    over: tuple[str, ...] = ()
+    ends: tuple[float, ...] = ()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Those."""
+        return self.over
+
+    def add(self, run_dir: Path, *, ended_at: float, report: Callable[[str], None]) -> None:
+        """One more, whatever is in it."""
+        super().add(run_dir, ended_at=ended_at, report=report)
+        self.over, self.ends = (*self.over, run_dir.name), (*self.ends, ended_at)
+
+    def write(self, run_dir: Path) -> None:
+        """As much as can be seen."""
+        (run_dir / "earlier.csv").write_text("\n".join(self.over), encoding="utf-8")
+
+
+def test_each_drill_looks_back_to_those_that_went_to_their_end(
+    day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they asked for is kept with it, and AWS's own log is read on without a gap."""
+    deployment = make_deployment(tmp_path, urls={"api": "http://127.0.0.1:1"})
+    day.take_place_on(deployment, Shocked)
+    monkeypatch.setattr(gameday, "before_of", lambda _: Reach())
+    day.day._earlier = kept = Kept()
+
+    day.day.run()
+
+    calm, dark, killed = (run_dir for _, run_dir, _ in day.day.results.verdicts)
+    for run_dir, earlier in ((calm, []), (dark, [calm.name]), (killed, [calm.name])):
+        manifest = json.loads((run_dir / "manifest.json").read_text())
+        assert manifest["earlier"] == earlier
+        assert (run_dir / "earlier.csv").read_text().split() == earlier
+    began = json.loads((calm / "manifest.json").read_text())["started_at"]
+    assert [log.read_from for log in day.logs] == [began, kept.ends[0], kept.ends[0]]
 
 
 def test_an_interruption_leaves_the_drill_before_to_be_judged_later(day: Day) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from seawall.drill import collect as module
 from seawall.drill.collect import collect
-from seawall.evidence.ports import Before
+from seawall.drill.earlier import Earlier
+from seawall.evidence.chain import Reach
 from seawall.formats.run_directory import describe
 from seawall.policy_file import load_policy
 from tests.testing.deployments import make_deployment
@@ -75,7 +76,8 @@ def test_a_source_that_settles_later_is_read_then_and_after_the_others(
             programs={},
             knobs={},
         ),
-        before=Before(),
+        before=Reach(),
+        earlier=Earlier(),
         run_dir=run,
         report=said.append,
         collected=lambda: said.append(f"collected after {sum(clock.slept):g} s"),

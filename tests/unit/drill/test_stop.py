@@ -15,71 +15,12 @@ import pytest
 
 from seawall.controls.modes import settling_ms
 from seawall.conventions import aws
-from seawall.drill.shock import Shock
-from seawall.errors import DrillError, EvidenceError
+from seawall.errors import DrillError, EvidenceError, NotBegunError
+from seawall.evidence.chain import Reach
 from seawall.formats.venue_records import VenueState
-from seawall.kill_switch import KillSwitchWatch, Reading, kill_switch_reading
-from seawall.policy_file import load_policy
+from tests.testing.shock_harness import EXPERIMENT, Hand, shock
 
-ROOT = Path(__file__).resolve().parents[3]
-EXPERIMENT = """
-import signal, sys
-def end(*_):
-    sys.stdin.read()
-    exit(17)
-signal.signal(signal.SIGTERM, end)
-print("ready", flush=True)
-signal.pause()
-"""
-"""Ends as Chaos Toolkit does when it has rolled back: by itself, after the signal.
-
-The roll back takes until its standard input is closed.
-"""
 AT_REST: dict[str, Any] = {"open_withdrawals": 0, "posted": 0, "signing_region": "us-east-1"}
-
-
-class Hand:
-    """A kill switch that the test sets."""
-
-    def __init__(self) -> None:
-        self.value = aws.KILL_SWITCH_ARMED
-
-    def read(self) -> Reading:
-        """What it says."""
-        return kill_switch_reading({"us-west-2": self.value}, {})
-
-
-def shock(run_dir: Path, hand: Hand) -> tuple[Shock, list[str]]:
-    """A shock with nothing to drill on, and what it shows."""
-    shown: list[str] = []
-    stack: Any = SimpleNamespace(
-        check=lambda: None,
-        deployment=SimpleNamespace(
-            kind="sandbox",
-            kill_switch=None,
-            approval=None,
-            pages=run_dir.parent / "pages.jsonl",
-            regions=SimpleNamespace(primary="us-east-1", standby="us-west-2"),
-        ),
-        components=list,
-    )
-    display: Any = SimpleNamespace(phase=shown.append, line=shown.append)
-    policy = load_policy(ROOT / "policies" / "sandbox.yaml")
-    records: Any = None
-    flood: Any = SimpleNamespace(end=lambda: None)
-    made = Shock(
-        stack=stack,
-        records=records,
-        policy=policy,
-        name="signing-region-dark",
-        operations=(),
-        flood=flood,
-        root=ROOT,
-        run_dir=run_dir,
-        display=display,
-        switch=KillSwitchWatch(switches=[hand]),
-    )
-    return made, shown
 
 
 def test_a_drill_does_not_begin_when_drills_are_stopped(tmp_path: Path) -> None:
@@ -188,8 +129,87 @@ def test_a_drill_does_not_begin_on_a_venue_that_does_not_come_to_rest(
     made.records = SimpleNamespace(state=read)
     made.display = SimpleNamespace(state=lambda *_, **__: None)  # type: ignore[assignment]
 
-    with pytest.raises(DrillError, match=rf"^the drill cannot begin: {found}, and does not come"):
+    with pytest.raises(
+        NotBegunError, match=rf"^the drill cannot begin: {found}, and does not come"
+    ):
         made._await_steady()
+
+
+def no_node() -> EvidenceError:
+    """As `seawall.evidence.chain` says it, without the address, which may hold a key."""
+    return EvidenceError("the node of aster was not reached: ConnectError")
+
+
+def test_a_node_that_does_not_answer_at_first_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, shown = shock(tmp_path, Hand())
+    found = Reach(heads={"aster": 7})
+    answers: list[EvidenceError | Reach] = [no_node(), no_node(), found]
+
+    def ask(_deployment: object) -> Reach:
+        answer = answers.pop(0)
+        if isinstance(answer, EvidenceError):
+            raise answer
+        return answer
+
+    ticked: list[None] = []
+    monkeypatch.setattr("seawall.drill.shock.before_of", ask)
+    monkeypatch.setattr(made, "_tick", ticked.append)
+
+    made._await_nodes()
+    made._await_nodes()  # what is known is not asked for again
+
+    assert (made.before, len(ticked)) == (found, 2)
+    assert shown == ["waiting for a node: the node of aster was not reached: ConnectError"]
+
+
+def test_a_drill_does_not_begin_without_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for as long as for a venue at rest."""
+    made, _ = shock(tmp_path, Hand())
+    now = 1_000.0
+    made.clock = lambda: now
+
+    def silent(_deployment: object) -> Reach:
+        raise no_node()
+
+    def tick(_progress: object) -> None:
+        nonlocal now
+        now += 5.0
+
+    monkeypatch.setattr("seawall.drill.shock.before_of", silent)
+    monkeypatch.setattr(made, "_tick", tick)
+
+    with pytest.raises(NotBegunError) as raised:
+        made._await_nodes()
+
+    bound_s = made.policy.targets.recovery_max / 1000
+    assert str(raised.value) == (
+        "the drill cannot begin: the node of aster was not reached: ConnectError"
+    )
+    assert bound_s < now - 1_000.0 <= bound_s + 5.0
+    assert made.before is None
+
+
+def test_people_stop_a_drill_that_waits_for_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = Hand()
+    made, _ = shock(tmp_path, hand)
+
+    def silent(_deployment: object) -> Reach:
+        hand.value = aws.KILL_SWITCH_STOPPED
+        assert made.switch is not None
+        made.switch.poll()
+        raise no_node()
+
+    monkeypatch.setattr("seawall.drill.shock.before_of", silent)
+
+    with pytest.raises(DrillError, match="says 'stopped'") as raised:
+        made._await_nodes()
+    assert not isinstance(raised.value, NotBegunError)
 
 
 def test_a_drill_begins_on_a_venue_at_rest(tmp_path: Path) -> None:
@@ -304,7 +324,7 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
     """The first withdrawals of the prober may have stressed it while the flood was planned."""
     made, _ = shock(tmp_path, Hand())
     done: list[Any] = []
-    for name in ("_await_steady", "_observe", "_await_flood"):
+    for name in ("_await_nodes", "_await_steady", "_observe", "_await_flood"):
         monkeypatch.setattr(made, name, lambda name=name, **named: done.append((name, *named)))
 
     def begin(_meanwhile: Any) -> float:
@@ -317,6 +337,7 @@ def test_the_venue_is_at_rest_when_the_flood_begins_and_not_only_when_the_prober
     with pytest.raises(DrillError, match="no flood here"):
         made._apply()
     assert done == [
+        ("_await_nodes",),
         ("_await_steady",),
         ("_observe",),
         "prepare",

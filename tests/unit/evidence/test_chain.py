@@ -69,9 +69,12 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
         assets={"AST": NATIVE},
         lanes={"hot": LANE, "market": CONTRACT},
         sent_before={"hot": 5},
+        sent_earlier={"hot": 4},
     )
 
-    export_chain([site], observed={}, into=tmp_path)
+    sent = export_chain([site], observed={}, into=tmp_path)
+
+    assert sent == {"aster": {"hot": 7, "market": 1}}
 
     with (tmp_path / "lanes.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.DictReader(file)) == [
@@ -81,6 +84,7 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
                 "address": LANE.lower(),
                 "nonce": "7",
                 "nonce_before": "5",
+                "nonce_earlier": "4",
             },
             {
                 "network": "aster",
@@ -88,6 +92,7 @@ def test_the_count_of_each_lane_is_read_at_the_finalized_block(tmp_path: Path) -
                 "address": CONTRACT.lower(),
                 "nonce": "1",
                 "nonce_before": "",
+                "nonce_earlier": "",
             },
         ]
 

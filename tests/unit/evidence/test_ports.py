@@ -14,14 +14,8 @@ import pytest
 from seawall.cache import repository_root
 from seawall.conventions.evidence import EVERY_PORT, Port
 from seawall.errors import EvidenceError, UsageError
-from seawall.evidence.ports import (
-    Before,
-    chain_sources,
-    chains_of,
-    counted_of,
-    offers_of,
-    read_source,
-)
+from seawall.evidence.chain import Reach
+from seawall.evidence.ports import chain_sources, chains_of, counted_of, offers_of, read_source
 from seawall.formats.deployment import Source
 from seawall.policy_file import load_policy
 from seawall.scorecard.run import FILES, PORT_OF, PORTS
@@ -147,6 +141,7 @@ def test_every_file_of_evidence_has_one_port_or_is_the_kits_own() -> None:
         "policy",
         "timeline",
         "arrivals",
+        "earlier",
         "requests",
         "planned_reads",
         "reads",
@@ -254,8 +249,8 @@ def test_transfers_are_read_from_the_head_of_before_the_drill(tmp_path: Path) ->
         tmp_path, networks={"aster": network(transfers=TRANSFERS), "birch": network()}
     )
     assert chains_of(deployment) == ("aster",)
-    [before] = chain_sources(deployment, policy, Before(heads={"aster": 3}))
-    [after] = chain_sources(deployment, policy, Before(heads={"aster": 30}))
+    [before] = chain_sources(deployment, policy, Reach(heads={"aster": 3}))
+    [after] = chain_sources(deployment, policy, Reach(heads={"aster": 30}))
     assert (before.first_block, after.first_block) == (7, 30)
     assert (before.senders, before.own) == (("0xab",), ("0xef",))
     assert before.assets == {"AST": "0x" + "0" * 40, "USDX": "0xcd"}

@@ -135,6 +135,62 @@ SPOILED: dict[str, tuple[Callable[[Run], Files], Outcome, str]] = {
 }
 
 
+BETWEEN: dict[str, tuple[Callable[[Run], Files], Outcome, str]] = {
+    "an idle key sent nothing": (
+        _counted(_idle, nonce_earlier=lambda row: row.nonce),
+        PASS,
+        "without a gap",
+    ),
+    "an idle key sent a transaction": (
+        _counted(
+            _idle,
+            nonce_earlier=lambda row: row.nonce,
+            nonce_before=lambda row: row.nonce + 1,
+            nonce=lambda row: row.nonce + 1,
+        ),
+        UNKNOWN,
+        "and 0 of those between are on record",
+    ),
+    "a lane sent what is on record": (
+        _counted(
+            _paying, nonce_earlier=lambda row: row.nonce - 5, nonce_before=lambda row: row.nonce - 2
+        ),
+        PASS,
+        "without a gap",
+    ),
+    "a lane's records begin after it": (
+        lambda run: {
+            **_later(run, before=3),
+            "lane_nonces": each(
+                _later(run, before=3)["lane_nonces"],
+                lambda row: row.wallet == PAYOUT_LANES["aster"],
+                nonce_earlier=1,
+            ),
+        },
+        UNKNOWN,
+        "counted 1 transactions after the drill before and 3 when this one began, and 0 of those",
+    ),
+    "the chain counted more after the drill before": (
+        _counted(_idle, nonce_earlier=lambda row: row.nonce + 1),
+        UNKNOWN,
+        "transactions after the drill before, and",
+    ),
+}
+"""What a key sent between two drills of a game day."""
+
+
+@pytest.mark.parametrize("what", BETWEEN)
+def test_what_a_key_sent_between_two_drills_of_a_day_is_on_record(
+    what: str, altered: Alter, good_run: Run
+) -> None:
+    """The first of them did not see it, and the second counts it as of before."""
+    spoil, outcome, said = BETWEEN[what]
+
+    finding = ask(CHECK, Facts(altered(**spoil(good_run))))
+
+    assert (finding.outcome, said in finding.reason) == (outcome, True), finding
+
+
 @pytest.mark.parametrize("what", SPOILED)
 def test_no_key_has_sent_what_the_records_do_not_know(
     what: str, altered: Alter, good_run: Run
