@@ -70,6 +70,12 @@ class KillSwitchLocation(BaseModel):
     role: str | None = None
     credentials: Path | None = None
 
+    def client(self, service: str, region: str) -> Any:
+        """A client of ``service`` with the credentials with which the switch is read."""
+        return client_as_runner(
+            service, region, endpoint=self.endpoint, role=self.role, credentials=self.credentials
+        )
+
 
 class KillSwitchFile(BaseModel):
     """A kill switch that is a file: its one line says whether drills may run.
@@ -160,7 +166,7 @@ class SsmKillSwitch:
     def _read(self, region: str) -> str | Exception:
         try:
             if region not in self._clients:
-                self._clients[region] = self._client(region)
+                self._clients[region] = self.location.client("ssm", region)
             found = self._clients[region].get_parameter(Name=self.location.parameter)
             return str(found["Parameter"]["Value"])
         # Whatever prevents the reading of a kill switch means that it was not read.
@@ -168,62 +174,72 @@ class SsmKillSwitch:
             self._clients.pop(region, None)  # the next reading assumes the role again
             return error
 
-    def _client(self, region: str) -> Any:
-        """A client of SSM, in the location's role if it names one."""
-        role = self.location.role
-        key = self._access_key()
-        if role is not None:
-            assumed = self._make("sts", region, key).assume_role(
-                RoleArn=role, RoleSessionName="kill-switch", DurationSeconds=_ROLE_S
-            )["Credentials"]
-            key = AccessKey(
-                access_key_id=assumed["AccessKeyId"],
-                secret_access_key=assumed["SecretAccessKey"],
-                session_token=assumed["SessionToken"],
-            )
-        return self._make("ssm", region, key)
 
-    def _access_key(self) -> AccessKey | None:
-        path = self.location.credentials
-        if path is None:
-            return None
-        return AccessKey.model_validate_json(path.read_text(encoding="utf-8"))
+def client_as_runner(
+    service: str,
+    region: str,
+    *,
+    endpoint: str | None,
+    role: str | None = None,
+    credentials: Path | None = None,
+) -> Any:
+    """A client of ``service`` for who runs game days, whose questions take a few seconds at most.
 
-    def _make(self, service: str, region: str, key: AccessKey | None) -> Any:
-        """A client of ``service``; without a ``key``, with the credentials of the SDK's chain.
-
-        With a file of credentials, nothing of the user's own AWS configuration counts.
-        """
-        import boto3  # noqa: PLC0415 - slow to import, and most users of this module read no switch
-        from botocore.config import Config  # noqa: PLC0415
-
-        endpoint = self.location.endpoint
-        config = Config(
-            connect_timeout=_ANSWER_S_MAX,
-            read_timeout=_ANSWER_S_MAX,
-            retries={"total_max_attempts": 1},
+    Args:
+        service: Its boto3 name.
+        region: Where it is asked.
+        endpoint: As of :class:`KillSwitchLocation`, like the others.
+        role: ARN of a role that is taken on.
+        credentials: A file with an :class:`AccessKey`. With it, nothing of the user's own AWS
+            configuration counts; without it, the SDK's usual chain does.
+    """
+    key = None
+    if credentials is not None:
+        key = AccessKey.model_validate_json(credentials.read_text(encoding="utf-8"))
+    isolated = key is not None
+    if role is not None:
+        sts = _client("sts", region, endpoint, key, isolated=isolated)
+        assumed = sts.assume_role(
+            RoleArn=role, RoleSessionName="kill-switch", DurationSeconds=_ROLE_S
+        )["Credentials"]
+        key = AccessKey(
+            access_key_id=assumed["AccessKeyId"],
+            secret_access_key=assumed["SecretAccessKey"],
+            session_token=assumed["SessionToken"],
         )
-        if key is not None and self.location.credentials is not None:
-            return isolated_client(
-                service,
-                endpoint=endpoint,
-                region=region,
-                access_key_id=key.access_key_id,
-                secret_access_key=key.secret_access_key,
-                session_token=key.session_token,
-                config=config,
-            )
-        if is_loopback(endpoint or ""):
-            config = config.merge(Config(proxies={}))
-        make: Any = boto3.Session(region_name=region).client
-        return make(
+    return _client(service, region, endpoint, key, isolated=isolated)
+
+
+def _client(
+    service: str, region: str, endpoint: str | None, key: AccessKey | None, *, isolated: bool
+) -> Any:
+    import boto3  # noqa: PLC0415 - slow to import, and most users of this module read no switch
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=_ANSWER_S_MAX, read_timeout=_ANSWER_S_MAX, retries={"total_max_attempts": 1}
+    )
+    if key is not None and isolated:
+        return isolated_client(
             service,
-            endpoint_url=endpoint,
+            endpoint=endpoint,
+            region=region,
+            access_key_id=key.access_key_id,
+            secret_access_key=key.secret_access_key,
+            session_token=key.session_token,
             config=config,
-            aws_access_key_id=key.access_key_id if key else None,
-            aws_secret_access_key=key.secret_access_key if key else None,
-            aws_session_token=key.session_token if key else None,
         )
+    if is_loopback(endpoint or ""):
+        config = config.merge(Config(proxies={}))
+    make: Any = boto3.Session(region_name=region).client
+    return make(
+        service,
+        endpoint_url=endpoint,
+        config=config,
+        aws_access_key_id=key.access_key_id if key else None,
+        aws_secret_access_key=key.secret_access_key if key else None,
+        aws_session_token=key.session_token if key else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

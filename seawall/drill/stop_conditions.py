@@ -2,6 +2,7 @@
 
 They are read like a kill switch, all the time and by the runner itself: a condition that holds ends
 fault and flood, and so does one that cannot be read, because then nothing would stop the drill.
+An alarm is read as the kill switch of the stack is: in the role of those who run game days.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import httpx
 from seawall.accounts import account_of_deployment, require_account
 from seawall.errors import UsageError
 from seawall.formats.deployment import Deployment
-from seawall.kill_switch import Reading
+from seawall.kill_switch import KillSwitchLocation, Reading, client_as_runner
 from seawall.policy import Policy
 from seawall.policy.drilling import StopCondition
 
@@ -41,6 +42,7 @@ class StopConditionWatch:
             found = self._why()
         # Whatever prevents the reading of a condition means that it was not read.
         except Exception as error:  # noqa: BLE001
+            self._clients.clear()  # the next reading takes on the role again
             return Reading(values={}, unreadable={where: f"{type(error).__name__}: {error}"})
         if found is None:
             return Reading(values={where: "quiet"}, unreadable={})
@@ -73,25 +75,7 @@ class StopConditionWatch:
 
     def _alarm(self, name: str, region: str) -> str | None:
         if region not in self._clients:
-            import boto3  # noqa: PLC0415 - slow to import, and few policies name an alarm
-            from botocore.config import Config  # noqa: PLC0415
-
-            make: Any = partial(
-                boto3.Session(region_name=region).client,
-                endpoint_url=self.deployment.urls.aws,
-                config=Config(
-                    connect_timeout=_ANSWER_S_MAX,
-                    read_timeout=_ANSWER_S_MAX,
-                    retries={"total_max_attempts": 1},
-                ),
-            )
-            # The same name in another account is another alarm, which would stop nothing.
-            require_account(
-                make("sts"),
-                who="what reads the alarm",
-                account=account_of_deployment(self.deployment, self.policy),
-            )
-            self._clients[region] = make("cloudwatch")
+            self._clients[region] = self._client(region)
         answer = self._clients[region].describe_alarms(
             AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
@@ -100,6 +84,25 @@ class StopConditionWatch:
             raise UsageError(f"there is no alarm {name} in {region}")
         states = [str(alarm["StateValue"]) for alarm in found]
         return f"the alarm {name} in {region} is {_ALARMED}" if _ALARMED in states else None
+
+    def _client(self, region: str) -> Any:
+        """A client of CloudWatch, with the credentials of the kill switch where it is a parameter.
+
+        Elsewhere it has those of the SDK's usual chain. Raises :class:`UsageError` if they are of
+        another account: the same name there is another alarm, which would stop nothing.
+        """
+        switch = self.deployment.kill_switch
+        make = (
+            switch.client
+            if isinstance(switch, KillSwitchLocation)
+            else partial(client_as_runner, endpoint=self.deployment.urls.aws)
+        )
+        require_account(
+            make("sts", region),
+            who="what reads the alarm",
+            account=account_of_deployment(self.deployment, self.policy),
+        )
+        return make("cloudwatch", region)
 
 
 def stop_conditions(policy: Policy, deployment: Deployment) -> list[StopConditionWatch]:
