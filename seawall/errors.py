@@ -22,6 +22,7 @@ Foreign errors are translated at the adapter that meets them, with ``from exc``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -146,3 +147,14 @@ class EvidenceError(DrillError):
 
 class InternalError(DrillError):
     """We are wrong: an invariant of the kit itself does not hold."""
+
+
+def errors_of(*steps: Callable[[], object]) -> list[str]:
+    """The error of each of ``steps``, which are all taken in any case; each text once."""
+    errors: list[str] = []
+    for step in steps:
+        try:
+            step()
+        except SeawallError as error:
+            errors += [str(error)] if str(error) not in errors else []
+    return errors

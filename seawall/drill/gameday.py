@@ -38,7 +38,7 @@ from seawall.drill.shock import Shock
 from seawall.drill.stack import Stack, alone_on, given_stack, use_seed
 from seawall.drill.stop_conditions import stop_conditions
 from seawall.drill_check import require_drills, require_order
-from seawall.errors import ExitCode, NotBegunError, SeawallError, UsageError
+from seawall.errors import ExitCode, NotBegunError, SeawallError, UsageError, errors_of
 from seawall.evidence.ports import before_of, chains_of, counted_of, offers_of, records_of
 from seawall.formats import timeline
 from seawall.formats.customers import require_private
@@ -561,17 +561,6 @@ def _begin(run: _Run, shock: Shock) -> None:
     except NotBegunError:
         run.begun = False
         raise
-
-
-def errors_of(*steps: Callable[[], object]) -> list[str]:
-    """What broke a drill: the error of each of ``steps``, which are all taken in any case."""
-    errors: list[str] = []
-    for step in steps:
-        try:
-            step()
-        except SeawallError as error:
-            errors += [str(error)] if str(error) not in errors else []
-    return errors
 
 
 def bring_up(request: Request) -> int:

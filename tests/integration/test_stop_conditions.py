@@ -164,7 +164,7 @@ def under_way(
         last_words=str,
     )
     for name in ("_await_nodes", "_await_steady", "_observe", "_await_flood"):
-        monkeypatch.setattr(made, name, lambda: None)
+        monkeypatch.setattr(made, name, lambda **_: None)
     monkeypatch.setattr(made, "_start", lambda *_, **__: experiment)
     tick = made._tick
 

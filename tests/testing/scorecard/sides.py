@@ -131,7 +131,10 @@ SIDES: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "what was planned, and what was answered",
     ),
-    "recovery.time": (("arrivals.csv", "flood.json", "timeline.jsonl"), "when the shock was over"),
+    "recovery.time": (
+        ("arrivals.csv", "flood.json", "probes.jsonl", "timeline.jsonl"),
+        "when the shock was over, and what was asked for",
+    ),
     "safety.acknowledged_resolved": (("records/withdrawals.csv",), "the records that are judged"),
     "safety.chain_equals_posted": (
         ("chain/payouts.csv", "records/withdrawals.csv"),

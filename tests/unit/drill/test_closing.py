@@ -24,6 +24,7 @@ from tests.testing.gameday_harness import LATE, Day, Log
 POLICY_FILE = Path("policies/sandbox.yaml")
 POLICY = load_policy(POLICY_FILE)
 DRILLS = ("calm", "rpc-dark", "api-killed")
+URLS = {"api": "http://127.0.0.1:1", "lease": "http://127.0.0.1:1"}
 
 
 @pytest.fixture
@@ -195,8 +196,9 @@ def test_the_first_drill_asks_the_nodes_at_once_and_a_later_one_waits_for_them(
         asked.append(found)
         return Reach()
 
-    deployment = make_deployment(tmp_path, urls={"api": "http://127.0.0.1:1"})
+    deployment = make_deployment(tmp_path, urls=URLS)
     day.take_place_on(deployment, Shocked)
+    monkeypatch.setattr(gameday, "await_undone", lambda _: None)
     monkeypatch.setattr(gameday, "before_of", before)
 
     day.day.run()
@@ -235,8 +237,9 @@ def test_each_drill_looks_back_to_those_that_went_to_their_end(
     day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What they asked for is kept with it, and AWS's own log is read on without a gap."""
-    deployment = make_deployment(tmp_path, urls={"api": "http://127.0.0.1:1"})
+    deployment = make_deployment(tmp_path, urls=URLS)
     day.take_place_on(deployment, Shocked)
+    monkeypatch.setattr(gameday, "await_undone", lambda _: None)
     monkeypatch.setattr(gameday, "before_of", lambda _: Reach())
     day.day._earlier = kept = Kept()
 

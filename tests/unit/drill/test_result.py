@@ -13,12 +13,12 @@ from seawall.scorecard import Outcome, judge
 
 
 def test_a_missing_drill_is_the_unknown_one_and_not_the_last() -> None:
-    """Also where one is asked for twice: each verdict counts once."""
+    """Also where one is asked for twice: each run has a name of its own."""
     drills = ("calm", "rpc-dark", "calm", "kms-dark")
     results = Results(gameday=None, seed=1, sabotage=None, drills=drills)
     for name, outcome in (
-        ("calm", Outcome.PASS),
-        ("calm", Outcome.FAIL),
+        ("calm-1", Outcome.PASS),
+        ("calm-2", Outcome.FAIL),
         ("kms-dark", Outcome.PASS),
     ):
         verdict = judge(Path("nowhere")).model_copy(update={"outcome": outcome})

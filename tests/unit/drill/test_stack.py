@@ -17,10 +17,10 @@ import pytest
 from seawall.cache import repository_root
 from seawall.cli import contract
 from seawall.drill import stack as stack_module
-from seawall.drill.gameday import errors_of, make_request
+from seawall.drill.gameday import make_request
 from seawall.drill.sabotage import require_whole
 from seawall.drill.stack import SESSION_FILE, alone_on, given_stack, process_environment, use_seed
-from seawall.errors import ServiceError, UsageError
+from seawall.errors import ServiceError, UsageError, errors_of
 from seawall.formats.deployment import load_deployment
 from seawall.kill_switch import KillSwitchFile
 from seawall.lease import LeaseClient, UndoCall, await_undone
