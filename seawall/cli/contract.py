@@ -151,12 +151,16 @@ def _reach(url: str) -> None:
 
 
 def _evidence(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:
-    """Each kind of evidence, and whether the deployment offers it."""
+    """Each kind of evidence, and whether the deployment offers it, or on which networks alone."""
     from seawall.conventions.evidence import EVERY_PORT  # noqa: PLC0415
-    from seawall.evidence.ports import offers_of  # noqa: PLC0415
+    from seawall.evidence.ports import chains_of, counted_of, offers_of  # noqa: PLC0415
 
-    offers = offers_of(deployment, policy)
-    return [{"kind": port, "offered": "yes" if port in offers else "no"} for port in EVERY_PORT]
+    found = dict.fromkeys(EVERY_PORT, "no")
+    found |= dict.fromkeys(offers_of(deployment, policy), "yes")
+    counted = counted_of(deployment)
+    if counted and not {*chains_of(deployment)} <= {*counted}:
+        found["key_counts"] = f"on {', '.join(counted)} alone"
+    return [{"kind": port, "offered": offered} for port, offered in found.items()]
 
 
 def _drills(deployment: Deployment, policy: Policy) -> list[dict[str, Any]]:

@@ -240,7 +240,13 @@ def test_each_drill_looks_back_to_those_that_went_to_their_end(
     deployment = make_deployment(tmp_path, urls=URLS)
     day.take_place_on(deployment, Shocked)
     monkeypatch.setattr(gameday, "await_undone", lambda _: None)
-    monkeypatch.setattr(gameday, "before_of", lambda _: Reach())
+    monkeypatch.setattr(gameday, "before_of", lambda _: Reach(heads={"aster": 5}))
+    gathered: list[tuple[Reach, Earlier]] = []
+
+    def gather(*_: object, before: Reach, earlier: Earlier, **__: object) -> None:
+        gathered.append((before, earlier))
+
+    monkeypatch.setattr(gameday, "collect", gather)
     day.day._earlier = kept = Kept()
 
     day.day.run()
@@ -252,6 +258,7 @@ def test_each_drill_looks_back_to_those_that_went_to_their_end(
         assert (run_dir / "earlier.csv").read_text().split() == earlier
     began = json.loads((calm / "manifest.json").read_text())["started_at"]
     assert [log.read_from for log in day.logs] == [began, kept.ends[0], kept.ends[0]]
+    assert gathered == [(Reach(heads={"aster": 5}), kept)] * 3
 
 
 def test_an_interruption_leaves_the_drill_before_to_be_judged_later(day: Day) -> None:
