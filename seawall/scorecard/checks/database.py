@@ -10,6 +10,13 @@ from seawall.scorecard.outcome import Finding, check, failed, passed, unknown
 from seawall.scorecard.sources import Doubts
 
 
+def _none_lost_before(limit_us: int) -> str:
+    """The target in words: what was acknowledged so shortly before the loss may be lost."""
+    if not limit_us:
+        return "0 lost of all that were acknowledged"
+    return f"0 lost that were acknowledged more than {format_s(limit_us)} before the loss"
+
+
 @check(
     "database.rpo",
     question="Does the restored ledger know every withdrawal that was acknowledged?",
@@ -42,11 +49,7 @@ def rpo(facts: Facts) -> Finding:
     Every withdrawal that is lost is listed, with whether a chain has paid it.
     """
     limit_us = facts.run.policy.targets.database_rpo_max * MILLISECOND
-    target = (
-        f"0 lost that were acknowledged more than {format_s(limit_us)} before the loss"
-        if limit_us
-        else "0 lost of all that were acknowledged"
-    )
+    target = _none_lost_before(limit_us)
     doubts = Doubts()
     lost = lost_withdrawals(facts, doubts)
     promised = facts.known_promises(Doubts())
@@ -138,11 +141,7 @@ def promises(facts: Facts) -> Finding:
     UNKNOWN where the api acknowledged more than logs outside the database name.
     """
     limit_us = facts.run.policy.targets.database_rpo_max * MILLISECOND
-    target = (
-        f"0 lost that were acknowledged more than {format_s(limit_us)} before the loss"
-        if limit_us
-        else "0 lost of all that were acknowledged"
-    )
+    target = _none_lost_before(limit_us)
     doubts = Doubts()
     lost = lost_promises(facts)
     unnamed = count_unnamed(facts, doubts)
