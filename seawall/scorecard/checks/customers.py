@@ -17,7 +17,7 @@ from seawall.scorecard.facts import FOREVER, MILLISECOND, WITHDRAWAL_PROBES, Fac
 from seawall.scorecard.outcome import Finding, check, unknown, violations
 from seawall.scorecard.payments import by_statement
 from seawall.scorecard.readers import Instant
-from seawall.scorecard.rows import LOST, Demand, Key
+from seawall.scorecard.rows import LOST, Demand, Key, LoggedRequest
 from seawall.scorecard.sources import Doubts
 
 UNANSWERED = "unanswered"
@@ -25,6 +25,8 @@ PAID, REFUNDED = "posted", "voided"
 """The two final states of a withdrawal under the drill contract."""
 REFUSED = "refused"
 """Outcome of an attempt that the venue answered with a code of the drill contract."""
+UNAVAILABLE = "unavailable"
+"""The code that says nothing of a request: the venue cannot tell now whether it has it."""
 
 
 @check(
@@ -344,18 +346,19 @@ def _lies(facts: Facts, doubts: Doubts) -> Iterator[str]:
 def _refused(facts: Facts) -> list[Demand]:
     """What the venue refused, with a code, each time that it was asked.
 
-    An attempt whose fate is not known takes its request out: it may have been accepted.
+    An attempt whose fate is not known takes its request out: it may have been accepted. So does one
+    that was answered as unavailable, for a database may be lost between a commit and its answer.
     """
     answers: dict[str, set[str | None]] = defaultdict(set)
     logged = {request.index: request for request in facts.run.requests}
     for arrival in facts.run.arrivals:
         request = logged.get(arrival.index)
         if request is None or request.sent_at is not None:
-            answers[arrival.id].add(None if request is None else request.outcome)
+            answers[arrival.id].add(REFUSED if _says_no(request) else None)
     for probe in WITHDRAWAL_PROBES:
         for sample in facts.samples(probe):
             if "id" in (detail := sample.detail or {}):
-                told_no = not sample.ok and "code" in detail
+                told_no = not sample.ok and detail.get("code") not in {None, UNAVAILABLE}
                 answers[str(detail["id"])].add(REFUSED if told_no else None)
     followed = facts.followed_by_id
     return [
@@ -363,6 +366,13 @@ def _refused(facts: Facts) -> list[Demand]:
         for demand in facts.demands
         if answers[demand.id] == {REFUSED} and demand.id not in followed
     ]
+
+
+def _says_no(request: LoggedRequest | None) -> bool:
+    """Whether an attempt was answered in a way that rules out that it was accepted."""
+    if request is None or request.outcome != REFUSED:
+        return False
+    return request.error != UNAVAILABLE
 
 
 CHECKS = (followed, paid_once, told_truth)

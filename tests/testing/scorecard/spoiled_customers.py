@@ -14,7 +14,7 @@ FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 LATE = us(94 + 3600)
 
 
-def refused(run: Run, *, outcomes: tuple[str, ...]) -> Files:
+def refused(run: Run, *, outcomes: tuple[str, ...], error: str = "over_limit") -> Files:
     """A request of the calm whose attempts had these outcomes; nobody followed it."""
     [one] = [row for row in run.arrivals if row.index == 1]
     again = max(row.index for row in run.arrivals)
@@ -23,8 +23,10 @@ def refused(run: Run, *, outcomes: tuple[str, ...]) -> Files:
     return {
         "arrivals": (*run.arrivals, *(replace(one, index=again + n, attempt=1 + n) for n in more)),
         "requests": (
-            *each(run.requests, lambda row: row.index == one.index, outcome=outcomes[0]),
-            *(replace(sent, index=again + n, outcome=outcomes[n]) for n in more),
+            *each(
+                run.requests, lambda row: row.index == one.index, outcome=outcomes[0], error=error
+            ),
+            *(replace(sent, index=again + n, outcome=outcomes[n], error=error) for n in more),
         ),
         "followed": without(run.followed, lambda row: row.id == one.id),
     }
@@ -39,7 +41,7 @@ def prober_refused(run: Run) -> Files:
             run,
             "small_withdrawal",
             lambda sample: (
-                replace(sample, ok=False, detail=detail | {"code": "unavailable"})
+                replace(sample, ok=False, detail=detail | {"code": "over_limit"})
                 if sample is refused_one
                 else sample
             ),
@@ -216,6 +218,10 @@ CUSTOMERS: dict[str, tuple[Spoil, dict[str, Outcome]]] = {
     ),
     "one request was refused, asked for again without an answer, and was paid": (
         lambda run: refused(run, outcomes=("refused", "failed")),
+        {},
+    ),
+    "one request found the venue unavailable, and was paid": (
+        lambda run: refused(run, outcomes=("refused",), error="unavailable"),
         {},
     ),
     "the prober was refused once, and was paid": (prober_refused, {"customer.told_truth": FAIL}),
